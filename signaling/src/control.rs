@@ -1,0 +1,312 @@
+//! The control port: what the HTTP half asks of the media half, in plain types.
+
+use std::fmt;
+use std::future::Future;
+use std::net::IpAddr;
+use std::pin::Pin;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// What every call of the port answers with.
+pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
+
+/// The port that the media half implements.
+///
+/// Calls may be made from any task. An answer is final: nothing is left half done after a refusal.
+pub trait Control: Send + Sync + 'static {
+    /// Opens a publisher's session from a WHIP offer (RFC 9725 section 4.2).
+    fn publish(&self, request: Open) -> Answer<'_, Opened>;
+
+    /// Opens a viewer's session from a WHEP offer.
+    fn subscribe(&self, request: Open) -> Answer<'_, Opened>;
+
+    /// Adds remote candidates to a session or restarts its ICE (RFC 9725 section 4.3).
+    fn patch(
+        &self,
+        session: SessionPath,
+        if_match: IfMatch,
+        fragment: Fragment,
+    ) -> Answer<'_, Patched>;
+
+    /// Ends a session. Its resources are gone when this answers.
+    fn delete(&self, session: SessionPath) -> Answer<'_, ()>;
+
+    /// Whether the session lives.
+    fn probe(&self, session: SessionPath) -> Answer<'_, ()>;
+
+    /// Chooses the layer that a viewer gets.
+    fn select_layer(&self, session: SessionPath, choice: LayerChoice) -> Answer<'_, ()>;
+
+    /// The live streams, by name.
+    fn streams(&self) -> Answer<'_, Vec<StreamInfo>>;
+
+    /// One live stream; [`Refusal::NotLive`] when it is not.
+    fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
+}
+
+/// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct StreamName(Arc<str>);
+
+/// A text that is not a stream name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a stream name is 1 to 64 of A-Z a-z 0-9 . _ - and does not start with a dot")]
+pub struct InvalidName;
+
+/// The unguessable name of a session: at least 122 random bits, URL-safe.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionId(pub Arc<str>);
+
+/// Which side of a stream a session is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Side {
+    /// WHIP.
+    Publish,
+    /// WHEP.
+    Watch,
+}
+
+/// A session as its URL names it. A session exists only under its own side and stream.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SessionPath {
+    /// WHIP or WHEP.
+    pub side: Side,
+    /// The stream.
+    pub stream: StreamName,
+    /// The session.
+    pub id: SessionId,
+}
+
+/// What a bearer may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Publish a stream.
+    Publish,
+    /// Watch a stream.
+    Watch,
+    /// Everything.
+    Admin,
+}
+
+/// The permission under which a request runs; a session keeps the one it was opened with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Grant {
+    /// What is allowed.
+    pub action: Action,
+    /// The stream it is allowed on.
+    pub stream: StreamName,
+    /// How long it is valid; `None` is without end.
+    pub expires_in: Option<Duration>,
+}
+
+/// A request to open a session.
+#[derive(Clone, Debug)]
+pub struct Open {
+    /// The stream.
+    pub stream: StreamName,
+    /// The SDP offer.
+    pub offer: String,
+    /// A session that this one replaces and that ends at once (`Replaces-Session`).
+    pub replaces: Option<SessionPath>,
+    /// The permission.
+    pub grant: Grant,
+    /// Who asks.
+    pub client: Option<IpAddr>,
+}
+
+/// An open session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opened {
+    /// Its name.
+    pub id: SessionId,
+    /// The SDP answer, with every candidate of ours.
+    pub answer: String,
+    /// The entity tag of its ICE session, without quotes.
+    pub etag: String,
+}
+
+/// The `If-Match` of a PATCH; a request without one never reaches the port.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum IfMatch {
+    /// `*`: whatever the ICE session is. Used for restarts.
+    Any,
+    /// One of these entity tags, without quotes.
+    Tags(Vec<String>),
+}
+
+/// A trickle ICE fragment (RFC 8840 section 9), already parsed.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fragment {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+    /// Values of `a=candidate`, without the prefix.
+    pub candidates: Vec<String>,
+}
+
+/// What a PATCH did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Patched {
+    /// Candidates were taken in (204).
+    Trickled,
+    /// ICE starts anew with our new credentials (200).
+    Restarted {
+        /// The sdpfrag to answer with.
+        fragment: String,
+        /// The new entity tag, without quotes.
+        etag: String,
+    },
+}
+
+/// A viewer's wish for a layer (WHEP layer extension, E41).
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct LayerChoice {
+    /// The media section, by mid or index; `None` is the video.
+    pub media_id: Option<String>,
+    /// Exactly this simulcast layer.
+    pub rid: Option<String>,
+    /// Exactly this spatial layer.
+    pub spatial_layer_id: Option<u8>,
+    /// Exactly this temporal layer.
+    pub temporal_layer_id: Option<u8>,
+    /// At most this spatial layer.
+    pub max_spatial_layer_id: Option<u8>,
+    /// At most this temporal layer.
+    pub max_temporal_layer_id: Option<u8>,
+    /// No wider than this, in pixels.
+    pub max_width: Option<u32>,
+    /// No higher than this, in pixels.
+    pub max_height: Option<u32>,
+}
+
+/// A live stream as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StreamInfo {
+    /// Its name.
+    pub name: String,
+    /// Whether its publisher is connected now; `false` while the reconnect window runs.
+    pub live: bool,
+    /// Milliseconds since it went live.
+    pub uptime_ms: u64,
+    /// How many watch over WHEP.
+    pub viewers: u64,
+    /// Its tracks.
+    pub tracks: Vec<TrackInfo>,
+}
+
+/// A track as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct TrackInfo {
+    /// The media section's identification tag.
+    pub mid: String,
+    /// `audio` or `video`.
+    pub kind: String,
+    /// The codec's name.
+    pub codec: String,
+    /// Its layers, highest first; one without a rid where there is no simulcast.
+    pub layers: Vec<LayerInfo>,
+}
+
+/// A layer as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct LayerInfo {
+    /// Its rid, where it has one.
+    pub rid: Option<String>,
+    /// Whether packets arrive now.
+    pub active: bool,
+    /// Bits per second over the last second.
+    pub bitrate_bps: u64,
+    /// Pixels, once a keyframe told.
+    pub width: Option<u32>,
+    /// Pixels, once a keyframe told.
+    pub height: Option<u32>,
+    /// Frames per second over the last second.
+    pub fps: f64,
+    /// Keyframes since it started.
+    pub keyframes: u64,
+    /// Packets lost on the way to us and not recovered.
+    pub packets_lost: u64,
+}
+
+/// Why the port said no.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The offer cannot be read (400).
+    #[error("the offer cannot be read: {0}")]
+    Malformed(String),
+    /// The offer can be read and not be served (422).
+    #[error("{0}")]
+    Unprocessable(String),
+    /// The stream has a publisher (409).
+    #[error("the stream {0} already has a publisher")]
+    Taken(StreamName),
+    /// Nobody publishes the stream (409 with Retry-After for viewers, 404 in the API).
+    #[error("the stream {0} is not live")]
+    NotLive(StreamName),
+    /// No such session, or one that has ended (404).
+    #[error("no such session")]
+    NoSession,
+    /// The entity tag names another ICE session (412).
+    #[error("the entity tag does not name the present ICE session")]
+    StaleTag,
+    /// A limit is reached (503 with Retry-After).
+    #[error("{0}")]
+    Full(String),
+    /// The media half does not answer (503).
+    #[error("the server is shutting down")]
+    Closing,
+}
+
+// === impl StreamName ===
+
+impl StreamName {
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for StreamName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let fits = (1..=64).contains(&text.len())
+            && !text.starts_with('.')
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'));
+        if fits { Ok(Self(text.into())) } else { Err(InvalidName) }
+    }
+}
+
+impl TryFrom<String> for StreamName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<StreamName> for String {
+    fn from(name: StreamName) -> Self {
+        name.0.as_ref().into()
+    }
+}
+
+impl fmt::Display for StreamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+// === impl SessionId ===
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
