@@ -16,7 +16,7 @@ pub mod seq;
 
 pub mod time;
 
-pub use codec::{Codec, Format, Kind};
+pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
 pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
