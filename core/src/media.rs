@@ -4,8 +4,23 @@ pub mod codec;
 
 pub mod ext;
 
+pub mod header;
+
 pub mod id;
 
-pub use codec::{Codec, Format, Kind};
+pub mod packet;
+
+pub mod rtx;
+
+pub mod seq;
+
+pub mod time;
+
+pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
+pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
+pub use packet::Packet;
+pub use rtx::unwrap_rtx;
+pub use seq::{Unwrapper16, Unwrapper32, seq_newer};
+pub use time::{MediaTime, Ntp};
