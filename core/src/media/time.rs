@@ -60,7 +60,7 @@ impl Ntp {
     pub fn from_unix_micros(micros: i64) -> Self {
         let seconds = micros.div_euclid(1_000_000) + UNIX_EPOCH_SECONDS;
         let rest = micros.rem_euclid(1_000_000) as u64;
-        Self((seconds as u64) << 32 | (rest << 32) / 1_000_000)
+        Self(((seconds as u64) << 32) | ((rest << 32) / 1_000_000))
     }
 
     /// Microseconds since the Unix epoch, to the nearest.
@@ -154,7 +154,7 @@ fn rescale_wide(ticks: i64, from_hz: u32, to_hz: u32) -> i64 {
 }
 
 fn fixed_point(duration: Duration) -> u64 {
-    duration.as_secs() << 32 | (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000
+    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
 const UNIX_EPOCH_SECONDS: i64 = 2_208_988_800;
