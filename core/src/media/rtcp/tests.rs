@@ -151,9 +151,9 @@ fn only_31_blocks_fit_a_report() {
     let mut out = Vec::new();
     write_receiver_report(&mut out, Ssrc(1), &[block; 40]);
     assert_eq!(lines(&out).len(), 31);
-    parse(&out, |rtcp| match rtcp {
-        Rtcp::Report { block, .. } => assert_eq!(block.cumulative_lost, 0x7F_FFFF),
-        other => panic!("{other:?}"),
+    parse(&out, |rtcp| {
+        let Rtcp::Report { block, .. } = rtcp else { panic!("{rtcp:?}") };
+        assert_eq!(block.cumulative_lost, 0x7F_FFFF);
     });
 }
 
@@ -168,19 +168,17 @@ fn arrivals_are_read_from_every_kind_of_chunk() {
     bytes.extend([0xD3, 0xFF]); // 7 of two bits: small, lost, reserved ...
     bytes.extend([4, 0, 255, 1, 2, 0, 0, 0]); // deltas and padding
     bytes[3] = (bytes.len() / 4 - 1) as u8;
-    parse(&bytes, |rtcp| match rtcp {
-        Rtcp::TransportWide(feedback) => {
-            assert_eq!((feedback.base_seq, feedback.packet_count), (65_534, 24));
-            assert_eq!((feedback.reference_time_us, feedback.feedback_count), (-64_000, 7));
-            let arrivals: Vec<_> = feedback.arrivals().collect();
-            let seqs: Vec<_> = arrivals.iter().map(|(seq, _)| *seq).collect();
-            assert_eq!(seqs, (0..24).map(|i| 65_534_u16.wrapping_add(i)).collect::<Vec<_>>());
-            let arrived: Vec<_> =
-                arrivals.iter().filter_map(|(seq, delta)| Some((*seq, (*delta)?))).collect();
-            let want = [(65_534, 1_000), (65_535, 0), (1, 63_750), (14, 250), (15, 500)];
-            assert_eq!(arrived, want);
-        }
-        other => panic!("{other:?}"),
+    parse(&bytes, |rtcp| {
+        let Rtcp::TransportWide(feedback) = rtcp else { panic!("{rtcp:?}") };
+        assert_eq!((feedback.base_seq, feedback.packet_count), (65_534, 24));
+        assert_eq!((feedback.reference_time_us, feedback.feedback_count), (-64_000, 7));
+        let arrivals: Vec<_> = feedback.arrivals().collect();
+        let seqs: Vec<_> = arrivals.iter().map(|(seq, _)| *seq).collect();
+        assert_eq!(seqs, (0..24).map(|i| 65_534_u16.wrapping_add(i)).collect::<Vec<_>>());
+        let arrived: Vec<_> =
+            arrivals.iter().filter_map(|(seq, delta)| Some((*seq, (*delta)?))).collect();
+        let want = [(65_534, 1_000), (65_535, 0), (1, 63_750), (14, 250), (15, 500)];
+        assert_eq!(arrived, want);
     });
 }
 
@@ -274,9 +272,9 @@ proptest! {
         let mut out = Vec::new();
         write_nack(&mut out, Ssrc(1), Ssrc(2), &seqs);
         let mut read = vec![];
-        parse(&out, |rtcp| match rtcp {
-            Rtcp::Nack(nack) => read.extend(nack.seqs()),
-            other => panic!("{other:?}"),
+        parse(&out, |rtcp| {
+            let Rtcp::Nack(nack) = rtcp else { panic!("{rtcp:?}") };
+            read.extend(nack.seqs());
         });
         prop_assert_eq!(&read, &seqs);
         if !seqs.is_empty() {
@@ -294,12 +292,10 @@ proptest! {
     ) {
         let bytes = foreign_feedback(base, &deltas, form);
         let mut read = vec![];
-        parse(&bytes, |rtcp| match rtcp {
-            Rtcp::TransportWide(feedback) => {
-                assert_eq!(feedback.reference_time_us, 320_000);
-                read.extend(feedback.arrivals());
-            }
-            other => panic!("{other:?}"),
+        parse(&bytes, |rtcp| {
+            let Rtcp::TransportWide(feedback) = rtcp else { panic!("{rtcp:?}") };
+            assert_eq!(feedback.reference_time_us, 320_000);
+            read.extend(feedback.arrivals());
         });
         let want: Vec<_> = deltas
             .iter()
