@@ -10,6 +10,8 @@ pub mod id;
 
 pub mod packet;
 
+pub mod rtcp;
+
 pub mod rtx;
 
 pub mod seq;

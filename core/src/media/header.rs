@@ -162,7 +162,8 @@ mod tests {
 
     #[test]
     fn padding_is_taken_off_and_checked() {
-        let rows: [(&[u8], Result<&[u8], PacketError>); 5] = [
+        type Row<'a> = (&'a [u8], Result<&'a [u8], PacketError>);
+        let rows: [Row<'_>; 5] = [
             (&[5, 6, 0, 2], Ok(&[5, 6])),
             (&[0, 0, 3], Ok(&[])),
             (&[7, 0], Err(PacketError::Padding(0))),

@@ -60,7 +60,7 @@ impl Ntp {
     pub fn from_unix_micros(micros: i64) -> Self {
         let seconds = micros.div_euclid(1_000_000) + UNIX_EPOCH_SECONDS;
         let rest = micros.rem_euclid(1_000_000) as u64;
-        Self((seconds as u64) << 32 | (rest << 32) / 1_000_000)
+        Self(((seconds as u64) << 32) | ((rest << 32) / 1_000_000))
     }
 
     /// Microseconds since the Unix epoch, to the nearest.
@@ -154,7 +154,7 @@ fn rescale_wide(ticks: i64, from_hz: u32, to_hz: u32) -> i64 {
 }
 
 fn fixed_point(duration: Duration) -> u64 {
-    duration.as_secs() << 32 | (u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000
+    (duration.as_secs() << 32) | ((u64::from(duration.subsec_nanos()) << 32) / 1_000_000_000)
 }
 
 const UNIX_EPOCH_SECONDS: i64 = 2_208_988_800;
@@ -233,7 +233,8 @@ mod tests {
             let _ = (Ntp::from_unix_micros(a), Ntp(b).unix_micros(), rescale(a, from, to));
             let _ = (Ntp(b).micros_since(Ntp(a as u64)), round_trip(Ntp(b), from, to));
             let _ = (Ntp(b) + Duration::new(b, 0), Ntp(b) - Duration::from_nanos(b));
-            let _ = (Ntp::from_unix_seconds(f64::from_bits(b)), compact_from_duration(Duration::from_nanos(b)));
+            let _ = Ntp::from_unix_seconds(f64::from_bits(b));
+            let _ = compact_from_duration(Duration::from_nanos(b));
         }
     }
 }

@@ -73,6 +73,8 @@ const DON_LEN: usize = 2;
 mod tests {
     use super::*;
 
+    type Size = Option<(u16, u16)>;
+
     // A Constrained Baseline SPS of 642x362 as x264 writes it, up to the cropping.
     const SPS_NAL: [u8; 13] =
         [0x67, 0x42, 0xC0, 0x1E, 0xD9, 0x00, 0xA4, 0x2F, 0xE2, 0x24, 0xC0, 0x44, 0x00];
@@ -91,7 +93,7 @@ mod tests {
     #[test]
     fn only_an_sps_or_the_start_of_an_idr_picture_can_be_joined() {
         let size = Some((642, 362));
-        let rows: [(&str, Vec<u8>, bool, Option<(u16, u16)>); 20] = [
+        let rows: [(&str, Vec<u8>, bool, Size); 20] = [
             ("sps", SPS_NAL.to_vec(), true, size),
             ("broken sps", SPS_NAL[..3].to_vec(), true, None),
             ("pps", PPS_NAL.to_vec(), false, None),

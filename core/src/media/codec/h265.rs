@@ -69,6 +69,8 @@ const FU_START: u8 = 0x80;
 mod tests {
     use super::*;
 
+    type Size = Option<(u16, u16)>;
+
     // Parameter sets of a 642x362 stream as x265 writes them; the SPS up to the window.
     const VPS_NAL: [u8; 8] = [0x40, 0x01, 0x0C, 0x01, 0xFF, 0xFF, 0x01, 0x60];
     const SPS_NAL: [u8; 25] = [
@@ -91,7 +93,7 @@ mod tests {
     #[test]
     fn only_parameter_sets_or_the_start_of_a_random_access_picture_can_be_joined() {
         let size = Some((642, 362));
-        let rows: [(&str, Vec<u8>, bool, Option<(u16, u16)>); 23] = [
+        let rows: [(&str, Vec<u8>, bool, Size); 23] = [
             ("vps", VPS_NAL.to_vec(), true, None),
             ("sps", SPS_NAL.to_vec(), true, size),
             ("pps", PPS_NAL.to_vec(), false, None),

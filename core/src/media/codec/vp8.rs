@@ -159,7 +159,8 @@ mod tests {
 
     #[test]
     fn only_the_first_packet_of_a_keyframe_is_one() {
-        let rows: [(&[u8], &[u8], bool, bool, Option<(u16, u16)>); 6] = [
+        type Row<'a> = (&'a [u8], &'a [u8], bool, bool, Option<(u16, u16)>);
+        let rows: [Row<'_>; 6] = [
             (&[0x10], &KEYFRAME, true, true, Some((642, 362))),
             (&[0x90, 0x80, 0x81, 0x02], &KEYFRAME, true, true, Some((642, 362))),
             (&[0x10], &KEYFRAME[..9], true, true, None),

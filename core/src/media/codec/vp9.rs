@@ -57,14 +57,18 @@ pub fn rewrite(payload: &mut [u8], picture_id: Option<u16>, tl0_pic_idx: Option<
     true
 }
 
-/// Reads the descriptor and, on a keyframe's first packet without a structure, the frame header.
+/// Reads the descriptor, and the frame header where that promises a keyframe.
+///
+/// A frame that refers to no earlier picture may still be intra-only, and FFmpeg leaves the P bit
+/// unset on every frame: the frame's own type decides.
 pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let Some(descriptor) = Descriptor::parse(payload) else { return PayloadInfo::default() };
     let starts_frame = descriptor.start && descriptor.spatial == 0;
-    let keyframe = starts_frame && !descriptor.inter_picture;
+    let frame = &payload[descriptor.header_len..];
+    let keyframe = starts_frame && !descriptor.inter_picture && frame::is_keyframe(frame);
     let mut size = descriptor.size;
     if keyframe && size.is_none() {
-        size = frame::keyframe_size(&payload[descriptor.header_len..]);
+        size = frame::keyframe_size(frame);
     }
     PayloadInfo {
         starts_frame,

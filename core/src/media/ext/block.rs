@@ -169,7 +169,8 @@ mod tests {
 
     #[test]
     fn elements_of_both_forms_are_read_across_padding() {
-        let rows: [(u16, &[u8], Vec<(u8, Vec<u8>)>); 9] = [
+        type Row<'a> = (u16, &'a [u8], Vec<(u8, Vec<u8>)>);
+        let rows: [Row<'_>; 9] = [
             (
                 0xBEDE,
                 &[0x10, b'0', 0x31, 0xAB, 0xCD, 0, 0, 0],

@@ -94,7 +94,8 @@ mod tests {
     fn the_size_is_read_past_optional_parts() {
         // Presence flags of two sub-layers (profile and level, level only), reserved bits, data.
         let two_layers = [&[0b1101_0000, 0][..], &[0x77; 11 + 1 + 1]].concat();
-        let rows: [(u8, &[u8], &str, Option<(u16, u16)>); 8] = [
+        type Row<'a> = (u8, &'a [u8], &'a str, Option<(u16, u16)>);
+        let rows: [Row<'_>; 8] = [
             (0, &[], "1 010 000000000010100000001 0000000001011010001 0", Some((1280, 720))),
             (0, &[], "1 010 0001001 00000100000 0", Some((8, 31))),
             (2, &two_layers, "1 010 0001001 00000100000 0", Some((8, 31))),

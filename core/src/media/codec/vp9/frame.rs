@@ -2,22 +2,14 @@
 
 use super::super::bits::Bits;
 
+/// Whether a frame's uncompressed header is that of a keyframe.
+pub(super) fn is_keyframe(frame: &[u8]) -> bool {
+    keyframe(frame).is_some()
+}
+
 /// The size that a frame's uncompressed header gives; `None` unless it is a keyframe.
 pub(super) fn keyframe_size(frame: &[u8]) -> Option<(u16, u16)> {
-    let mut bits = Bits::new(frame);
-    if bits.take(2)? != FRAME_MARKER {
-        return None;
-    }
-    let profile = bits.take(1)? | bits.take(1)? << 1;
-    if profile == 3 {
-        bits.flag()?; // reserved_zero
-    }
-    if bits.flag()? {
-        return None; // show_existing_frame
-    }
-    if bits.flag()? {
-        return None; // frame_type: not a keyframe
-    }
+    let (profile, mut bits) = keyframe(frame)?;
     bits.skip(2)?; // show_frame, error_resilient_mode
     if bits.take(24)? != SYNC_CODE {
         return None;
@@ -35,6 +27,25 @@ pub(super) fn keyframe_size(frame: &[u8]) -> Option<(u16, u16)> {
     let width = u16::try_from(bits.take(16)? + 1).ok()?;
     let height = u16::try_from(bits.take(16)? + 1).ok()?;
     Some((width, height))
+}
+
+/// Reads a keyframe's header up to the frame type: the profile, and what follows.
+fn keyframe(frame: &[u8]) -> Option<(u32, Bits<'_>)> {
+    let mut bits = Bits::new(frame);
+    if bits.take(2)? != FRAME_MARKER {
+        return None;
+    }
+    let profile = bits.take(1)? | bits.take(1)? << 1;
+    if profile == 3 {
+        bits.flag()?; // reserved_zero
+    }
+    if bits.flag()? {
+        return None; // show_existing_frame
+    }
+    if bits.flag()? {
+        return None; // frame_type: not a keyframe
+    }
+    Some((profile, bits))
 }
 
 const FRAME_MARKER: u32 = 2;
@@ -77,5 +88,6 @@ mod tests {
         for frame in rows {
             assert_eq!(keyframe_size(frame), None, "{frame:x?}");
         }
+        assert_eq!(rows.map(is_keyframe), [false, false, true, false]);
     }
 }

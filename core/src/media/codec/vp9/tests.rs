@@ -62,14 +62,15 @@ fn only_the_lowest_layer_of_a_keyframe_begins_it() {
         spatial,
         temporal,
     };
-    let rows: [(&str, &[u8], &[u8], PayloadInfo); 8] = [
+    let rows: [(&str, &[u8], &[u8], PayloadInfo); 9] = [
         ("keyframe", &[0x88, 0x01], &KEYFRAME, info(true, true, Some((642, 362)), 0, 0)),
         ("svc keyframe", &STRUCTURE, &KEYFRAME, info(true, true, Some((1280, 720)), 0, 0)),
         ("its middle", &[0x80, 0x01], &KEYFRAME, info(false, false, None, 0, 0)),
         ("its upper layer", &[0xA8, 0x01, 0x03, 0x07], &INTER, info(false, false, None, 1, 0)),
         ("inter", &[0xC8, 0x01], &INTER, info(true, false, None, 0, 0)),
         ("temporal layer", &[0xE8, 0x01, 0x50, 0x07], &INTER, info(true, false, None, 0, 2)),
-        ("intra without a size", &[0x88, 0x01], &INTER, info(true, true, None, 0, 0)),
+        ("no reference claimed", &[0x08], &INTER, info(true, false, None, 0, 0)),
+        ("cut keyframe", &[0x08], &KEYFRAME[..8], info(true, true, None, 0, 0)),
         ("malformed", &[0x80], &[], PayloadInfo::default()),
     ];
     for (name, head, frame, want) in rows {
