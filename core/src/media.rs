@@ -1,5 +1,7 @@
 //! The currency of the packet world: identifiers, codecs, packets and media time.
 
+pub mod arrived;
+
 pub mod codec;
 
 pub mod ext;
@@ -18,6 +20,7 @@ pub mod seq;
 
 pub mod time;
 
+pub use arrived::{Arrived, PictureIds};
 pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
 pub use header::{HeaderView, PacketError};

@@ -293,7 +293,9 @@ impl Shard {
         datagram: &[u8],
     ) {
         match class {
-            Class::Stun | Class::Dtls => self.deliver_handshake(now, key, class, transport, datagram),
+            Class::Stun | Class::Dtls => {
+                self.deliver_handshake(now, key, class, transport, datagram)
+            }
             Class::Rtp => self.deliver_rtp(now, key, transport, datagram),
             Class::Rtcp => self.deliver_rtcp(now, key, transport, datagram),
             Class::Unknown => self.gauges.dropped_stranger += 1,
@@ -325,7 +327,13 @@ impl Shard {
         }
     }
 
-    fn deliver_rtp(&mut self, now: Instant, key: SessionKey, transport: Transport, datagram: &[u8]) {
+    fn deliver_rtp(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        transport: Transport,
+        datagram: &[u8],
+    ) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Role::Publisher(ingress) = &mut session.role else {
             self.gauges.dropped_unknown_ssrc += 1;
@@ -349,6 +357,7 @@ impl Shard {
         if let Some(carried) = ingress::carried_capture(&offered.packet) {
             offered.capture = stream.clock.to_server(carried);
         }
+        let is_mirrored = !stream.mirrors.is_empty();
         let clock = stream.clock.clone();
         let Some(track) = stream.track_mut(kind) else { return };
         let clock_rate = track.format.clock_rate;
@@ -366,7 +375,7 @@ impl Shard {
             return;
         };
         self.gauges.packets_in += 1;
-        let for_mirrors = (!stream.mirrors.is_empty()).then(|| arrived.clone());
+        let for_mirrors = is_mirrored.then(|| arrived.clone());
         let Some(track) = stream.track_mut(kind) else { return };
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
@@ -419,4 +428,3 @@ const MAX_ADDRESSES: usize = 65_536;
 
 /// Addresses one session may come from.
 const MAX_REMOTES: usize = 8;
-

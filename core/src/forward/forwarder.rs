@@ -212,13 +212,7 @@ impl Forwarder {
     }
 
     /// The keyframe at which a layer may be taken up now.
-    fn entry(
-        &self,
-        now: Instant,
-        track: &impl Layers,
-        layer: u8,
-        switching: bool,
-    ) -> Option<u64> {
+    fn entry(&self, now: Instant, track: &impl Layers, layer: u8, switching: bool) -> Option<u64> {
         let position = track.keyframe(layer)?;
         let first = track.packet(layer, position)?;
         if now.saturating_duration_since(first.at) > MAX_GOP_START {

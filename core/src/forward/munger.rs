@@ -186,7 +186,8 @@ impl Munger {
 impl Offsets {
     fn rewrite(&mut self, ids: PictureIds) -> PictureIds {
         if self.relearn && ids.picture_id.is_some() {
-            self.picture = self.last_picture.wrapping_add(1).wrapping_sub(ids.picture_id.unwrap_or(0));
+            self.picture =
+                self.last_picture.wrapping_add(1).wrapping_sub(ids.picture_id.unwrap_or(0));
             self.tl0 = self.last_tl0.wrapping_add(1).wrapping_sub(ids.tl0_pic_idx.unwrap_or(0));
             self.relearn = false;
         }

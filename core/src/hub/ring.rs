@@ -5,8 +5,8 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use crate::media::packet::Packet;
 use crate::media::Arrived;
+use crate::media::packet::Packet;
 
 /// The packets of one layer in order of arrival, bounded by age, bytes and number.
 #[derive(Debug, Default)]

@@ -60,7 +60,8 @@ impl Track {
         self.started.get_or_insert(now);
         let index = usize::from(layer);
         let is_new = self.layers[index].totals().packets == 1;
-        let is_keyframe = self.layers[index].ring.last().is_some_and(|packet| packet.info.keyframe);
+        let is_keyframe = self.kind() == Kind::Video
+            && self.layers[index].ring.last().is_some_and(|packet| packet.info.keyframe);
         if is_keyframe || (is_new && self.kind() == Kind::Audio) {
             self.learn_shift(index);
         }
@@ -113,9 +114,8 @@ impl Track {
 
     fn choose_best(&mut self) {
         let pixels = |layer: &Layer| layer.size().map_or(0, |(w, h)| u32::from(w) * u32::from(h));
-        let best = (0..self.layers.len())
-            .filter(|index| self.layers[*index].active)
-            .max_by_key(|index| {
+        let best =
+            (0..self.layers.len()).filter(|index| self.layers[*index].active).max_by_key(|index| {
                 let layer = &self.layers[*index];
                 let present = self.best.is_some_and(|best| usize::from(best) == *index);
                 (pixels(layer), present, layer.bitrate_bps())

@@ -86,6 +86,12 @@ impl Ntp {
         (self.0 >> 16) as u32
     }
 
+    /// This stamp some microseconds later, or earlier where they are negative.
+    pub fn plus_micros(self, micros: i64) -> Self {
+        let duration = Duration::from_micros(micros.unsigned_abs());
+        if micros < 0 { self - duration } else { self + duration }
+    }
+
     /// Microseconds from `earlier` to this stamp, to the nearest; negative if it is later.
     pub fn micros_since(self, earlier: Self) -> i64 {
         let units = i128::from(self.0.wrapping_sub(earlier.0) as i64);

@@ -83,8 +83,16 @@ pub fn write(
         };
         let scratch = Scratch::new(transport_seq, arrived.capture);
         let out = &mut buffer[burst.len..];
-        let (header_len, plain_len) =
-            write_plain(out, outgoing, arrived, &header, &scratch, None, plan.rewrite.picture, padding);
+        let (header_len, plain_len) = write_plain(
+            out,
+            outgoing,
+            arrived,
+            &header,
+            &scratch,
+            None,
+            plan.rewrite.picture,
+            padding,
+        );
         let len = sender.protect(slot, out, header_len, plain_len);
         burst.len += len;
         outgoing.packets = outgoing.packets.wrapping_add(1);
@@ -122,7 +130,8 @@ pub fn write_resend(
     while let Some(seq) = egress.resend.pop_front() {
         let fresh = if has_rtx { egress.next_transport_seq() } else { 0 };
         let Some(outgoing) = egress.track_mut(Kind::Video) else { return Burst::default() };
-        let (Some((slot, rtx_slot)), Some((pt, rtx_pt))) = (outgoing.slots, outgoing.payload) else {
+        let (Some((slot, rtx_slot)), Some((pt, rtx_pt))) = (outgoing.slots, outgoing.payload)
+        else {
             return Burst::default();
         };
         let Some(sent) = outgoing.forwarder.sent.get_mut(seq).copied() else { continue };
@@ -138,7 +147,8 @@ pub fn write_resend(
             Some(pt) => {
                 let rtx_seq = outgoing.rtx_seq;
                 outgoing.rtx_seq = rtx_seq.wrapping_add(1);
-                let header = Header { pt, marker, seq: rtx_seq, timestamp, ssrc: outgoing.rtx_ssrc };
+                let header =
+                    Header { pt, marker, seq: rtx_seq, timestamp, ssrc: outgoing.rtx_ssrc };
                 (rtx_slot, header, Some(seq), fresh, 0)
             }
             None => {
@@ -171,7 +181,9 @@ impl Run {
         let (mut run, mut smallest) = (Self { packets: 1, segment: first }, first);
         for &size in rest {
             let segment = run.segment.max(size);
-            if (run.packets + 1) * segment > capacity || segment - smallest > MAX_PADDING && size >= smallest {
+            if (run.packets + 1) * segment > capacity
+                || segment - smallest > MAX_PADDING && size >= smallest
+            {
                 break;
             }
             let is_tail = segment - size > MAX_PADDING;

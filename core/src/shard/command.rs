@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::forward::Wish;
 use crate::media::{Format, Kind, Mid, Rid, Ssrc};
-use crate::rtc::connection::{self, CloseReason, Credentials};
+use crate::rtc::Credentials;
+use crate::rtc::connection::{self, CloseReason};
 use crate::rtc::section::Section;
 
 /// One life of a stream: it survives its publisher's return, and ends with the reconnect window.
@@ -25,7 +26,6 @@ pub struct SessionKey {
 }
 
 /// A request of control.
-#[derive(Debug)]
 pub enum Command {
     /// Opens a publisher's session and makes it the source of the stream, which starts if need be.
     Publish(Box<Publish>),
@@ -58,7 +58,6 @@ pub enum Command {
 }
 
 /// A publisher's session to open.
-#[derive(Debug)]
 pub struct Publish {
     /// The stream that it feeds.
     pub stream: StreamId,
@@ -73,7 +72,6 @@ pub struct Publish {
 }
 
 /// A viewer's session to open.
-#[derive(Debug)]
 pub struct Subscribe {
     /// The stream.
     pub stream: StreamId,
@@ -127,7 +125,7 @@ pub enum Event {
         /// The session.
         key: SessionKey,
         /// Why.
-        reason: CloseReason,
+        reason: EndReason,
     },
     /// A publisher's first packet arrived.
     MediaStarted {
@@ -146,6 +144,15 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// We ended it: it was deleted or replaced, or its stream is over.
+    Here,
+    /// Its connection ended.
+    Connection(CloseReason),
 }
 
 /// A stream at one moment.

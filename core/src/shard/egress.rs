@@ -8,8 +8,9 @@ use smallvec::SmallVec;
 use super::command::{StreamId, Subscribe};
 use super::history::History;
 use crate::forward::{Forwarder, Wish};
-use crate::media::rtcp::ReceiverReport;
+use crate::media::rtcp::ReportBlock;
 use crate::media::{Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc};
+use crate::rtc::connection;
 use crate::rtc::section::{AgreedFormat, Section};
 use crate::rtc::srtp::{Sender, Slot};
 
@@ -64,8 +65,9 @@ pub struct Outgoing {
 // === impl Egress ===
 
 impl Egress {
-    /// The egress of what was agreed; `seed` chooses first sequence numbers and timestamps.
-    pub fn new(now: Instant, request: Subscribe, seed: u64) -> Self {
+    /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
+    /// numbers and timestamps.
+    pub fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
         let mut egress = Self {
             stream: request.stream,
             audio: None,
@@ -87,6 +89,7 @@ impl Egress {
                 Kind::Video => 90_000,
             };
             let seed = seed.rotate_left(index as u32 * 17) ^ u64::from(ssrc.0);
+            let kind = section.kind;
             let outgoing = Outgoing {
                 forwarder: Forwarder::new(section.kind, clock_rate, seed),
                 ssrc,
@@ -101,9 +104,9 @@ impl Egress {
                 loss: None,
                 section,
             };
-            *egress.slot_mut(outgoing.section.kind) = Some(outgoing);
+            *egress.slot_mut(kind) = Some(outgoing);
         }
-        egress
+        (request.connection, egress)
     }
 
     /// One track.
@@ -154,12 +157,10 @@ impl Egress {
     }
 
     /// Takes in what the viewer reports of our SSRCs.
-    pub fn handle_report(&mut self, report: &ReceiverReport) {
-        for block in &report.blocks {
-            for outgoing in self.tracks_mut() {
-                if outgoing.ssrc == block.ssrc {
-                    outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
-                }
+    pub fn handle_report(&mut self, block: &ReportBlock) {
+        for outgoing in self.tracks_mut() {
+            if outgoing.ssrc == block.ssrc {
+                outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
             }
         }
     }
@@ -198,7 +199,8 @@ impl Outgoing {
         }
         self.payload_generation = Some(generation);
         self.codec = Some(format.codec);
-        self.payload = best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
+        self.payload =
+            best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
     }
 
     /// Collects the header extension elements of a packet.

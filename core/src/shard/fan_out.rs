@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
+use super::Shard;
 use super::burst::{self, Burst};
 use super::command::{SessionKey, StreamId};
 use super::session::Role;
-use super::Shard;
 use crate::forward::{Need, Planned};
 use crate::media::Kind;
 use crate::rtc::transport::Transport;
@@ -121,7 +121,8 @@ impl Shard {
         let track = self.streams.get(&stream)?.track(kind)?;
         let sender = session.connection.sender()?;
         let rest = &rest[..rest.len().min(self.fan_out.max_burst)];
-        let Burst { packets, len, segment } = burst::write(now, egress, track, rest, sender, buffer);
+        let Burst { packets, len, segment } =
+            burst::write(now, egress, track, rest, sender, buffer);
         self.fan_out.pending =
             Some(Pending { key, stream, kind, written: written + packets.max(1), more });
         if len == 0 {

@@ -13,7 +13,6 @@ use rtc_interceptor::{
     RTCPFeedback, RTPHeaderExtension, StreamInfo, TaggedPacket, TwccReceiverBuilder,
     TwccReceiverInterceptor,
 };
-use rtc_shared::marshal::Marshal;
 use sansio::Protocol;
 
 use super::command::StreamId;
@@ -208,10 +207,10 @@ impl Ingress {
         }
         if now >= self.next_report {
             self.next_report = now + REPORT_INTERVAL;
-            let blocks = self.sources.iter_mut().filter_map(|source| {
-                source.reception.block(now, source.ssrc)
-            });
-            out.extend(super::receiver_report::compound(self.ssrc, blocks.collect()));
+            let blocks = self.sources.iter_mut();
+            let blocks: Vec<_> =
+                blocks.filter_map(|source| source.reception.block(now, source.ssrc)).collect();
+            out.extend(super::receiver_report::compound(self.ssrc, &blocks));
         }
     }
 
@@ -226,9 +225,7 @@ impl Ingress {
             let original = self
                 .sources
                 .iter()
-                .find(|other| {
-                    !other.repairs && other.section == section_ix && other.layer == layer
-                })
+                .find(|other| !other.repairs && other.section == section_ix && other.layer == layer)
                 .ok_or(Why::UnknownSsrc)?;
             rtx::unwrap_rtx(&plain, original.ssrc, agreed.pt).ok_or(Why::Probe)?
         } else {
@@ -245,7 +242,9 @@ impl Ingress {
         }
         self.note_original(now, packet.ssrc, packet.seq);
         let payload = packet.payload();
-        let info = codec::inspect(codec, payload);
+        let mut info = codec::inspect(codec, payload);
+        // Every sound packet can be started from: there is nothing to ask for.
+        info.keyframe &= kind == Kind::Video;
         let picture = picture_ids(codec, payload);
         Ok(Inbound { kind, layer, offered: Offered { packet, info, picture, capture: None } })
     }
@@ -268,8 +267,7 @@ impl Ingress {
         }
         let section_ix = self.sections.iter().position(|section| {
             carries(section)
-                && text(section, ExtensionKind::Mid)
-                    .is_none_or(|mid| mid == section.mid.as_str())
+                && text(section, ExtensionKind::Mid).is_none_or(|mid| mid == section.mid.as_str())
         })?;
         let section = &self.sections[section_ix];
         if section.rids.is_empty() {

@@ -2,12 +2,12 @@
 
 use std::time::Instant;
 
+use super::Shard;
 use super::command::{Event, ShardId, StreamId};
 use super::link::LinkMessage;
 use super::session::Role;
 use super::stream::{REFRESH_INTERVAL, Source};
 use super::timers::Reason;
-use super::Shard;
 use crate::media::Kind;
 use crate::media::rtcp;
 

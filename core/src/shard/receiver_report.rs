@@ -3,11 +3,10 @@
 use std::time::Instant;
 
 use bytes::BytesMut;
-use rtc_rtcp::receiver_report::ReceiverReport;
-use rtc_rtcp::reception_report::ReceptionReport;
-use rtc_shared::marshal::Marshal;
 
+use crate::media::rtcp::{self, ReportBlock};
 use crate::media::seq::Unwrapper16;
+use crate::media::time::compact_from_duration;
 use crate::media::{Ntp, Packet, Ssrc};
 
 /// What was received of one SSRC.
@@ -47,37 +46,34 @@ impl Reception {
     }
 
     /// A report block since the last one; `None` while nothing came.
-    pub fn block(&mut self, now: Instant, ssrc: Ssrc) -> Option<ReceptionReport> {
+    pub fn block(&mut self, now: Instant, ssrc: Ssrc) -> Option<ReportBlock> {
         let expected = (self.highest - self.first? + 1).max(0) as u64;
         let expected_now = expected.saturating_sub(self.expected_prior);
         let received_now = self.received - self.received_prior;
         let lost_now = expected_now.saturating_sub(received_now);
         (self.expected_prior, self.received_prior) = (expected, self.received);
         let fraction = (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255);
-        let (last_sender_report, delay) = match self.sender_report {
-            Some((at, ntp)) => {
-                let delay = now.saturating_duration_since(at).as_secs_f64() * 65_536.0;
-                (ntp.compact(), delay as u32)
-            }
-            None => (0, 0),
-        };
-        Some(ReceptionReport {
-            ssrc: ssrc.0,
+        let (lsr, dlsr) = self.sender_report.map_or((0, 0), |(at, ntp)| {
+            (ntp.compact(), compact_from_duration(now.saturating_duration_since(at)))
+        });
+        Some(ReportBlock {
+            ssrc,
             fraction_lost: fraction as u8,
-            total_lost: expected.saturating_sub(self.received).min(0x7f_ffff) as u32,
-            last_sequence_number: self.highest as u32,
+            cumulative_lost: expected.saturating_sub(self.received).min(0x7f_ffff) as i32,
+            highest_seq: self.highest as u32,
             jitter: self.jitter as u32,
-            last_sender_report,
-            delay,
+            lsr,
+            dlsr,
         })
     }
 }
 
 /// A receiver report with its blocks; `None` without blocks.
-pub fn compound(ssrc: u32, reports: Vec<ReceptionReport>) -> Option<BytesMut> {
-    if reports.is_empty() {
+pub fn compound(ssrc: u32, blocks: &[ReportBlock]) -> Option<BytesMut> {
+    if blocks.is_empty() {
         return None;
     }
-    let report = ReceiverReport { ssrc, reports, ..ReceiverReport::default() };
-    report.marshal().ok()
+    let mut plain = BytesMut::new();
+    rtcp::write_receiver_report(&mut plain, Ssrc(ssrc), blocks);
+    Some(plain)
 }

@@ -33,8 +33,9 @@ pub(super) fn compound(
                 packets: outgoing.packets,
                 octets: outgoing.octets,
             },
+            &[],
         );
-        rtcp::write_sdes_cname(&mut plain, outgoing.ssrc, &egress.cname);
+        rtcp::write_cname(&mut plain, outgoing.ssrc, &egress.cname);
     }
     (!plain.is_empty()).then(|| BytesMut::from(&plain[..]))
 }

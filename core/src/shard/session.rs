@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use super::command::{Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
+use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
 use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
@@ -13,7 +13,7 @@ use super::{Shard, sender_report};
 use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
-use crate::rtc::connection::{self, CloseReason, Connection};
+use crate::rtc::connection::{self, Connection};
 use crate::rtc::transport::Transport;
 
 /// One WebRTC connection and what it is for.
@@ -46,17 +46,13 @@ impl Role {
 impl Shard {
     pub(super) fn publish(&mut self, now: Instant, request: Publish) -> Reply {
         let ssrc = self.next_random() as u32;
-        let ingress = Ingress::new(
-            now,
-            request.stream,
-            request.sections,
-            request.max_bitrate_bps,
-            ssrc,
-        );
+        let ingress =
+            Ingress::new(now, request.stream, request.sections, request.max_bitrate_bps, ssrc);
         let id = request.stream;
-        let stream = self.streams.entry(id).or_insert_with(|| {
-            Stream::new(now, id, Source::Absent, request.window)
-        });
+        let stream = self
+            .streams
+            .entry(id)
+            .or_insert_with(|| Stream::new(now, id, Source::Absent, request.window));
         let generation = stream.generation + 1;
         let heads: Vec<TrackHead> = ingress
             .sections()
@@ -96,9 +92,8 @@ impl Shard {
         if here && !self.streams.contains_key(&id) {
             return Reply::Unknown;
         }
-        let connection = request.connection.clone();
         let seed = self.next_random();
-        let egress = Egress::new(now, request, seed);
+        let (connection, egress) = Egress::new(now, request, seed);
         let opened = self.open(now, connection, Role::Viewer(Box::new(egress)));
         let Reply::Opened(key) = opened else { return opened };
         let mut new_mirror = false;
@@ -137,7 +132,7 @@ impl Shard {
                     self.events.push_back(Event::Connected { key, profile, after });
                 }
                 Some(connection::Event::Closed(reason)) => {
-                    self.remove(now, key, reason);
+                    self.remove(now, key, EndReason::Connection(reason));
                     return;
                 }
                 Some(connection::Event::Path(_)) => {}
@@ -166,7 +161,7 @@ impl Shard {
         while let Some(transmit) = session.connection.poll_transmit() {
             self.out.push_back(transmit);
         }
-        self.remove(now, key, CloseReason::ClosedHere);
+        self.remove(now, key, EndReason::Here);
     }
 
     fn open(&mut self, now: Instant, config: connection::Config, role: Role) -> Reply {
@@ -188,7 +183,7 @@ impl Shard {
         Reply::Opened(key)
     }
 
-    fn remove(&mut self, now: Instant, key: SessionKey, reason: CloseReason) {
+    fn remove(&mut self, now: Instant, key: SessionKey, reason: EndReason) {
         let Some(mut session) = self.sessions.remove(key) else { return };
         self.timers.arm(&mut session.armed, None, Reason::Session(key));
         for ufrag in &session.ufrags {
@@ -291,12 +286,12 @@ impl Shard {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
-                        for (seq, received) in feedback.packets() {
-                            egress.history.acknowledge(now, seq, received);
+                        for (seq, arrival) in feedback.arrivals() {
+                            egress.history.acknowledge(now, seq, arrival.is_some());
                         }
                     }
-                    Rtcp::ReceiverReport(report) => egress.handle_report(&report),
-                    _ => {}
+                    Rtcp::Report { block, .. } => egress.handle_report(&block),
+                    Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
                 let waiting = !egress.resend.is_empty();
                 let stream = egress.stream;
