@@ -11,6 +11,7 @@ mod format;
 mod fragment;
 mod identity;
 mod media;
+mod offer;
 mod publish;
 mod simulcast;
 mod watch;
