@@ -8,6 +8,8 @@ pub mod dtls;
 
 pub mod ice;
 
+pub mod sdp;
+
 pub mod section;
 
 pub mod srtp;
