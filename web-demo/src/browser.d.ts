@@ -10,6 +10,10 @@ interface RTCRtpTransceiver {
   setHeaderExtensionsToNegotiate?(extensions: RTCRtpHeaderExtensionToNegotiate[]): void;
 }
 
+interface RTCRtpEncodingParameters {
+  scalabilityMode?: string;
+}
+
 interface MediaStreamTrackProcessor<T> {
   readonly readable: ReadableStream<T>;
 }
