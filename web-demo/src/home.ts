@@ -5,6 +5,7 @@ import { nameProblem } from "./name";
 import {
   bitrateText,
   byId,
+  codecText,
   durationText,
   make,
   pollWhileVisible,
@@ -100,7 +101,10 @@ function aboutText(stream: StreamInfo): string {
   const total = stream.tracks.flatMap((track) => track.layers);
   const parts = [
     stream.live ? `live for ${durationText(stream.uptime_ms)}` : "the publisher is away",
-    [video?.codec, audio?.codec].filter(Boolean).join(" and "),
+    [video, audio]
+      .map((track) => codecText(track?.codec ?? ""))
+      .filter(Boolean)
+      .join(" and "),
     best?.width ? sizeText(best.width, best.height) : "",
     layers.length > 1 ? `${layers.length} layers` : "",
     bitrateText(total.reduce((sum, layer) => sum + layer.bitrate_bps, 0)),

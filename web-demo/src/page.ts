@@ -82,3 +82,9 @@ export function durationText(ms: number): string {
 export function viewersText(viewers: number): string {
   return viewers === 1 ? "1 viewer" : `${viewers} viewers`;
 }
+
+/** The name of a codec as people write it. */
+export function codecText(codec: string): string {
+  const names: Record<string, string> = { H264: "H.264", H265: "H.265", OPUS: "Opus" };
+  return names[codec.toUpperCase()] ?? codec;
+}

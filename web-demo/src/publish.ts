@@ -6,7 +6,7 @@
 import { encodingsFor, VIDEO_CODECS, type VideoCodec } from "./encodings";
 import { LevelMeter } from "./level";
 import { nameProblem } from "./name";
-import { bitrateText, byId, expose, make, setText, sizeText } from "./page";
+import { bitrateText, byId, codecText, expose, make, setText, sizeText } from "./page";
 import type { Status } from "./session";
 import { listDevices, openDevice, openSource, type Source, type SourceKind } from "./sources";
 import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "./stats";
@@ -43,6 +43,12 @@ const SOURCE_HINTS: Readonly<Record<SourceKind, string>> = {
   camera: "",
   screen: "The browser asks which screen, window or tab to share.",
   pattern: "A moving picture with a clock, and a beep on every second. Needs no camera.",
+};
+const COLUMNS = ["Resolution", "Frames/s", "Bit rate", "Keyframes", "Limit"];
+const BITRATES_KBPS: Readonly<Record<string, string>> = {
+  "360": "800",
+  "720": "2500",
+  "1080": "5000",
 };
 const LIMITS: Readonly<Record<Limit, string>> = {
   none: "none",
@@ -99,7 +105,7 @@ for (const radio of sourceRadios()) {
 camera.onchange = () => void changeDevice("video", camera.value);
 microphone.onchange = () => void changeDevice("audio", microphone.value);
 resolution.onchange = () => {
-  bitrate.value = { "360": "800", "720": "2500", "1080": "5000" }[resolution.value] ?? "2500";
+  bitrate.value = BITRATES_KBPS[resolution.value] ?? bitrate.value;
   if (source && source.kind !== "screen") void open();
 };
 byId("copy", HTMLButtonElement).onclick = async () => {
@@ -272,14 +278,19 @@ async function measure(): Promise<void> {
 function showFigures({ layers, audioBps, roundTripMs, codec }: PublisherFigures): void {
   figuresCard.hidden = false;
   const rows = layers.map((layer) => {
-    const cells = layerCells(layer).map((text) => make("td", "", text));
     const head = make("th", "", layer.rid || "single");
     head.scope = "row";
+    head.dataset["label"] = "Layer";
+    const cells = layerCells(layer).map((text, i) => {
+      const cell = make("td", "", text);
+      cell.dataset["label"] = COLUMNS[i];
+      return cell;
+    });
     return make("tr", "", head, ...cells);
   });
   layerRows.replaceChildren(...rows);
   const parts = [
-    codec && `Video ${codec}`,
+    codec && `Video ${codecText(codec)}`,
     audioBps > 0 && `sound ${bitrateText(audioBps)}`,
     roundTripMs !== null && `round trip ${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`,
   ];
@@ -356,7 +367,7 @@ function readQuery(query: URLSearchParams): void {
   nameField.value = query.get("stream") ?? "";
   select(codec, query.get("codec"));
   select(resolution, query.get("resolution"));
-  bitrate.value = query.get("bitrate") ?? bitrate.value;
+  bitrate.value = query.get("bitrate") ?? BITRATES_KBPS[resolution.value] ?? bitrate.value;
   if (query.has("simulcast")) simulcast.checked = query.get("simulcast") === "1";
   for (const radio of sourceRadios()) {
     if (radio.value === query.get("source")) radio.checked = true;
@@ -364,6 +375,9 @@ function readQuery(query: URLSearchParams): void {
 }
 
 function showRunning(running: boolean, name: string): void {
+  // Whoever pressed a button that goes away finds the focus on its counterpart.
+  const focused = document.activeElement;
+  const moveFocus = focused === liveButton || focused === stopButton || settings.contains(focused);
   liveButton.hidden = running;
   stopButton.hidden = !running;
   share.hidden = !running;
@@ -374,7 +388,7 @@ function showRunning(running: boolean, name: string): void {
   watchLink.href = `/watch/${name}`;
   watchLink.textContent = watchLink.href;
   byId("copy", HTMLButtonElement).textContent = "Copy link";
-  (running ? stopButton : liveButton).focus({ preventScroll: true });
+  if (moveFocus) (running ? stopButton : liveButton).focus({ preventScroll: true });
 }
 
 function showState(state: string, text: string): void {

@@ -3,7 +3,16 @@
 import { fetchStream, type LayerInfo, type StreamInfo } from "./api";
 import { localMs, ServerClock } from "./clock";
 import { nameProblem } from "./name";
-import { bitrateText, byId, expose, make, pollWhileVisible, setText, sizeText } from "./page";
+import {
+  bitrateText,
+  byId,
+  codecText,
+  expose,
+  make,
+  pollWhileVisible,
+  setText,
+  sizeText,
+} from "./page";
 import type { Status } from "./session";
 import { latencyMs, median, StatsReader, unixOfCapture, type ViewerFigures } from "./stats";
 import { WhepViewer } from "./whep";
@@ -268,7 +277,7 @@ function showFigures(): void {
   );
   row(
     "Codec",
-    at((f) => f.codec || "–"),
+    at((f) => codecText(f.codec) || "–"),
   );
 }
 
