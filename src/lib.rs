@@ -1,1 +1,8 @@
-//! x
+//! Whitewater: publish a live stream once over WHIP, watch it in under half a second over WHEP.
+//!
+//! This package touches the world: it reads the configuration, owns the sockets and composes the
+//! deciding half (`whitewater-core`) with the HTTP half (`whitewater-signaling`).
+
+pub mod addresses;
+pub mod config;
+pub mod telemetry;
