@@ -1,6 +1,25 @@
 //! The HTTP half of Whitewater: WHIP, WHEP and the API, over a small control port.
 //!
 //! Handlers parse a request, ask the [`control::Control`] port and shape the answer. They know nothing
-//! of sessions, shards or packets: a fake port is enough to test them.
+//! of sessions, shards or packets: a fake port is enough to test them. [`router()`] never binds.
 
+mod api;
+mod auth;
+mod config;
 pub mod control;
+mod cors;
+mod endpoint;
+mod etag;
+mod fragment;
+mod ice;
+mod limit;
+mod location;
+mod problem;
+mod router;
+mod session;
+mod time;
+mod whep;
+mod whip;
+
+pub use config::{Config, IceServer, InvalidConfig};
+pub use router::router;

@@ -1,0 +1,42 @@
+//! An API that shows the live streams.
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use axum::{Json, Router};
+
+use crate::control::{Refusal, StreamInfo};
+use crate::cors;
+use crate::endpoint::Target;
+use crate::problem::Problem;
+use crate::router::Shared;
+
+/// The API's paths.
+pub(crate) fn routes() -> Router<Shared> {
+    Router::new()
+        .route("/api/v1/streams", get(list).options(cors::options))
+        .route("/api/v1/streams/{stream}", get(show).options(cors::options))
+}
+
+async fn list(State(shared): State<Shared>) -> Result<Json<Vec<StreamInfo>>, Problem> {
+    let streams = shared.control.streams().await;
+    streams.map(Json).map_err(|refusal| shared.refused(&refusal))
+}
+
+async fn show(
+    State(shared): State<Shared>,
+    Target(name): Target,
+) -> Result<Json<StreamInfo>, Problem> {
+    let stream = shared.control.stream(name).await;
+    stream.map(Json).map_err(|refusal| match refusal {
+        // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.
+        Refusal::NotLive(_) => Problem::new(StatusCode::NOT_FOUND, refusal.to_string()),
+        Refusal::Malformed(_)
+        | Refusal::Unprocessable(_)
+        | Refusal::Taken(_)
+        | Refusal::NoSession
+        | Refusal::StaleTag
+        | Refusal::Full(_)
+        | Refusal::Closing => shared.refused(&refusal),
+    })
+}

@@ -1,0 +1,124 @@
+//! A problem that says no over HTTP (RFC 9457).
+//!
+//! The one place where a refusal of the control port becomes a status. Details are sentences for the
+//! person on the other side; what went wrong inside is logged and never sent.
+
+use std::borrow::Cow;
+use std::future::{Ready, ready};
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+
+use crate::control::Refusal;
+
+/// A reason to answer with an error status.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Problem {
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    retry_after_s: Option<u64>,
+}
+
+/// The members of the body.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    title: &'static str,
+    status: u16,
+    detail: &'a str,
+}
+
+// === impl Problem ===
+
+impl Problem {
+    /// A problem that trying again does not solve.
+    pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// What a refusal of the port is over HTTP; `retry_after_s` goes where time may solve it.
+    pub(crate) fn refused(refusal: &Refusal, retry_after_s: u64) -> Self {
+        let (status, later) = match refusal {
+            Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, false),
+            Refusal::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, false),
+            Refusal::Taken(_) => (StatusCode::CONFLICT, false),
+            Refusal::NotLive(_) => (StatusCode::CONFLICT, true),
+            Refusal::NoSession => (StatusCode::NOT_FOUND, false),
+            Refusal::StaleTag => (StatusCode::PRECONDITION_FAILED, false),
+            Refusal::Full(_) | Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, true),
+        };
+        let retry_after_s = later.then_some(retry_after_s);
+        Self { status, detail: refusal.to_string().into(), retry_after_s }
+    }
+
+    /// 404 for a path that names nothing.
+    pub(crate) fn nowhere() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "there is nothing at this path")
+    }
+
+    /// 415 for a body of another type than the one asked for.
+    pub(crate) fn wrong_type(wanted: &'static str) -> Self {
+        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, format!("the body must be {wanted}"))
+    }
+
+    /// 500 for a fault of ours, whose cause stays inside.
+    pub(crate) fn fault() -> Self {
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "the server made a mistake")
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        tracing::debug!(status = self.status.as_u16(), detail = %self.detail, "request refused");
+        let body = Body {
+            r#type: "about:blank",
+            title: self.status.canonical_reason().unwrap_or("Error"),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+        };
+        let body = serde_json::to_vec(&body).expect("strings and a number serialise");
+        let kind = HeaderValue::from_static("application/problem+json");
+        let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        response
+    }
+}
+
+/// Answers a method that the resource does not have; the router adds `Allow`.
+pub(crate) fn method_not_allowed() -> Ready<Problem> {
+    ready(Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the resource does not have this method"))
+}
+
+/// Answers a path that names nothing.
+pub(crate) fn nowhere() -> Ready<Problem> {
+    ready(Problem::nowhere())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_refusal_has_its_status() {
+        let name: crate::control::StreamName = "a".parse().unwrap();
+        let rows = [
+            (Refusal::Malformed("x".into()), 400, false),
+            (Refusal::Unprocessable("x".into()), 422, false),
+            (Refusal::Taken(name.clone()), 409, false),
+            (Refusal::NotLive(name), 409, true),
+            (Refusal::NoSession, 404, false),
+            (Refusal::StaleTag, 412, false),
+            (Refusal::Full("x".into()), 503, true),
+            (Refusal::Closing, 503, true),
+        ];
+        for (refusal, status, later) in rows {
+            let response = Problem::refused(&refusal, 7).into_response();
+            assert_eq!(response.status(), status, "{refusal}");
+            let retry = response.headers().get(header::RETRY_AFTER);
+            assert_eq!(retry.is_some_and(|value| value == "7"), later, "{refusal}");
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! A router that puts every path of the HTTP half together.
+
+use std::sync::Arc;
+
+use axum::http::HeaderValue;
+use axum::routing::{any, get};
+use axum::{Router, middleware};
+
+use crate::config::Config;
+use crate::control::{Control, Refusal};
+use crate::cors::{self, Origins};
+use crate::problem::{self, Problem};
+use crate::{api, time, whep, whip};
+
+/// What every handler gets.
+pub(crate) type Shared = Arc<State>;
+
+/// What the handlers need beside the request.
+pub(crate) struct State {
+    pub(crate) control: Arc<dyn Control>,
+    pub(crate) config: Config,
+    pub(crate) ice_links: Vec<HeaderValue>,
+    pub(crate) origins: Origins,
+}
+
+/// The HTTP half as a router: it never binds, and has no fallback of its own outside `/whip`, `/whep`
+/// and `/api`, so that others can be merged with it.
+///
+/// `axum::extract::ConnectInfo<SocketAddr>`, where the server provides it, tells the port who asks.
+pub fn router(config: Config, control: Arc<dyn Control>) -> Router {
+    let shared = Arc::new(State {
+        control,
+        ice_links: config.ice_links(),
+        origins: Origins::new(&config.cors_origins),
+        config,
+    });
+    let mut router = Router::new()
+        .merge(whip::routes())
+        .merge(whep::routes())
+        .merge(api::routes())
+        .route("/time", get(time::now).options(cors::options))
+        .route("/healthz", get("ok").options(cors::options));
+    for root in ["/whip", "/whep", "/api"] {
+        router = router
+            .route(root, any(problem::nowhere))
+            .route(&format!("{root}/"), any(problem::nowhere))
+            .route(&format!("{root}/{{*rest}}"), any(problem::nowhere));
+    }
+    router
+        .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::from_fn_with_state(shared.clone(), cors::share))
+        .with_state(shared)
+}
+
+// === impl State ===
+
+impl State {
+    /// What a refusal of the port is over HTTP.
+    pub(crate) fn refused(&self, refusal: &Refusal) -> Problem {
+        Problem::refused(refusal, self.config.retry_after_s)
+    }
+}
