@@ -4,5 +4,10 @@
 //! deciding half (`whitewater-core`) with the HTTP half (`whitewater-signaling`).
 
 pub mod addresses;
+pub mod app;
 pub mod config;
+pub mod control;
+pub mod engine;
+pub mod http;
 pub mod telemetry;
+pub mod web;
