@@ -1,1 +1,13 @@
-//! x
+//! Whitewater: publish a live stream once over WHIP, watch it in under half a second over WHEP.
+//!
+//! This package touches the world: it reads the configuration, owns the sockets and composes the
+//! deciding half (`whitewater-core`) with the HTTP half (`whitewater-signaling`).
+
+pub mod addresses;
+pub mod app;
+pub mod config;
+pub mod control;
+pub mod engine;
+pub mod http;
+pub mod telemetry;
+pub mod web;

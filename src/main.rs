@@ -1,1 +1,89 @@
-fn main() {}
+//! A command line that starts the server.
+
+use std::process::ExitCode;
+use std::{env, fs, io};
+
+use anyhow::Context;
+use clap::{Parser, Subcommand};
+use tokio::signal::unix::{SignalKind, signal};
+use whitewater::config::{Config, File, Flags};
+use whitewater::{app, telemetry};
+
+#[derive(Parser)]
+#[command(version, about)]
+struct Line {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serves pages, WHIP, WHEP and media until it is told to stop.
+    ///
+    /// Flags win over the environment, which wins over the file.
+    Serve(Flags),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Line::parse().command {
+        Command::Serve(flags) => serve(&flags),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            #[allow(clippy::print_stderr, reason = "logging may not have started")]
+            {
+                eprintln!("whitewater: {error:#}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn serve(flags: &Flags) -> anyhow::Result<()> {
+    let config = read_config(flags)?;
+    telemetry::init(&config.log)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        let running = app::start(&config)?;
+        greet(&running);
+        told_to_stop().await?;
+        tracing::info!("stopping");
+        running.stop().await
+    })
+}
+
+fn read_config(flags: &Flags) -> anyhow::Result<Config> {
+    let read = flags.config.as_ref().map(|path| {
+        let shown = path.display().to_string();
+        let text = fs::read_to_string(path)
+            .with_context(|| format!("the configuration file {shown} cannot be read"))?;
+        anyhow::Ok((shown, text))
+    });
+    let read = read.transpose()?;
+    let file = read.as_ref().map(|(path, text)| File { path, text });
+    // What is not Unicode cannot be one of ours.
+    let env = env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+    Ok(Config::merge(file, env, flags)?)
+}
+
+/// Says on standard output where to go; scripts read the first line.
+#[allow(clippy::print_stdout, reason = "the URLs to open are what `serve` answers")]
+fn greet(running: &app::Running) {
+    let url = running.url();
+    println!("whitewater listens on {url} (media: udp {})", running.udp_addr());
+    println!("  publish  {url}/publish");
+    println!("  watch    {url}/watch/NAME");
+    println!("  streams  {url}/");
+}
+
+async fn told_to_stop() -> io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}

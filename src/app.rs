@@ -1,0 +1,89 @@
+//! The application: it composes media, signaling and pages, and serves them.
+//!
+//! The only place where edges meet.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context;
+use whitewater_signaling as signaling;
+
+use crate::config::{Config, IceServer};
+use crate::control::Control;
+use crate::{addresses, engine, http, web};
+
+/// A server that runs until it is stopped.
+pub struct Running {
+    http: http::Serving,
+    engine: engine::Handle,
+}
+
+/// Starts everything. Call it within a tokio runtime.
+///
+/// Either all of it runs afterwards or nothing does.
+pub fn start(config: &Config) -> anyhow::Result<Running> {
+    // Whoever asks rustls for its default gets this, whatever features other crates switched on.
+    // It answers `Err` to the second server of one process, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+
+    let listener = http::bind(config.http, config.tls.as_ref())?;
+    let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
+    let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
+
+    let engine = engine::start(engine::Config { udp: config.udp })?;
+    let control = Control::new(engine.clone(), advertised(engine.udp_addr()));
+    let router = signaling::router(signaling_config(config), Arc::new(control));
+    let http = listener.serve(router.merge(web::router()))?;
+
+    Ok(Running { http, engine })
+}
+
+// === impl Running ===
+
+impl Running {
+    /// Where HTTP is served.
+    pub fn http_addr(&self) -> SocketAddr {
+        self.http.local_addr()
+    }
+
+    /// Where media arrives.
+    pub fn udp_addr(&self) -> SocketAddr {
+        self.engine.udp_addr()
+    }
+
+    /// The URL under which this machine reaches the pages, without a slash at its end.
+    pub fn url(&self) -> String {
+        let scheme = if self.http.is_secure() { "https" } else { "http" };
+        let mut address = self.http_addr();
+        if address.ip().is_unspecified() {
+            address.set_ip(match address {
+                SocketAddr::V4(_) => std::net::Ipv4Addr::LOCALHOST.into(),
+                SocketAddr::V6(_) => std::net::Ipv6Addr::LOCALHOST.into(),
+            });
+        }
+        format!("{scheme}://{address}")
+    }
+
+    /// Lets requests under way finish, then ends every session.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.http.stop().await.context("HTTP did not stop cleanly")?;
+        drop(self.engine);
+        Ok(())
+    }
+}
+
+fn signaling_config(config: &Config) -> signaling::Config {
+    signaling::Config {
+        ice_servers: config.ice_servers.iter().map(ice_server).collect(),
+        cors_origins: config.cors_origins.clone(),
+        ..signaling::Config::default()
+    }
+}
+
+fn ice_server(server: &IceServer) -> signaling::IceServer {
+    signaling::IceServer {
+        urls: server.urls.clone(),
+        username: server.username.clone(),
+        credential: server.credential.clone(),
+    }
+}

@@ -1,0 +1,257 @@
+//! A configuration that merges defaults, a file, the environment and flags into typed values.
+//!
+//! The later source wins, key by key. Merging is pure: it opens nothing and reads nothing, so that
+//! every mistake is one sentence before anything opens.
+
+use std::fmt;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::time::Duration;
+
+mod exposure;
+mod file;
+mod flags;
+mod options;
+mod pattern;
+mod setting;
+mod value;
+
+pub use file::File;
+pub use flags::Flags;
+pub use options::{Documented, documented};
+pub use pattern::Pattern;
+pub use setting::Origin;
+
+/// Everything that an operator decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// Where pages, WHIP, WHEP and the API are served.
+    pub http: SocketAddr,
+    /// Where media arrives and leaves.
+    pub udp: SocketAddr,
+    /// The folder that may be written to. It is created when something is first kept in it.
+    pub data: PathBuf,
+    /// Addresses in front of a 1:1 NAT that are advertised beside our own.
+    pub public_ips: Vec<IpAddr>,
+    /// STUN and TURN servers that clients are told of.
+    pub ice_servers: Vec<IceServer>,
+    /// How many shards carry media; `None` is one per core.
+    pub shards: Option<NonZeroUsize>,
+    /// What is refused beyond.
+    pub limits: Limits,
+    /// Origins whose pages may call WHIP, WHEP and the API; `*` is any.
+    pub cors_origins: Vec<String>,
+    /// Certificate and key where HTTP runs over TLS.
+    pub tls: Option<Tls>,
+    /// What is logged and how.
+    pub log: Log,
+    /// Whether other machines may reach a server on which everybody may publish.
+    pub insecure_open: bool,
+    /// Policies by stream name; the first match decides.
+    pub streams: Vec<StreamPolicy>,
+}
+
+/// A STUN or TURN server.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct IceServer {
+    /// `stun:`, `stuns:`, `turn:` or `turns:` URLs.
+    pub urls: Vec<String>,
+    /// The user name that TURN asks for.
+    pub username: Option<String>,
+    /// The password that TURN asks for; never shown in logs.
+    pub credential: Option<String>,
+}
+
+/// Bounds that protect everybody else from one too many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Streams that are live at once.
+    pub max_streams: usize,
+    /// Viewers over WHEP at once, all streams together.
+    pub max_viewers: usize,
+    /// Bits per second from one publisher, all its layers together.
+    pub max_publisher_bitrate_bps: u64,
+}
+
+/// The files that HTTPS needs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM certificate chain, leaf first.
+    pub cert: PathBuf,
+    /// PEM private key.
+    pub key: PathBuf,
+}
+
+/// What is logged and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Log {
+    /// The shape of a line.
+    pub format: LogFormat,
+    /// A level, or levels by module as `tracing` filters write them.
+    pub filter: String,
+}
+
+/// The shape of a log line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+/// What holds for the streams whose names match a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamPolicy {
+    /// Which streams.
+    pub pattern: Pattern,
+    /// What holds for them.
+    pub policy: Policy,
+}
+
+/// What holds for one stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Bits per second from its publisher; `None` leaves the limit of all publishers alone.
+    pub max_bitrate_bps: Option<u64>,
+    /// How long its viewers wait for a publisher that went away.
+    pub reconnect_window: Duration,
+}
+
+/// Why a configuration is refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ConfigError {
+    /// The file is not TOML.
+    #[error("{path} line {line} is not valid TOML: {reason}")]
+    Syntax {
+        /// The file.
+        path: String,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser says.
+        reason: String,
+    },
+    /// A key that does not exist.
+    #[error("unknown key {key} {origin}{hint}")]
+    UnknownKey {
+        /// The key as it was written.
+        key: String,
+        /// Where it was written.
+        origin: Origin,
+        /// A key that was probably meant.
+        hint: String,
+    },
+    /// A value that cannot be used.
+    #[error("bad value for {key} {origin}: {reason}")]
+    BadValue {
+        /// The key.
+        key: String,
+        /// Where it was written.
+        origin: Origin,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Values that cannot be used together.
+    #[error("{0}")]
+    Conflict(String),
+}
+
+// === impl Config ===
+
+impl Config {
+    /// Merges all sources: defaults < file < environment (`WHITEWATER_*`) < flags.
+    ///
+    /// Variables of the environment with other names are passed over.
+    pub fn merge(
+        file: Option<File<'_>>,
+        env: impl IntoIterator<Item = (String, String)>,
+        flags: &Flags,
+    ) -> Result<Self, ConfigError> {
+        let mut config = Self::default();
+        if let Some(file) = file {
+            file::apply(file, &mut config)?;
+        }
+        for setting in setting::from_environment(env).iter().chain(&flags.settings) {
+            options::apply(setting, &mut config)?;
+        }
+        config.check()?;
+        Ok(config)
+    }
+
+    /// What holds for the stream of this name.
+    pub fn policy(&self, stream: &str) -> Policy {
+        self.streams
+            .iter()
+            .find(|section| section.pattern.matches(stream))
+            .map_or_else(Policy::default, |section| section.policy)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        if let Some(Tls { cert, key }) = &self.tls {
+            for (file, missing, given) in
+                [(cert, "tls_cert", "tls_key"), (key, "tls_key", "tls_cert")]
+            {
+                if file.as_os_str().is_empty() {
+                    let reason = format!("{given} needs {missing} beside it: HTTPS takes both");
+                    return Err(ConfigError::Conflict(reason));
+                }
+            }
+        }
+        if let Some(ip) = exposure::unreachable_public_ip(self.udp, &self.public_ips) {
+            let reason = format!(
+                "public_ips names {ip}, which cannot reach the media address {}: bind udp to an \
+                 address of the same family, or to [::] for both",
+                self.udp
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
+        exposure::check(self)
+    }
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+        let mut config = Self {
+            http: nowhere,
+            udp: nowhere,
+            data: PathBuf::new(),
+            public_ips: Vec::new(),
+            ice_servers: Vec::new(),
+            shards: None,
+            limits: Limits { max_streams: 0, max_viewers: 0, max_publisher_bitrate_bps: 0 },
+            cors_origins: Vec::new(),
+            tls: None,
+            log: Log { format: LogFormat::Text, filter: String::new() },
+            insecure_open: false,
+            streams: Vec::new(),
+        };
+        options::apply_defaults(&mut config);
+        config
+    }
+}
+
+// === impl Policy ===
+
+impl Default for Policy {
+    fn default() -> Self {
+        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10) }
+    }
+}
+
+// === impl IceServer ===
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .field("username", &self.username)
+            .field("credential", &self.credential.as_ref().map(|_| "redacted"))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

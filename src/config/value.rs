@@ -1,0 +1,162 @@
+//! Values as people write them: addresses, numbers, bit rates, origins, ICE servers.
+//!
+//! A parser answers what is wrong in words that follow "bad value for KEY: ".
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroUsize;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{IceServer, LogFormat};
+
+/// What a parser answers.
+pub(super) type Parsed<T> = Result<T, String>;
+
+pub(super) fn address(text: &str) -> Parsed<SocketAddr> {
+    text.parse().map_err(|_| {
+        format!("{text:?} is not an address with a port, such as 127.0.0.1:8080 or [::1]:8080")
+    })
+}
+
+pub(super) fn public_ip(text: &str) -> Parsed<IpAddr> {
+    let ip: IpAddr = text
+        .parse()
+        .map_err(|_| format!("{text:?} is not an IP address (no port, no name, no comma)"))?;
+    if ip.is_unspecified() || ip.is_multicast() {
+        return Err(format!("{ip} is not an address that anybody can send to"));
+    }
+    Ok(ip)
+}
+
+pub(super) fn path(text: &str) -> Parsed<PathBuf> {
+    if text.is_empty() {
+        return Err("it is empty, but must name a file or folder".into());
+    }
+    Ok(text.into())
+}
+
+pub(super) fn at_least_one(text: &str) -> Parsed<usize> {
+    match number(text)? {
+        0 => Err("0 would refuse everybody: give 1 or more".into()),
+        number => Ok(number),
+    }
+}
+
+pub(super) fn shards(text: &str) -> Parsed<Option<NonZeroUsize>> {
+    match number(text)? {
+        shards @ 0..=MAX_SHARDS => Ok(NonZeroUsize::new(shards)),
+        shards => Err(format!("{shards} is more than {MAX_SHARDS} shards")),
+    }
+}
+
+/// Bits per second: a number, or one with `k`, `M` or `G` after it.
+pub(super) fn bitrate_bps(text: &str) -> Parsed<u64> {
+    let wrong =
+        || format!("{text:?} is not a bit rate in bits per second, such as 8000000, 800k or 8M");
+    let (digits, scale) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1e3),
+        Some((at, 'm' | 'M')) => (&text[..at], 1e6),
+        Some((at, 'g' | 'G')) => (&text[..at], 1e9),
+        _ => (text, 1.0),
+    };
+    if !digits.starts_with(|c: char| c.is_ascii_digit()) || digits.contains(['e', 'E']) {
+        return Err(wrong());
+    }
+    let bps = digits.parse::<f64>().map_err(|_| wrong())? * scale;
+    if !(1_000.0..=1e12).contains(&bps) {
+        return Err(format!("{text} is not between 1k and 1000G bits per second"));
+    }
+    Ok(bps as u64)
+}
+
+pub(super) fn seconds(text: &str) -> Parsed<Duration> {
+    match number(text)? {
+        seconds @ 0..=3_600 => Ok(Duration::from_secs(seconds)),
+        seconds => Err(format!("{seconds} is more than 3600 seconds")),
+    }
+}
+
+pub(super) fn boolean(text: &str) -> Parsed<bool> {
+    match text {
+        "true" | "1" => Ok(true),
+        "false" | "0" => Ok(false),
+        other => Err(format!("{other:?} is neither true nor false")),
+    }
+}
+
+pub(super) fn log_format(text: &str) -> Parsed<LogFormat> {
+    match text {
+        "text" => Ok(LogFormat::Text),
+        "json" => Ok(LogFormat::Json),
+        other => Err(format!("{other:?} is neither text nor json")),
+    }
+}
+
+pub(super) fn log_filter(text: &str) -> Parsed<String> {
+    match tracing_subscriber::EnvFilter::try_new(text) {
+        Ok(_) if !text.trim().is_empty() => Ok(text.into()),
+        _ => Err(format!("{text:?} is not a level (error, warn, info, debug, trace) or a filter")),
+    }
+}
+
+pub(super) fn cors_origin(text: &str) -> Parsed<String> {
+    let host = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    let fits = host.is_some_and(|host| {
+        let printable = |c: char| c.is_ascii_graphic() && !"/?#@,*\"\\".contains(c);
+        !host.is_empty() && host.chars().all(printable)
+    });
+    if fits || text == "*" {
+        return Ok(text.into());
+    }
+    Err(format!("{text:?} is neither * nor an origin such as https://example.org, without a path"))
+}
+
+pub(super) fn ice_url(text: &str) -> Parsed<String> {
+    let rest = ["stun:", "stuns:", "turn:", "turns:"].iter().find_map(|s| text.strip_prefix(s));
+    let printable = |c: char| c.is_ascii_graphic() && !"<>\",;".contains(c);
+    if rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(printable)) {
+        return Ok(text.into());
+    }
+    Err(format!("{text:?} is not a stun:, stuns:, turn: or turns: URL"))
+}
+
+/// `URL[,USER,CREDENTIAL]`. Nothing of it is repeated in an error, as it may hold a secret.
+pub(super) fn ice_server(text: &str) -> Parsed<IceServer> {
+    let mut parts = text.splitn(3, ',');
+    let url = parts.next().unwrap_or_default();
+    let server = IceServer {
+        urls: vec![ice_url(url)?],
+        username: parts.next().map(str::to_owned),
+        credential: parts.next().map(str::to_owned),
+    };
+    complete_ice_server(server)
+}
+
+/// Refuses a server that no client could use.
+pub(super) fn complete_ice_server(server: IceServer) -> Parsed<IceServer> {
+    if server.urls.is_empty() {
+        return Err("urls is missing".into());
+    }
+    if server.username.is_some() != server.credential.is_some() {
+        return Err("username and credential come together or not at all".into());
+    }
+    let visible = |text: &Option<String>| {
+        text.as_deref().is_none_or(|text| {
+            !text.is_empty() && text.chars().all(|c| c == ' ' || c.is_ascii_graphic())
+        })
+    };
+    if !visible(&server.username) || !visible(&server.credential) {
+        return Err("username and credential are printable ASCII and not empty".into());
+    }
+    if server.urls.iter().any(|url| url.starts_with("turn")) && server.credential.is_none() {
+        return Err("a TURN server needs username and credential".into());
+    }
+    Ok(server)
+}
+
+fn number<N: FromStr>(text: &str) -> Parsed<N> {
+    text.parse().map_err(|_| format!("{text:?} is not a whole number that fits"))
+}
+
+const MAX_SHARDS: usize = 256;
