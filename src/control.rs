@@ -16,8 +16,8 @@ use tokio::sync::mpsc;
 use tracing::{debug, info};
 use whitewater_core::forward::Wish;
 use whitewater_core::media::{Kind, Mid, Rid, Ssrc};
-use whitewater_core::rtc::connection::{self, Credentials, IceRole, Identity};
 use whitewater_core::rtc::sdp::{self, SdpError};
+use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::{Publish, StreamReport, Subscribe};
 use whitewater_core::shard::{Command, Event, Reply, ShardId};
 use whitewater_signaling::control::{
@@ -90,7 +90,8 @@ impl Control {
 
     async fn open_publisher(&self, request: Open) -> Result<Opened, Refusal> {
         let id = self.session_id();
-        let path = SessionPath { side: Side::Publish, stream: request.stream.clone(), id: id.clone() };
+        let path =
+            SessionPath { side: Side::Publish, stream: request.stream.clone(), id: id.clone() };
         let policy = (self.config.policy)(request.stream.as_str());
         let (stream, home, command, opened) = {
             let mut registry = self.registry();
@@ -108,23 +109,23 @@ impl Control {
             let home = known.as_ref().map_or_else(|| registry.least_loaded(), |stream| stream.home);
             let local = self.secrets.credentials(home);
             let policy_sdp = sdp::PublishPolicy { max_bitrate_bps: policy.max_bitrate_bps };
-            let agreed = self.negotiate(&local, |side| {
-                sdp::answer_publish(&request.offer, side, &policy_sdp)
-            })?;
+            let agreed = self
+                .negotiate(&local, |side| sdp::answer_publish(&request.offer, side, &policy_sdp))?;
             let stream = known.map_or_else(|| registry.next_stream(), |stream| stream.id);
             if let Some(present) = &present {
                 registry.remove(present);
             }
             let (published, rids) = what_is_published(&agreed.sections);
-            let entry = registry.streams.entry(request.stream.clone()).or_insert_with(|| StreamEntry {
-                id: stream,
-                home,
-                publisher: None,
-                published: published.clone(),
-                rids: rids.clone(),
-                since: std::time::Instant::now(),
-                viewers: 0,
-            });
+            let entry =
+                registry.streams.entry(request.stream.clone()).or_insert_with(|| StreamEntry {
+                    id: stream,
+                    home,
+                    publisher: None,
+                    published: published.clone(),
+                    rids: rids.clone(),
+                    since: std::time::Instant::now(),
+                    viewers: 0,
+                });
             entry.publisher = Some(id.clone());
             (entry.published, entry.rids) = (published, rids);
             let opened = opened(&id, &local, &agreed);
@@ -149,7 +150,8 @@ impl Control {
 
     async fn open_viewer(&self, request: Open) -> Result<Opened, Refusal> {
         let id = self.session_id();
-        let path = SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
+        let path =
+            SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
         if let Some(old) = request.replaces {
             // What is replaced may have ended by itself.
             let _ = self.end(&old).await;
@@ -251,8 +253,7 @@ impl Control {
         let key = session.key.ok_or(Refusal::NoSession)?;
         let local = self.secrets.credentials(session.shard);
         let remote = Credentials { ufrag: fragment.ufrag, pwd: fragment.pwd };
-        let command =
-            Command::RestartIce { key, local: local.clone(), remote: remote.clone() };
+        let command = Command::RestartIce { key, local: local.clone(), remote: remote.clone() };
         let Some(Reply::Done) = self.engine.ask(session.shard, command).await else {
             return Err(Refusal::NoSession);
         };
@@ -426,7 +427,12 @@ impl Port for Control {
         Box::pin(self.open_viewer(request))
     }
 
-    fn patch(&self, path: SessionPath, if_match: IfMatch, fragment: Fragment) -> Answer<'_, Patched> {
+    fn patch(
+        &self,
+        path: SessionPath,
+        if_match: IfMatch,
+        fragment: Fragment,
+    ) -> Answer<'_, Patched> {
         Box::pin(self.patch_ice(path, if_match, fragment))
     }
 
@@ -514,9 +520,7 @@ fn entry_of(
     }
 }
 
-fn what_is_published(
-    sections: &[whitewater_core::rtc::Section],
-) -> (sdp::Published, Vec<Rid>) {
+fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Published, Vec<Rid>) {
     let of = |kind: Kind| sections.iter().find(|section| section.kind == kind);
     let format = |kind: Kind| of(kind).map(|section| section.formats[0].format.clone());
     let published = sdp::Published { audio: format(Kind::Audio), video: format(Kind::Video) };

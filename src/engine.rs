@@ -38,7 +38,9 @@ pub struct Config {
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// Somebody has the port.
-    #[error("the media port {0} is taken by another program: stop it, or choose another with --udp")]
+    #[error(
+        "the media port {0} is taken by another program: stop it, or choose another with --udp"
+    )]
     PortTaken(SocketAddr),
     /// The socket cannot be made.
     #[error("the media port {address} cannot be opened: {source}")]
@@ -54,20 +56,17 @@ pub enum Error {
 }
 
 /// The running engine. Dropping it ends its threads.
-#[derive(Debug)]
 pub struct Handle {
     address: SocketAddr,
     shards: Vec<ShardHandle>,
 }
 
 /// A command on its way, and where its answer goes.
-#[derive(Debug)]
 pub struct Asked {
     command: Command,
     answer: oneshot::Sender<Reply>,
 }
 
-#[derive(Debug)]
 struct ShardHandle {
     commands: mpsc::Sender<Asked>,
     counters: Arc<Counters>,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Instant;
 
 use whitewater_core::media::{Kind, Mid, Rid};
-use whitewater_core::rtc::connection::Credentials;
+use whitewater_core::rtc::Credentials;
 use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{SessionKey, ShardId, StreamId};
 use whitewater_signaling::control::{SessionId, SessionPath, Side, StreamName};

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rtc_crypto::RTCCryptoProvider;
 use rtc_crypto::providers::AwsLcRsProvider;
-use whitewater_core::rtc::connection::Credentials;
+use whitewater_core::rtc::Credentials;
 use whitewater_core::shard::{ShardId, ufrag_letter};
 
 /// A source of secrets: the operating system's generator.

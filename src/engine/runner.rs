@@ -154,7 +154,8 @@ impl Runner {
         metas: &mut [RecvMeta],
         now: Instant,
     ) -> Option<Duration> {
-        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] = std::array::from_fn(|_| IoSliceMut::new(&mut []));
+        let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
+            std::array::from_fn(|_| IoSliceMut::new(&mut []));
         for (slice, chunk) in slices.iter_mut().zip(storage.chunks_mut(RECEIVE_BYTES)) {
             *slice = IoSliceMut::new(chunk);
         }

@@ -109,9 +109,8 @@ impl ShardSocket {
             segment_size: (segment < contents.len()).then_some(segment),
             src_ip: transport.local,
         };
-        self.socket.try_io(Interest::WRITABLE, || {
-            self.state.try_send((&self.socket).into(), &transmit)
-        })
+        self.socket
+            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
     }
 
     /// Where a datagram came from. A dual-stack socket sees IPv4 in IPv6's clothes.

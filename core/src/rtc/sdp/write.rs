@@ -104,7 +104,8 @@ impl<'a> Writer<'a> {
         self.line(format_args!("a=ice-ufrag:{}", local.ice.ufrag));
         self.line(format_args!("a=ice-pwd:{}", local.ice.pwd));
         self.line(format_args!("a=fingerprint:{}", local.fingerprint));
-        self.line(format_args!("a=setup:{}", self.setup));
+        let setup = self.setup;
+        self.line(format_args!("a=setup:{setup}"));
         self.line(format_args!("a=mid:{mid}"));
     }
 
