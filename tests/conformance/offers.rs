@@ -18,6 +18,7 @@ pub(crate) fn sections(sdp: &str) -> Sections {
         all.last_mut().unwrap().push(line.to_owned());
     }
     let session = all.remove(0);
+    assert!(!all.is_empty(), "the text has no media sections: {sdp}");
     Sections { session, media: all }
 }
 
