@@ -359,3 +359,6 @@ const FIRST_RETRANSMISSION: Duration = Duration::from_millis(150);
 const MAX_RETRANSMISSIONS: u32 = 7;
 const MAX_HELLO_DATAGRAMS: usize = 8;
 const LINGER: Duration = Duration::from_secs(30);
+
+#[cfg(test)]
+mod tests;
