@@ -80,7 +80,7 @@ fn engine_config(config: &Config) -> engine::Config {
     engine::Config {
         udp: config.udp,
         shards: config.shards.map_or_else(cores, NonZeroUsize::get),
-        max_burst: 64,
+        max_burst: config.max_burst,
     }
 }
 

@@ -38,6 +38,8 @@ pub struct Config {
     pub ice_servers: Vec<IceServer>,
     /// How many shards carry media; `None` is one per core.
     pub shards: Option<NonZeroUsize>,
+    /// Most packets that leave in one write.
+    pub max_burst: usize,
     /// What is refused beyond.
     pub limits: Limits,
     /// Origins whose pages may call WHIP, WHEP and the API; `*` is any.
@@ -221,6 +223,7 @@ impl Default for Config {
             public_ips: Vec::new(),
             ice_servers: Vec::new(),
             shards: None,
+            max_burst: 64,
             limits: Limits { max_streams: 0, max_viewers: 0, max_publisher_bitrate_bps: 0 },
             cors_origins: Vec::new(),
             tls: None,

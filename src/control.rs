@@ -4,6 +4,8 @@
 //! Negotiation happens here, on ordinary tasks; a shard is handed what was agreed. The registry is
 //! changed under a short lock, never across an await.
 
+mod info;
+
 mod registry;
 
 mod secrets;
@@ -21,8 +23,8 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::{Publish, StreamReport, Subscribe};
 use whitewater_core::shard::{Command, Event, Reply, ShardId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, Fragment, IfMatch, LayerChoice, LayerInfo, Open, Opened, Patched,
-    Refusal, SessionPath, Side, StreamInfo, StreamName, TrackInfo,
+    Answer, Control as Port, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal,
+    ServerInfo, SessionPath, Side, StreamInfo, StreamName,
 };
 
 use crate::engine;
@@ -331,6 +333,22 @@ impl Control {
         }
     }
 
+    async fn describe_server(&self) -> Result<ServerInfo, Refusal> {
+        let mut shards = Vec::with_capacity(self.engine.shards());
+        for shard in (0..self.engine.shards()).map(|index| ShardId(index as u8)) {
+            let Some(Reply::Gauges(gauges)) = self.engine.ask(shard, Command::Gauges).await else {
+                return Err(Refusal::Closing);
+            };
+            let counters = self.engine.counters(shard).ok_or(Refusal::Closing)?;
+            shards.push(info::shard(&gauges, counters));
+        }
+        Ok(ServerInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            forwarding_delay: info::delay(self.engine.forwarding_delay()),
+            shards,
+        })
+    }
+
     async fn info(&self, name: StreamName, stream: StreamEntry) -> StreamInfo {
         let report = self.describe(&stream).await;
         StreamInfo {
@@ -338,7 +356,7 @@ impl Control {
             live: report.live,
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
-            tracks: report.tracks.iter().map(track_info).collect(),
+            tracks: report.tracks.iter().map(info::track).collect(),
         }
     }
 
@@ -464,6 +482,10 @@ impl Port for Control {
         })
     }
 
+    fn server(&self) -> Answer<'_, ServerInfo> {
+        Box::pin(self.describe_server())
+    }
+
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo> {
         Box::pin(async move {
             let stream = self.registry().streams.get(&name).cloned();
@@ -525,30 +547,4 @@ fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Publis
     let format = |kind: Kind| of(kind).map(|section| section.formats[0].format.clone());
     let published = sdp::Published { audio: format(Kind::Audio), video: format(Kind::Video) };
     (published, of(Kind::Video).map(|video| video.rids.clone()).unwrap_or_default())
-}
-
-fn track_info(track: &whitewater_core::shard::command::TrackReport) -> TrackInfo {
-    let mut layers: Vec<_> = track.layers.iter().collect();
-    let pixels = |size: Option<(u16, u16)>| {
-        size.map_or(0, |(width, height)| u32::from(width) * u32::from(height))
-    };
-    layers.sort_by_key(|layer| std::cmp::Reverse((pixels(layer.size), layer.bitrate_bps)));
-    TrackInfo {
-        mid: track.mid.to_string(),
-        kind: track.format.codec.kind().to_string(),
-        codec: track.format.codec.to_string(),
-        layers: layers
-            .into_iter()
-            .map(|layer| LayerInfo {
-                rid: layer.rid.as_ref().map(Rid::to_string),
-                active: layer.active,
-                bitrate_bps: layer.bitrate_bps,
-                width: layer.size.map(|size| size.0.into()),
-                height: layer.size.map(|size| size.1.into()),
-                fps: layer.fps,
-                keyframes: layer.keyframes,
-                packets_lost: layer.packets_lost,
-            })
-            .collect(),
-    }
 }

@@ -5,7 +5,7 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use axum::{Json, Router};
 
-use crate::control::{Refusal, StreamInfo};
+use crate::control::{Refusal, ServerInfo, StreamInfo};
 use crate::cors;
 use crate::endpoint::Target;
 use crate::problem::Problem;
@@ -15,12 +15,18 @@ use crate::router::Shared;
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
         .route("/v1/streams", get(list).options(cors::options))
+        .route("/v1/server", get(server).options(cors::options))
         .route("/v1/streams/{stream}", get(show).options(cors::options))
 }
 
 async fn list(State(shared): State<Shared>) -> Result<Json<Vec<StreamInfo>>, Problem> {
     let streams = shared.control.streams().await;
     streams.map(Json).map_err(|refusal| shared.refused(&refusal))
+}
+
+async fn server(State(shared): State<Shared>) -> Result<Json<ServerInfo>, Problem> {
+    let server = shared.control.server().await;
+    server.map(Json).map_err(|refusal| shared.refused(&refusal))
 }
 
 async fn show(

@@ -43,6 +43,9 @@ pub trait Control: Send + Sync + 'static {
     /// The live streams, by name.
     fn streams(&self) -> Answer<'_, Vec<StreamInfo>>;
 
+    /// What the media half counts.
+    fn server(&self) -> Answer<'_, ServerInfo>;
+
     /// One live stream; [`Refusal::NotLive`] when it is not.
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
 }
@@ -232,6 +235,81 @@ pub struct LayerInfo {
     pub keyframes: u64,
     /// Packets lost on the way to us and not recovered.
     pub packets_lost: u64,
+}
+
+/// What the media half counts, as the API shows it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct ServerInfo {
+    /// The server's version.
+    pub version: String,
+    /// From the kernel's receive time to the return of the write that forwards it.
+    pub forwarding_delay: DelayInfo,
+    /// One entry per shard.
+    pub shards: Vec<ShardInfo>,
+}
+
+/// A distribution of durations, in microseconds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct DelayInfo {
+    /// How many were counted.
+    pub count: u64,
+    /// Half are no longer.
+    pub p50_us: u64,
+    /// 99 of 100 are no longer.
+    pub p99_us: u64,
+    /// None is longer.
+    pub max_us: u64,
+}
+
+/// What one shard counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ShardInfo {
+    /// Sessions open.
+    pub sessions: u64,
+    /// Streams known, those of other shards that it mirrors too.
+    pub streams: u64,
+    /// Client addresses known.
+    pub addresses: u64,
+    /// Datagrams received.
+    pub datagrams_in: u64,
+    /// Calls that received them.
+    pub receives: u64,
+    /// Media packets taken in.
+    pub packets_in: u64,
+    /// Media packets sent, without retransmissions.
+    pub packets_out: u64,
+    /// Writes that carried them.
+    pub bursts_out: u64,
+    /// Retransmissions sent.
+    pub resent: u64,
+    /// Datagrams sent, of every kind.
+    pub datagrams_out: u64,
+    /// Bytes sent, of every kind.
+    pub bytes_out: u64,
+    /// Calls that sent them.
+    pub sends: u64,
+    /// Keyframe requests sent to publishers.
+    pub keyframe_requests: u64,
+    /// Datagrams handed to the shard they belong to.
+    pub handed_over: u64,
+    /// Datagrams of no session or no known kind.
+    pub dropped_stranger: u64,
+    /// STUN and DTLS that was refused.
+    pub dropped_handshake: u64,
+    /// RTP and RTCP that did not authenticate, replays too.
+    pub dropped_unauthentic: u64,
+    /// Packets of SSRCs that belong to no layer.
+    pub dropped_unknown_ssrc: u64,
+    /// Packets above a publisher's limit.
+    pub dropped_over_limit: u64,
+    /// Packets that came twice or far too late.
+    pub dropped_duplicate: u64,
+    /// Writes dropped because the socket's buffer was full.
+    pub dropped_full: u64,
+    /// Writes that failed otherwise.
+    pub dropped_error: u64,
+    /// Messages to other shards dropped because their queue was full.
+    pub dropped_link: u64,
 }
 
 /// Why the port said no.

@@ -197,6 +197,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::shards(&v[0]).map(|shards| c.shards = shards),
     },
     Opt {
+        key: "max_burst",
+        flag: "max-burst",
+        placeholder: "N",
+        default: "64",
+        help: "Packets that may leave in one write, 1 to 64; for measurements",
+        arity: Arity::One,
+        set: |c, v| value::burst(&v[0]).map(|burst| c.max_burst = burst),
+    },
+    Opt {
         key: "max_streams",
         flag: "max-streams",
         placeholder: "N",

@@ -43,6 +43,13 @@ pub(super) fn at_least_one(text: &str) -> Parsed<usize> {
     }
 }
 
+pub(super) fn burst(text: &str) -> Parsed<usize> {
+    match number(text)? {
+        burst @ 1..=64 => Ok(burst),
+        burst => Err(format!("{burst} is not between 1 and 64")),
+    }
+}
+
 pub(super) fn shards(text: &str) -> Parsed<Option<NonZeroUsize>> {
     match number(text)? {
         shards @ 0..=MAX_SHARDS => Ok(NonZeroUsize::new(shards)),

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 use whitewater_signaling::control::{
-    Answer, Control, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, SessionId,
-    SessionPath, Side, StreamInfo, StreamName,
+    Answer, Control, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
+    SessionId, SessionPath, Side, StreamInfo, StreamName,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -111,6 +111,13 @@ impl Control for Fake {
             None => Ok(state.streams()),
         };
         Box::pin(std::future::ready(result))
+    }
+
+    fn server(&self) -> Answer<'_, ServerInfo> {
+        Box::pin(std::future::ready(Ok(ServerInfo {
+            version: "0".into(),
+            ..ServerInfo::default()
+        })))
     }
 
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo> {
