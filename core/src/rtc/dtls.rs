@@ -1,6 +1,6 @@
 //! A DTLS association that agrees on SRTP keys with the side whose fingerprint the SDP named.
 //!
-//! It stands around `rtc-dtls`, feeds it only what a [`sieve`] lets through, and owns the
+//! It stands around `rtc-dtls`, feeds it only what a sieve lets through, and owns the
 //! retransmission timer: the library forgets its own when a flight arrives in part or twice.
 
 mod identity;
