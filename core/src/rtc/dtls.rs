@@ -1,6 +1,6 @@
 //! A DTLS association that agrees on SRTP keys with the side whose fingerprint the SDP named.
 //!
-//! It stands around `rtc-dtls`, feeds it only what a [`sieve`] lets through, and owns the
+//! It stands around `rtc-dtls`, feeds it only what a sieve lets through, and owns the
 //! retransmission timer: the library forgets its own when a flight arrives in part or twice.
 
 mod identity;
@@ -33,8 +33,8 @@ pub(super) struct Association {
     endpoint: Option<Endpoint>,
     sieve: Sieve,
     timer: Timer,
-    // The first flight of a client that may have to be read again with other profiles.
-    hello: Vec<Bytes>,
+    // The first message of a client that may have to be read again with other profiles.
+    hello: Bytes,
     fell_back: bool,
     progress: Progress,
     // What it takes to say goodbye after the endpoint is gone.
@@ -83,7 +83,7 @@ impl Association {
             client,
             sieve: Sieve::new(client),
             timer: Timer::default(),
-            hello: Vec::new(),
+            hello: Bytes::new(),
             fell_back: false,
             progress: Progress::Handshaking,
             farewell: None,
@@ -119,11 +119,11 @@ impl Association {
         if self.endpoint.is_none() {
             self.restore(now)?;
         }
-        if !self.may_fall_back() {
-            self.hello = Vec::new();
-        } else if self.hello.len() < MAX_HELLO_DATAGRAMS {
-            self.hello.push(Bytes::copy_from_slice(&records));
+        if records.is_empty() {
+            return Ok(None);
         }
+        self.hello =
+            if self.may_fall_back() { Bytes::copy_from_slice(&records) } else { Bytes::new() };
         let happened = match self.feed(now, records) {
             Err(Error::ErrServerNoMatchingSrtpProfile) if self.may_fall_back() => {
                 self.fall_back(now)
@@ -226,7 +226,7 @@ impl Association {
 
     // Nothing is exported before the certificate is the one that the SDP named.
     fn complete(&mut self, now: Instant) -> Happened {
-        self.hello = Vec::new();
+        self.hello = Bytes::new();
         match self.keys() {
             Ok((profile, keys)) => {
                 self.sieve.finish();
@@ -266,7 +266,7 @@ impl Association {
 
     fn fail(&mut self, error: &Error) -> Happened {
         self.progress = Progress::Closed;
-        self.hello = Vec::new();
+        self.hello = Bytes::new();
         Happened::Closed(if *error == Error::ErrClientCertificateRequired {
             CloseReason::NoCertificate
         } else {
@@ -286,15 +286,9 @@ impl Association {
     fn fall_back(&mut self, now: Instant) -> Option<Happened> {
         self.fell_back = true;
         self.endpoint = Some(endpoint(Some(self.identity.fallback_server())));
-        let mut happened = None;
-        for records in std::mem::take(&mut self.hello) {
-            let result = self.feed(now, BytesMut::from(&records[..]));
-            happened = self.conclude(now, result);
-            if happened.is_some() {
-                break;
-            }
-        }
-        happened
+        let hello = BytesMut::from(&std::mem::take(&mut self.hello)[..]);
+        let result = self.feed(now, hello);
+        self.conclude(now, result)
     }
 
     // An established endpoint only answers repeated flights and says goodbye; after a while
@@ -357,7 +351,6 @@ const REMOTE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALH
 const EXPORTER_LABEL: &str = "EXTRACTOR-dtls_srtp";
 const FIRST_RETRANSMISSION: Duration = Duration::from_millis(150);
 const MAX_RETRANSMISSIONS: u32 = 7;
-const MAX_HELLO_DATAGRAMS: usize = 8;
 const LINGER: Duration = Duration::from_secs(30);
 
 #[cfg(test)]

@@ -57,6 +57,8 @@ struct Setting {
     spoil: Option<Side>,
 }
 
+type Loss = Box<dyn FnMut(Side, &[u8]) -> bool>;
+
 // A client and a server on a wire with a delay, in virtual time.
 struct Wire {
     now: Instant,
@@ -67,7 +69,7 @@ struct Wire {
     server_at: SocketAddr,
     flying: VecDeque<(Instant, Side, SocketAddr, BytesMut)>,
     events: Vec<(Instant, Side, Event)>,
-    lost: Box<dyn FnMut(Side, &[u8]) -> bool>,
+    lost: Loss,
     reasons: Vec<(Side, Dropped)>,
 }
 
