@@ -36,10 +36,10 @@ impl Offer {
         for (media, kind) in offer.sections() {
             offer.check(media, kind)?;
         }
-        match offer.sections().next() {
-            Some(_) => Ok(offer),
-            None => Err(unacceptable("the offer has neither an audio nor a video section")),
+        if offer.sections().next().is_none() {
+            return Err(unacceptable("the offer has neither an audio nor a video section"));
         }
+        Ok(offer)
     }
 
     /// The sections of sound and picture that are in use.

@@ -29,9 +29,8 @@ pub fn answer_publish(
     check_together(&takes)?;
 
     let tagged = &offer.description.media[offer.tagged].mid;
-    let bundle = offer.bundle(|mid| {
-        mid == tagged || takes.iter().flatten().any(|take| take.media.mid == *mid)
-    });
+    let bundle = offer
+        .bundle(|mid| mid == tagged || takes.iter().flatten().any(|take| take.media.mid == *mid));
     let allow_mixed = offer.description.allow_mixed;
     let head = Head { bundle: &bundle, allow_mixed, ice_lite: true };
     let mut writer = Writer::new(local, offer.setup, &head);
@@ -187,7 +186,8 @@ fn check_together(takes: &[Option<Take<'_>>]) -> Result<(), SdpError> {
         [Some(agreed.pt), agreed.rtx]
     };
     if let [one, other] = takes.as_slice()
-        && let Some(pt) = types(one).into_iter().flatten().find(|pt| types(other).contains(&Some(*pt)))
+        && let Some(pt) =
+            types(one).into_iter().flatten().find(|pt| types(other).contains(&Some(*pt)))
     {
         return Err(unacceptable(format!("payload type {pt} stands for two formats")));
     }

@@ -59,11 +59,7 @@ impl Layers {
 /// Reads one list of `a=simulcast`: layers parted by `;`, the alternatives of each by `,`, a `~`
 /// before those that begin paused. Takes of each layer the first alternative that an `a=rid` line
 /// describes; RFC 8853 section 5.2 has the others ignored.
-fn read_list(
-    list: &str,
-    direction: &str,
-    lines: &[Attribute],
-) -> Result<Vec<Layer>, SdpError> {
+fn read_list(list: &str, direction: &str, lines: &[Attribute]) -> Result<Vec<Layer>, SdpError> {
     let mut described = Vec::new();
     for line in values(lines, "rid").take(MAX_RID_LINES) {
         let mut fields = line.split_ascii_whitespace();
