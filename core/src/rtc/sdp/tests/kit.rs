@@ -60,3 +60,32 @@ pub(super) fn all<'a>(media: &'a MediaDescription, key: &str) -> Vec<&'a str> {
 pub(super) fn sentence(result: Result<Agreed, SdpError>) -> String {
     result.expect_err("the offer is refused").to_string()
 }
+
+pub(super) const FFMPEG: &str = include_str!("../fixtures/ffmpeg-like-offer.sdp");
+pub(super) const OBS: &str = include_str!("../fixtures/obs-like-simulcast-offer.sdp");
+pub(super) const FIREFOX: &str = include_str!("../fixtures/firefox-like-simulcast-offer.sdp");
+
+/// A section for data.
+pub(super) const DATA: &str = "\
+m=application 9 UDP/DTLS/SCTP webrtc-datachannel
+c=IN IP4 0.0.0.0
+a=setup:actpass
+a=mid:2
+a=sctp-port:5000
+";
+
+/// An offer without the lines that begin like this.
+pub(super) fn without(offer: &str, beginning: &str) -> String {
+    offer.split_inclusive('\n').filter(|line| !line.starts_with(beginning)).collect()
+}
+
+/// An offer with its first section of a kind repeated under mid 7.
+pub(super) fn with_second(offer: &str, name: &str) -> String {
+    let begin = offer.find(&format!("m={name}")).unwrap();
+    let end = offer[begin + 1..].find("m=").map_or(offer.len(), |end| begin + 1 + end);
+    let mut again = String::new();
+    for line in offer[begin..end].split_inclusive('\n') {
+        again.push_str(if line.starts_with("a=mid:") { "a=mid:7\n" } else { line });
+    }
+    format!("{offer}{again}").replace("BUNDLE 0 1", "BUNDLE 0 1 7")
+}
