@@ -86,9 +86,16 @@ pub fn read_answer(offer: &str, answer: &str) -> Result<Agreed, SdpError> {
 /// The most formats of one kind in an offer of ours.
 const MAX_FORMATS: usize = 16;
 
-/// The first payload types of our offers; retransmissions of a format follow it directly.
-const FIRST_AUDIO: u8 = 36;
-const FIRST_VIDEO: u8 = 96;
+/// The payload types of one format and of its retransmissions. Those from 96 come first: some
+/// servers know no others.
+fn payload_types_of(kind: Kind, index: u8) -> (PayloadType, Option<PayloadType>) {
+    let first = match (kind, index) {
+        (Kind::Audio, index) => return (PayloadType(111 + index), None),
+        (Kind::Video, ..=6) => 96 + 2 * index,
+        (Kind::Video, index) => 36 + 2 * (index - 7),
+    };
+    (PayloadType(first), Some(PayloadType(first + 1)))
+}
 
 /// A section that our side asks for.
 struct Ask<'a> {
@@ -112,20 +119,17 @@ impl<'a> Ask<'a> {
             Kind::Audio => Feedback { transport_wide: true, ..Feedback::default() },
             Kind::Video => Feedback { nack: true, pli: true, fir: true, transport_wide: true },
         };
-        let formats = formats.iter().zip(0u8..).map(|(format, index)| match kind {
-            Kind::Audio => (payload(PayloadType(FIRST_AUDIO + index), format, feedback), None),
-            Kind::Video => {
-                let pt = PayloadType(FIRST_VIDEO + 2 * index);
-                let rtx = Payload {
-                    pt: PayloadType(pt.0 + 1),
-                    name: "rtx".into(),
-                    clock_rate: format.clock_rate,
-                    channels: 1,
-                    fmtp: format!("apt={pt}"),
-                    feedback: Feedback::default(),
-                };
-                (payload(pt, format, feedback), Some(rtx))
-            }
+        let formats = formats.iter().zip(0u8..).map(|(format, index)| {
+            let (pt, rtx) = payload_types_of(kind, index);
+            let rtx = rtx.map(|rtx| Payload {
+                pt: rtx,
+                name: "rtx".into(),
+                clock_rate: format.clock_rate,
+                channels: 1,
+                fmtp: format!("apt={pt}"),
+                feedback: Feedback::default(),
+            });
+            (payload(pt, format, feedback), rtx)
         });
         Self { kind, formats: formats.collect(), rids, ssrcs, extensions: extensions(kind, rids) }
     }

@@ -97,14 +97,13 @@ impl<'a> Writer<'a> {
             self.line(format_args!("b=AS:{}", (max_bitrate_bps / 1000).max(1)));
             self.line(format_args!("b=TIAS:{max_bitrate_bps}"));
         }
-        let local = self.local;
+        let (local, setup) = (self.local, self.setup);
         if *tagged {
             push_candidates(&mut self.text, local.candidates);
         }
         self.line(format_args!("a=ice-ufrag:{}", local.ice.ufrag));
         self.line(format_args!("a=ice-pwd:{}", local.ice.pwd));
         self.line(format_args!("a=fingerprint:{}", local.fingerprint));
-        let setup = self.setup;
         self.line(format_args!("a=setup:{setup}"));
         self.line(format_args!("a=mid:{mid}"));
     }

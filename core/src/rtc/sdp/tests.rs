@@ -1,0 +1,7 @@
+//! Tests of the negotiation with the offers of real clients.
+
+mod client;
+mod fuzz;
+mod kit;
+mod publish;
+mod watch;
