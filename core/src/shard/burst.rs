@@ -94,6 +94,11 @@ pub fn write(
             padding,
         );
         let len = sender.protect(slot, out, header_len, plain_len);
+        if len == 0 {
+            // What could not be sealed is not sent, and nothing may follow it in this write.
+            burst.packets = index + 1;
+            break;
+        }
         burst.len += len;
         outgoing.packets = outgoing.packets.wrapping_add(1);
         outgoing.octets = outgoing.octets.wrapping_add(arrived.packet.payload().len() as u32);
