@@ -14,8 +14,8 @@ use crate::router::Shared;
 /// The API's paths.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
-        .route("/api/v1/streams", get(list).options(cors::options))
-        .route("/api/v1/streams/{stream}", get(show).options(cors::options))
+        .route("/v1/streams", get(list).options(cors::options))
+        .route("/v1/streams/{stream}", get(show).options(cors::options))
 }
 
 async fn list(State(shared): State<Shared>) -> Result<Json<Vec<StreamInfo>>, Problem> {

@@ -34,19 +34,15 @@ pub fn router(config: Config, control: Arc<dyn Control>) -> Router {
         origins: Origins::new(&config.cors_origins),
         config,
     });
-    let mut router = Router::new()
-        .merge(whip::routes())
-        .merge(whep::routes())
-        .merge(api::routes())
+    Router::new()
+        .nest("/whip", whip::routes().fallback(problem::nowhere))
+        .nest("/whep", whep::routes().fallback(problem::nowhere))
+        .nest("/api", api::routes().fallback(problem::nowhere))
+        .route("/whip/", any(problem::nowhere))
+        .route("/whep/", any(problem::nowhere))
+        .route("/api/", any(problem::nowhere))
         .route("/time", get(time::now).options(cors::options))
-        .route("/healthz", get("ok").options(cors::options));
-    for root in ["/whip", "/whep", "/api"] {
-        router = router
-            .route(root, any(problem::nowhere))
-            .route(&format!("{root}/"), any(problem::nowhere))
-            .route(&format!("{root}/{{*rest}}"), any(problem::nowhere));
-    }
-    router
+        .route("/healthz", get("ok").options(cors::options))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(middleware::from_fn_with_state(shared.clone(), cors::share))
         .with_state(shared)

@@ -21,9 +21,9 @@ pub(crate) fn routes() -> Router<Shared> {
     let endpoint = get(look).head(discover).post(open).options(endpoint::options);
     let layer = post(choose).delete(unchoose).options(layer_options);
     Router::new()
-        .route("/whep/{stream}", endpoint)
-        .route("/whep/{stream}/{session}", session::methods())
-        .route("/whep/{stream}/{session}/layer", layer)
+        .route("/{stream}", endpoint)
+        .route("/{stream}/{session}", session::methods())
+        .route("/{stream}/{session}/layer", layer)
         .layer(Extension(Side::Watch))
 }
 

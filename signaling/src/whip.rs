@@ -15,8 +15,8 @@ use crate::session;
 /// The endpoint and its sessions.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
-        .route("/whip/{stream}", get(look).post(open).options(endpoint::options))
-        .route("/whip/{stream}/{session}", session::methods())
+        .route("/{stream}", get(look).post(open).options(endpoint::options))
+        .route("/{stream}/{session}", session::methods())
         .layer(Extension(Side::Publish))
 }
 

@@ -1,0 +1,193 @@
+//! A port that keeps sessions in a map and remembers what it was asked.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use whitewater_signaling::control::{
+    Answer, Control, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, SessionId,
+    SessionPath, Side, StreamInfo, StreamName,
+};
+
+/// The ICE user fragment that every fake session's client has at first.
+pub(crate) const UFRAG: &str = "EsAw";
+
+/// The port.
+#[derive(Default)]
+pub(crate) struct Fake {
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    sessions: BTreeMap<String, Session>,
+    opened: u32,
+    refusal: Option<Refusal>,
+    last_open: Option<Open>,
+    last_fragment: Option<Fragment>,
+    last_choice: Option<LayerChoice>,
+}
+
+struct Session {
+    path: SessionPath,
+    etag: String,
+    ufrag: String,
+}
+
+// === impl Fake ===
+
+impl Fake {
+    /// Makes the next call fail.
+    pub(crate) fn refuse(&self, refusal: Refusal) {
+        self.state.lock().unwrap().refusal = Some(refusal);
+    }
+
+    /// The last request to open a session.
+    pub(crate) fn last_open(&self) -> Open {
+        self.state.lock().unwrap().last_open.clone().expect("a session was asked for")
+    }
+
+    /// The last fragment.
+    pub(crate) fn last_fragment(&self) -> Fragment {
+        self.state.lock().unwrap().last_fragment.clone().expect("a fragment was sent")
+    }
+
+    /// The last choice of a layer.
+    pub(crate) fn last_choice(&self) -> LayerChoice {
+        self.state.lock().unwrap().last_choice.clone().expect("a layer was chosen")
+    }
+}
+
+impl Control for Fake {
+    fn publish(&self, request: Open) -> Answer<'_, Opened> {
+        let result = self.state.lock().unwrap().open(request, Side::Publish);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn subscribe(&self, request: Open) -> Answer<'_, Opened> {
+        let result = self.state.lock().unwrap().open(request, Side::Watch);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn patch(
+        &self,
+        session: SessionPath,
+        if_match: IfMatch,
+        fragment: Fragment,
+    ) -> Answer<'_, Patched> {
+        let result = self.state.lock().unwrap().patch(&session, &if_match, fragment);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn delete(&self, session: SessionPath) -> Answer<'_, ()> {
+        let mut state = self.state.lock().unwrap();
+        let result = state.find(&session).map(|_| ());
+        if result.is_ok() {
+            state.sessions.remove(session.id.0.as_ref());
+        }
+        Box::pin(std::future::ready(result))
+    }
+
+    fn probe(&self, session: SessionPath) -> Answer<'_, ()> {
+        let result = self.state.lock().unwrap().find(&session).map(|_| ());
+        Box::pin(std::future::ready(result))
+    }
+
+    fn select_layer(&self, session: SessionPath, choice: LayerChoice) -> Answer<'_, ()> {
+        let mut state = self.state.lock().unwrap();
+        let known = choice.rid.as_deref().is_none_or(|rid| rid == "h");
+        let result = match state.find(&session) {
+            Ok(_) if known => Ok(()),
+            Ok(_) => Err(Refusal::Unprocessable("no layer has this rid".into())),
+            Err(refusal) => Err(refusal),
+        };
+        state.last_choice = Some(choice);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn streams(&self) -> Answer<'_, Vec<StreamInfo>> {
+        let mut state = self.state.lock().unwrap();
+        let result = match state.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => Ok(state.streams()),
+        };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo> {
+        let streams = self.state.lock().unwrap().streams();
+        let found = streams.into_iter().find(|stream| stream.name == name.as_str());
+        Box::pin(std::future::ready(found.ok_or(Refusal::NotLive(name))))
+    }
+}
+
+// === impl State ===
+
+impl State {
+    fn open(&mut self, request: Open, side: Side) -> Result<Opened, Refusal> {
+        self.last_open = Some(request.clone());
+        if let Some(refusal) = self.refusal.take() {
+            return Err(refusal);
+        }
+        if !request.offer.starts_with("v=0") {
+            return Err(Refusal::Malformed("no v=0".into()));
+        }
+        if let Some(replaced) = &request.replaces {
+            self.sessions.remove(replaced.id.0.as_ref());
+        }
+        let published = self.sessions.values().any(|session| {
+            session.path.side == Side::Publish && session.path.stream == request.stream
+        });
+        match (side, published) {
+            (Side::Publish, true) => return Err(Refusal::Taken(request.stream)),
+            (Side::Watch, false) => return Err(Refusal::NotLive(request.stream)),
+            (Side::Publish, false) | (Side::Watch, true) => {}
+        }
+        self.opened += 1;
+        let id = SessionId(format!("session-{}", self.opened).into());
+        let etag = format!("tag-{}", self.opened);
+        let path = SessionPath { side, stream: request.stream, id: id.clone() };
+        let session = Session { path, etag: etag.clone(), ufrag: UFRAG.into() };
+        self.sessions.insert(id.to_string(), session);
+        Ok(Opened { id, answer: "v=0\r\nthe answer\r\n".into(), etag })
+    }
+
+    fn find(&mut self, path: &SessionPath) -> Result<&mut Session, Refusal> {
+        let session = self.sessions.get_mut(path.id.0.as_ref());
+        session.filter(|session| session.path == *path).ok_or(Refusal::NoSession)
+    }
+
+    fn patch(
+        &mut self,
+        path: &SessionPath,
+        if_match: &IfMatch,
+        fragment: Fragment,
+    ) -> Result<Patched, Refusal> {
+        self.last_fragment = Some(fragment.clone());
+        let session = self.find(path)?;
+        let matches = match if_match {
+            IfMatch::Any => true,
+            IfMatch::Tags(tags) => tags.contains(&session.etag),
+        };
+        if !matches {
+            return Err(Refusal::StaleTag);
+        }
+        if session.ufrag == fragment.ufrag {
+            return Ok(Patched::Trickled);
+        }
+        session.ufrag = fragment.ufrag;
+        session.etag.push_str("-restarted");
+        let ours = "a=ice-ufrag:ours\r\na=ice-pwd:ourslongenoughtobeapassword\r\n";
+        Ok(Patched::Restarted { fragment: ours.into(), etag: session.etag.clone() })
+    }
+
+    fn streams(&self) -> Vec<StreamInfo> {
+        let published = self.sessions.values().filter(|one| one.path.side == Side::Publish);
+        published
+            .map(|one| StreamInfo {
+                name: one.path.stream.to_string(),
+                live: true,
+                ..StreamInfo::default()
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,12 @@
+//! Tests of the HTTP half over loopback, with a fake port behind it.
+
+#![allow(clippy::unwrap_used)]
+
+mod api;
+mod cors;
+mod endpoint;
+mod fake;
+mod layer;
+mod limits;
+mod server;
+mod session;
