@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs the browser tests against a server of their own, on ports that the system chooses.
 #
-#   scripts/browser-tests.sh [arguments of node --test]
+#   scripts/browser-tests.sh [part of a test file's name ...]
 #
 # PROFILE=debug takes a debug build.
 set -euo pipefail
@@ -52,4 +52,4 @@ curl -fsS -o "$work/health" "$url/healthz"
 export WHITEWATER_URL="$url"
 cd tests/browser
 npm ci --no-audit --no-fund
-node --test "$@"
+npm test -- "$@"

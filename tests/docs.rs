@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use whitewater::config::documented;
+use whitewater::config::{Config, File, Flags, documented};
 
 #[test]
 fn the_configuration_page_lists_exactly_the_keys_with_their_defaults() {
@@ -26,6 +26,15 @@ fn the_configuration_page_lists_exactly_the_keys_with_their_defaults() {
             assert_eq!((row[2], row[3]), (flag.as_str(), variable.as_str()), "{}", key.key);
         }
     }
+}
+
+#[test]
+fn the_example_of_the_configuration_page_is_valid() {
+    let page = read("docs/configuration.md");
+    let (_, rest) = page.split_once("```toml\n").unwrap();
+    let (text, _) = rest.split_once("```").unwrap();
+    let config = Config::merge(Some(File { path: "example", text }), [], &Flags::default());
+    assert_eq!(config.unwrap().streams.len(), 2);
 }
 
 #[test]

@@ -1,6 +1,9 @@
 use super::*;
 use clap::Parser;
 
+/// Names and values.
+type Variables = &'static [(&'static str, &'static str)];
+
 #[derive(Parser)]
 #[command(no_binary_name = true)]
 struct Line {
@@ -121,7 +124,7 @@ fn the_first_section_that_matches_decides_for_a_stream() {
 
 #[test]
 fn an_unknown_key_is_one_sentence_that_names_key_and_place() {
-    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+    let rows: [(&str, Variables, &str); 5] = [
         (
             "\n\nmax_viwers = 3",
             &[],
