@@ -26,13 +26,15 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     // It answers `Err` to the second server of one process, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
+    let signaling = signaling_config(config);
+    signaling.check()?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
     let engine = engine::start(engine::Config { udp: config.udp })?;
     let control = Control::new(engine.clone(), advertised(engine.udp_addr()));
-    let router = signaling::router(signaling_config(config), Arc::new(control));
+    let router = signaling::router(signaling, Arc::new(control));
     let http = listener.serve(router.merge(web::router()))?;
 
     Ok(Running { http, engine })
