@@ -9,7 +9,7 @@ use std::process::Command;
 const IMPURE: &[&str] = &[
     "Instant::now",
     "SystemTime",
-    "UNIX_EPOCH",
+    "time::UNIX_EPOCH",
     ".elapsed()",
     "UdpSocket",
     "TcpStream",
