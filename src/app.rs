@@ -3,19 +3,20 @@
 //! The only place where edges meet.
 
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use anyhow::Context;
 use whitewater_signaling as signaling;
 
 use crate::config::{Config, IceServer};
-use crate::control::Control;
+use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, web};
 
 /// A server that runs until it is stopped.
 pub struct Running {
     http: http::Serving,
-    engine: engine::Handle,
+    control: Arc<Control>,
 }
 
 /// Starts everything. Call it within a tokio runtime.
@@ -32,12 +33,14 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
-    let engine = engine::start(engine::Config { udp: config.udp })?;
-    let control = Control::new(engine.clone(), advertised(engine.udp_addr()));
-    let router = signaling::router(signaling, Arc::new(control));
+    let (engine, events) = engine::start(&engine_config(config))?;
+    let candidates = advertised(engine.udp_addr());
+    let control = Control::new(engine, events, control_config(config, candidates))?;
+    let port = Arc::clone(&control);
+    let router = signaling::router(signaling, port);
     let http = listener.serve(router.merge(web::router()))?;
 
-    Ok(Running { http, engine })
+    Ok(Running { http, control })
 }
 
 // === impl Running ===
@@ -50,7 +53,7 @@ impl Running {
 
     /// Where media arrives.
     pub fn udp_addr(&self) -> SocketAddr {
-        self.engine.udp_addr()
+        self.control.engine().udp_addr()
     }
 
     /// The URL under which this machine reaches the pages, without a slash at its end.
@@ -69,8 +72,34 @@ impl Running {
     /// Lets requests under way finish, then ends every session.
     pub async fn stop(self) -> anyhow::Result<()> {
         self.http.stop().await.context("HTTP did not stop cleanly")?;
-        drop(self.engine);
+        self.control.shutdown().await;
         Ok(())
+    }
+}
+
+fn engine_config(config: &Config) -> engine::Config {
+    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    engine::Config {
+        udp: config.udp,
+        shards: config.shards.map_or_else(cores, NonZeroUsize::get),
+        max_burst: 64,
+    }
+}
+
+fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Config {
+    let policies = config.clone();
+    control::Config {
+        candidates,
+        max_streams: config.limits.max_streams,
+        max_viewers: config.limits.max_viewers,
+        policy: Box::new(move |name| {
+            let policy = policies.policy(name);
+            let max = policies.limits.max_publisher_bitrate_bps;
+            Policy {
+                reconnect_window: policy.reconnect_window,
+                max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
+            }
+        }),
     }
 }
 

@@ -1,30 +1,161 @@
-//! A stand-in that holds the media socket.
+//! The engine: sockets, cores and the loop that drives a shard on each.
+//!
+//! One thread per shard with a runtime of its own. All sockets share one port; the kernel spreads
+//! datagrams over them by address, and a shard hands on what belongs to another.
 
-use std::net::{SocketAddr, UdpSocket};
+mod histogram;
+
+mod runner;
+
+mod socket;
+
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::Context;
+use tokio::sync::{mpsc, oneshot};
+use whitewater_core::media::Ntp;
+use whitewater_core::shard::{self, Command, Event, LinkMessage, MAX_SHARDS, Reply, ShardId};
 
-/// What the engine needs.
+pub use histogram::{Histogram, Quantiles};
+pub use runner::Counters;
+use runner::{Inputs, Runner};
+
+/// What the engine is started with.
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// Where media arrives.
+    /// Address of the media port.
     pub udp: SocketAddr,
+    /// Shards, at least 1.
+    pub shards: usize,
+    /// Most packets in one write; 1 forbids bursts.
+    pub max_burst: usize,
 }
 
-/// The running engine.
-#[derive(Clone)]
-pub struct Handle(Arc<UdpSocket>);
-
-/// Starts it.
-pub fn start(config: Config) -> anyhow::Result<Handle> {
-    let socket = UdpSocket::bind(config.udp)
-        .with_context(|| format!("udp: {} cannot be bound", config.udp))?;
-    Ok(Handle(Arc::new(socket)))
+/// Why the engine does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Somebody has the port.
+    #[error(
+        "the media port {0} is taken by another program: stop it, or choose another with --udp"
+    )]
+    PortTaken(SocketAddr),
+    /// The socket cannot be made.
+    #[error("the media port {address} cannot be opened: {source}")]
+    Socket {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// A thread cannot be made.
+    #[error("a shard's thread cannot be started: {0}")]
+    Thread(io::Error),
 }
+
+/// The running engine. Dropping it ends its threads.
+pub struct Handle {
+    address: SocketAddr,
+    shards: Vec<ShardHandle>,
+}
+
+/// A command on its way, and where its answer goes.
+pub struct Asked {
+    command: Command,
+    answer: oneshot::Sender<Reply>,
+}
+
+struct ShardHandle {
+    commands: mpsc::Sender<Asked>,
+    counters: Arc<Counters>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Starts one thread per shard. What happens in the shards comes out of the receiver.
+///
+/// # Errors
+///
+/// Fails if the port is taken or cannot be opened.
+pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)>), Error> {
+    let count = config.shards.clamp(1, MAX_SHARDS);
+    let sockets = socket::open(config.udp, count)?;
+    let address = sockets[0].local_addr();
+    let (events, events_out) = mpsc::channel(EVENTS_BOUND);
+    let (links, link_inputs): (Vec<_>, Vec<_>) =
+        (0..count).map(|_| mpsc::channel::<LinkMessage>(LINK_BOUND)).unzip();
+    let mut shards = Vec::with_capacity(count);
+    for ((index, socket), link) in sockets.into_iter().enumerate().zip(link_inputs) {
+        let (commands, command_input) = mpsc::channel(COMMANDS_BOUND);
+        let counters = Arc::new(Counters::default());
+        let id = ShardId(index as u8);
+        let inputs = Inputs { commands: command_input, link };
+        let machine = shard::Shard::new(shard::Config {
+            id,
+            seed: fastrand::u64(..),
+            wall: wall_now(),
+            max_burst: config.max_burst,
+        });
+        let (links, events, own) = (links.clone(), events.clone(), Arc::clone(&counters));
+        let thread = std::thread::Builder::new()
+            .name(format!("shard-{index}"))
+            .spawn(move || Runner::new(id, machine, socket, links, events, own).run(inputs))
+            .map_err(Error::Thread)?;
+        shards.push(ShardHandle { commands, counters, thread: Some(thread) });
+    }
+    Ok((Handle { address, shards }, events_out))
+}
+
+/// The present instant with the wall-clock time it stands for.
+pub fn wall_now() -> (Instant, Ntp) {
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (Instant::now(), Ntp::from_unix_micros(since_epoch.as_micros() as i64))
+}
+
+// === impl Handle ===
 
 impl Handle {
-    /// Where media arrives.
+    /// Where the media port is.
     pub fn udp_addr(&self) -> SocketAddr {
-        self.0.local_addr().expect("a bound socket has an address")
+        self.address
+    }
+
+    /// How many shards there are.
+    pub fn shards(&self) -> usize {
+        self.shards.len()
+    }
+
+    /// Asks a shard; `None` when it has ended.
+    pub async fn ask(&self, shard: ShardId, command: Command) -> Option<Reply> {
+        let (answer, reply) = oneshot::channel();
+        let handle = self.shards.get(usize::from(shard.0))?;
+        handle.commands.send(Asked { command, answer }).await.ok()?;
+        reply.await.ok()
+    }
+
+    /// What a shard's loop counts.
+    pub fn counters(&self, shard: ShardId) -> Option<&Counters> {
+        self.shards.get(usize::from(shard.0)).map(|shard| shard.counters.as_ref())
+    }
+
+    /// The forwarding delay of all shards together.
+    pub fn forwarding_delay(&self) -> Quantiles {
+        Histogram::quantiles(self.shards.iter().map(|shard| &shard.counters.forwarding_delay))
     }
 }
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        let threads: Vec<_> =
+            self.shards.drain(..).filter_map(|mut shard| shard.thread.take()).collect();
+        for thread in threads {
+            // A shard that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+const COMMANDS_BOUND: usize = 256;
+const LINK_BOUND: usize = 8192;
+const EVENTS_BOUND: usize = 8192;

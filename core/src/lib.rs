@@ -7,3 +7,9 @@
 pub mod media;
 
 pub mod rtc;
+
+pub mod hub;
+
+pub mod forward;
+
+pub mod shard;

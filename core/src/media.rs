@@ -1,11 +1,31 @@
 //! The currency of the packet world: identifiers, codecs, packets and media time.
 
+pub mod arrived;
+
 pub mod codec;
 
 pub mod ext;
 
+pub mod header;
+
 pub mod id;
 
-pub use codec::{Codec, Format, Kind};
+pub mod packet;
+
+pub mod rtcp;
+
+pub mod rtx;
+
+pub mod seq;
+
+pub mod time;
+
+pub use arrived::{Arrived, PictureIds};
+pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
+pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
+pub use packet::Packet;
+pub use rtx::unwrap_rtx;
+pub use seq::{Unwrapper16, Unwrapper32, seq_newer};
+pub use time::{MediaTime, Ntp};

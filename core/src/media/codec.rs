@@ -1,5 +1,21 @@
 //! The codecs that are forwarded, and what a payload tells without decoding it.
 
+pub mod h264;
+
+pub mod vp8;
+
+pub mod vp9;
+
+mod av1;
+
+mod bits;
+
+mod h265;
+
+mod opus;
+
+mod picture_id;
+
 use std::fmt;
 
 /// Sound or picture.
@@ -39,6 +55,35 @@ pub struct Format {
     pub channels: u8,
     /// The text after the payload type in `a=fmtp`; empty when there is none.
     pub fmtp: String,
+}
+
+/// What one packet's payload says about its frame, without decoding.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PayloadInfo {
+    /// The first packet of an access unit, as far as the payload tells; H.264 and H.265 do not
+    /// tell, there a change of timestamp does.
+    pub starts_frame: bool,
+    /// A newcomer can begin at this packet: it carries the start of a keyframe, or the parameter
+    /// sets that a publisher sends ahead of it.
+    pub keyframe: bool,
+    /// Width and height, where the packet carries them. With spatial layers, of the highest.
+    pub size: Option<(u16, u16)>,
+    /// Spatial layer, 0 where the payload names none.
+    pub spatial: u8,
+    /// Temporal layer, 0 where the payload names none.
+    pub temporal: u8,
+}
+
+/// Reads what a payload says about its frame. Nonsense says nothing.
+pub fn inspect(codec: Codec, payload: &[u8]) -> PayloadInfo {
+    match codec {
+        Codec::Opus => opus::inspect(payload),
+        Codec::H264 => h264::inspect(payload),
+        Codec::H265 => h265::inspect(payload),
+        Codec::Vp8 => vp8::inspect(payload),
+        Codec::Vp9 => vp9::inspect(payload),
+        Codec::Av1 => av1::inspect(payload),
+    }
 }
 
 // === impl Codec ===
@@ -112,4 +157,56 @@ impl Format {
             key.trim().eq_ignore_ascii_case(name).then_some(value.trim())
         })
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::collection::vec;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const ALL: [Codec; 6] =
+        [Codec::Opus, Codec::H264, Codec::H265, Codec::Vp8, Codec::Vp9, Codec::Av1];
+
+    #[test]
+    fn an_empty_payload_says_nothing() {
+        for codec in ALL {
+            assert_eq!(inspect(codec, &[]), PayloadInfo::default(), "{codec}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_never_panic(payload in vec(any::<u8>(), 0..120)) {
+            for codec in ALL {
+                let info = inspect(codec, &payload);
+                prop_assert!(info.spatial < 8 && info.temporal < 8);
+            }
+        }
+
+        #[test]
+        fn any_bytes_after_a_known_head_never_panic(
+            head in prop::sample::select(&HEADS[..]),
+            tail in vec(any::<u8>(), 0..80),
+        ) {
+            let payload = [head, &tail].concat();
+            for codec in ALL {
+                let _ = inspect(codec, &payload);
+            }
+        }
+    }
+
+    // What leads into the deeper parsers: SPS alone, aggregated, fragmented; descriptors; AV1.
+    const HEADS: [&[u8]; 9] = [
+        &[0x67, 0x64, 0, 0x1F],
+        &[0x78, 0, 20, 0x67],
+        &[0x7C, 0x87],
+        &[0x42, 0x01, 0x01],
+        &[0x60, 0x01, 0, 30, 0x42, 0x01],
+        &[0x62, 0x01, 0xA1],
+        &[0x90, 0xF0, 0x80, 1, 2],
+        &[0x8A, 0x80, 0x10],
+        &[0x18, 0x0A, 0x0B],
+    ];
 }

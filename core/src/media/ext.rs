@@ -1,5 +1,11 @@
 //! RTP header extensions by meaning, and the ids that one session gave them (RFC 8285).
 
+mod block;
+
+pub use block::{extensions_len, write_extensions};
+
+pub(super) use block::Block;
+
 /// A header extension that is understood.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum ExtensionKind {

@@ -1,0 +1,14 @@
+//! Forwarding: what one viewer gets of one track, packet by packet.
+//!
+//! A forwarder reads a track through the [`Layers`] view, decides, and rewrites. It holds a cursor
+//! into the rings and never touches the shared packets.
+
+pub mod forwarder;
+
+pub mod munger;
+
+pub mod sent;
+
+pub use forwarder::{Forwarder, Layers, Need, Planned, Wish};
+pub use munger::{Munger, Rewrite};
+pub use sent::{Sent, SentMap};

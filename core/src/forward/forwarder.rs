@@ -1,0 +1,300 @@
+//! A forwarder that decides which packets of a track one viewer gets.
+//!
+//! It follows one layer with a cursor, changes to another on that layer's keyframe once the frame in
+//! hand is complete, and lets a joiner catch up from the ring's last keyframe.
+
+use std::time::{Duration, Instant};
+
+use super::munger::{Munger, Rewrite, Start};
+use super::sent::SentMap;
+use crate::media::{Arrived, Kind, Rid};
+
+/// What a forwarder sees of a track.
+pub trait Layers {
+    /// Counts the publishers that this track had: layers of another generation have other clocks.
+    fn generation(&self) -> u32;
+    /// The highest layer that arrives now.
+    fn best(&self) -> Option<u8>;
+    /// The layer of a rid, and whether it arrives now.
+    fn find(&self, rid: &Rid) -> Option<(u8, bool)>;
+    /// The packet at a position of a layer's ring.
+    fn packet(&self, layer: u8, position: u64) -> Option<&Arrived>;
+    /// The oldest and the next position of a layer's ring.
+    fn bounds(&self, layer: u8) -> Option<(u64, u64)>;
+    /// Where the latest keyframe of a layer starts.
+    fn keyframe(&self, layer: u8) -> Option<u64>;
+    /// Ticks from a layer's clock to the track's common timeline, at `now` if it has to be guessed.
+    fn shift(&self, layer: u8, now: Instant) -> i64;
+}
+
+/// Which layer a viewer asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Wish {
+    /// The highest that arrives.
+    #[default]
+    Highest,
+    /// This one; the highest while it does not arrive.
+    Rid(Rid),
+}
+
+/// A packet to send and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Planned {
+    /// Its layer.
+    pub layer: u8,
+    /// Its place in the layer's ring.
+    pub position: u64,
+    /// The numbers it leaves with.
+    pub rewrite: Rewrite,
+}
+
+/// What a forwarder lacks after planning.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Need {
+    /// Nothing.
+    Nothing,
+    /// A keyframe of this layer.
+    Keyframe(u8),
+}
+
+/// The forwarder of one viewer and track.
+#[derive(Debug)]
+pub struct Forwarder {
+    kind: Kind,
+    clock_rate: u32,
+    wish: Wish,
+    source: Option<Source>,
+    munger: Munger,
+    /// What was sent, for retransmission.
+    pub sent: SentMap,
+    counters: Counters,
+}
+
+/// Totals of one forwarder.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Layer changes.
+    pub switches: u64,
+    /// Packets that the ring had already let go when the viewer's turn came.
+    pub overrun: u64,
+    /// Packets from before the source's start.
+    pub before_start: u64,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Source {
+    generation: u32,
+    layer: u8,
+    cursor: u64,
+    /// Timestamp of the last packet sent, and whether its frame is complete.
+    frame_open: Option<(i64, Instant)>,
+    catch_up: Option<CatchUp>,
+}
+
+/// A joiner on its way through an older GOP.
+#[derive(Clone, Copy, Debug)]
+struct CatchUp {
+    started: Instant,
+    first_at: Instant,
+}
+
+// === impl Forwarder ===
+
+impl Forwarder {
+    /// A forwarder without a source yet; `seed` chooses its first numbers.
+    pub fn new(kind: Kind, clock_rate: u32, seed: u64) -> Self {
+        Self {
+            kind,
+            clock_rate,
+            wish: Wish::default(),
+            source: None,
+            munger: Munger::new(clock_rate, seed),
+            sent: SentMap::default(),
+            counters: Counters::default(),
+        }
+    }
+
+    /// Chooses another layer. It changes when that layer's keyframe comes.
+    pub fn choose(&mut self, wish: Wish) {
+        self.wish = wish;
+    }
+
+    /// The layer that is forwarded now.
+    pub fn layer(&self) -> Option<u8> {
+        self.source.map(|source| source.layer)
+    }
+
+    /// The generation of the track that is forwarded now.
+    pub fn generation(&self) -> Option<u32> {
+        self.source.map(|source| source.generation)
+    }
+
+    /// The rewriting state.
+    pub fn munger(&self) -> &Munger {
+        &self.munger
+    }
+
+    /// Totals.
+    pub fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.
+    pub fn plan(
+        &mut self,
+        now: Instant,
+        track: &impl Layers,
+        budget: usize,
+        out: &mut Vec<Planned>,
+    ) -> Need {
+        let need = self.follow(now, track);
+        while out.len() < budget {
+            let Some(source) = &mut self.source else { break };
+            let Some((start, end)) = track.bounds(source.layer) else { break };
+            if source.cursor < start {
+                self.counters.overrun += start - source.cursor;
+                source.cursor = start;
+            }
+            if source.cursor >= end {
+                source.catch_up = None;
+                break;
+            }
+            let Some(arrived) = track.packet(source.layer, source.cursor) else { break };
+            if source.catch_up.is_some_and(|catch_up| !catch_up.allows(now, arrived)) {
+                break;
+            }
+            if let Some(rewrite) = self.munger.rewrite(arrived) {
+                out.push(Planned { layer: source.layer, position: source.cursor, rewrite });
+                source.frame_open = (!arrived.packet.marker).then_some((arrived.timestamp, now));
+            } else {
+                self.counters.before_start += 1;
+            }
+            source.cursor += 1;
+        }
+        need
+    }
+
+    /// Takes up the wished layer when it can be.
+    fn follow(&mut self, now: Instant, track: &impl Layers) -> Need {
+        let Some(target) = self.target(track) else { return Need::Nothing };
+        let same_track = self.source.filter(|source| source.generation == track.generation());
+        match (self.kind, same_track) {
+            (_, Some(source)) if source.layer == target => Need::Nothing,
+            (Kind::Audio, _) => {
+                if let Some((start, end)) = track.bounds(target)
+                    && end > start
+                {
+                    self.start(now, track, target, end - 1);
+                }
+                Need::Nothing
+            }
+            (Kind::Video, source) => match self.entry(now, track, target, source.is_some()) {
+                None => Need::Keyframe(target),
+                Some(_) if source.is_some_and(|source| source.in_frame(now)) => Need::Nothing,
+                Some(position) => {
+                    self.start(now, track, target, position);
+                    Need::Nothing
+                }
+            },
+        }
+    }
+
+    fn target(&self, track: &impl Layers) -> Option<u8> {
+        let wished = match &self.wish {
+            Wish::Highest => None,
+            Wish::Rid(rid) => track.find(rid),
+        };
+        match wished {
+            Some((layer, true)) => Some(layer),
+            Some((layer, false)) => track.best().or(Some(layer)),
+            None => track.best(),
+        }
+    }
+
+    /// The keyframe at which a layer may be taken up now.
+    fn entry(&self, now: Instant, track: &impl Layers, layer: u8, switching: bool) -> Option<u64> {
+        let position = track.keyframe(layer)?;
+        let first = track.packet(layer, position)?;
+        if now.saturating_duration_since(first.at) > MAX_GOP_START {
+            return None;
+        }
+        if switching {
+            // An older keyframe would show the viewer again what it has seen.
+            let behind = -self.munger.distance(first.timestamp, track.shift(layer, now))?;
+            if behind > i64::from(self.clock_rate) * MAX_BACKWARDS_MS / 1000 {
+                return None;
+            }
+        }
+        Some(position)
+    }
+
+    fn start(&mut self, now: Instant, track: &impl Layers, layer: u8, position: u64) {
+        let Some(first) = track.packet(layer, position) else { return };
+        let Some((_, end)) = track.bounds(layer) else { return };
+        let generation = track.generation();
+        let joining = self.source.is_none_or(|source| source.generation != generation);
+        let mut floor = first.seq;
+        if self.kind == Kind::Video {
+            let frame = (position..end).map_while(|p| track.packet(layer, p));
+            floor = frame
+                .take_while(|packet| packet.timestamp == first.timestamp)
+                .map(|packet| packet.seq)
+                .min()
+                .unwrap_or(floor);
+        }
+        let age = now.saturating_duration_since(first.at);
+        let late = self.kind == Kind::Video && joining && age > LIVE_AGE;
+        let meet = late.then(|| {
+            let behind_us = age.as_micros() as i64 * 4 / 3;
+            first.timestamp + behind_us * i64::from(self.clock_rate) / 1_000_000
+        });
+        let new_timeline = self.source.is_some() && joining;
+        let shift = track.shift(layer, now);
+        self.munger.switch(now, first, Start { floor, shift, new_timeline, meet });
+        if self.source.is_some() {
+            self.counters.switches += 1;
+        }
+        self.source = Some(Source {
+            generation,
+            layer,
+            cursor: position,
+            frame_open: None,
+            catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
+        });
+    }
+}
+
+// === impl Source ===
+
+impl Source {
+    /// Whether the last frame sent still lacks packets that may come.
+    fn in_frame(&self, now: Instant) -> bool {
+        self.frame_open
+            .is_some_and(|(_, since)| now.saturating_duration_since(since) < MAX_FRAME_WAIT)
+    }
+}
+
+// === impl CatchUp ===
+
+impl CatchUp {
+    /// Whether a packet of the past is due: four times as fast as it came.
+    fn allows(&self, now: Instant, arrived: &Arrived) -> bool {
+        let media = arrived.at.saturating_duration_since(self.first_at);
+        media <= now.saturating_duration_since(self.started) * 4 + FIRST_FRAME
+    }
+}
+
+/// A keyframe older than this is not worth catching up from.
+const MAX_GOP_START: Duration = Duration::from_millis(1000);
+
+/// Up to this age a keyframe counts as live.
+const LIVE_AGE: Duration = Duration::from_millis(80);
+
+/// A keyframe's packets may have come in over this time; they go out together.
+const FIRST_FRAME: Duration = Duration::from_millis(30);
+
+/// How far a layer's keyframe may lie behind what the viewer saw.
+const MAX_BACKWARDS_MS: i64 = 100;
+
+/// How long a layer change waits for the rest of the old layer's frame.
+const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);

@@ -1,0 +1,277 @@
+//! A layer that takes in the packets of one encoding, once each, and keeps count.
+
+use std::time::{Duration, Instant};
+
+use super::keyframe::Arbiter;
+use super::ring::Ring;
+use super::timeline::Anchor;
+use crate::media::arrived::PictureIds;
+use crate::media::codec::PayloadInfo;
+use crate::media::seq::{Unwrapper16, Unwrapper32};
+use crate::media::{Arrived, Ntp, Packet, Rid};
+
+/// A packet that an ingress hands in.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// The packet.
+    pub packet: Packet,
+    /// What its payload tells.
+    pub info: PayloadInfo,
+    /// VP8 and VP9 picture ids.
+    pub picture: PictureIds,
+    /// Capture time in the server's clock that the packet itself carried.
+    pub capture: Option<Ntp>,
+}
+
+/// Why a packet was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Its sequence number has come before.
+    Duplicate,
+    /// It is further behind than duplicates are remembered.
+    TooOld,
+}
+
+/// One encoding of a track.
+#[derive(Debug, Default)]
+pub struct Layer {
+    /// Its restriction identifier, where the publisher gave one.
+    pub rid: Option<Rid>,
+    /// Its packets.
+    pub ring: Ring,
+    /// Its keyframe requests.
+    pub arbiter: Arbiter,
+    /// Ticks from its clock to the track's timeline, once known.
+    pub shift: Option<i64>,
+    /// Its last sender report: RTP time against the publisher's clock.
+    pub report: Option<Anchor>,
+    /// Its earliest arrival: RTP time against the server's clock, for want of a report.
+    pub arrival: Option<Anchor>,
+    /// Whether packets arrive now.
+    pub active: bool,
+    seqs: Unwrapper16,
+    timestamps: Unwrapper32,
+    seen: Seen,
+    meter: Meter,
+    totals: Totals,
+    size: Option<(u16, u16)>,
+    newest_frame: Option<i64>,
+    first_seq: Option<i64>,
+}
+
+/// What a layer counted since it started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Packets taken.
+    pub packets: u64,
+    /// Frames begun.
+    pub frames: u64,
+    /// Keyframes begun.
+    pub keyframes: u64,
+    /// Duplicates and packets too old.
+    pub refused: u64,
+}
+
+/// The last 1,024 sequence numbers, one bit each.
+#[derive(Debug)]
+struct Seen {
+    highest: Option<i64>,
+    bits: [u64; SEEN_WORDS],
+}
+
+/// Bytes and frames of the running second and of the one before.
+#[derive(Debug, Default)]
+struct Meter {
+    since: Option<Instant>,
+    bytes: u64,
+    frames: u64,
+    bitrate_bps: u64,
+    fps: f64,
+}
+
+// === impl Layer ===
+
+impl Layer {
+    /// An empty layer.
+    pub fn new(rid: Option<Rid>) -> Self {
+        Self { rid, ..Self::default() }
+    }
+
+    /// Takes in a packet and returns it as the ring keeps it.
+    pub fn accept(
+        &mut self,
+        now: Instant,
+        wall: Ntp,
+        clock_rate: u32,
+        offered: Offered,
+        capture: impl FnOnce(&Self, i64) -> Option<Ntp>,
+    ) -> Result<&Arrived, Refused> {
+        let seq = self.seqs.extend(offered.packet.seq);
+        if let Err(refused) = self.seen.insert(seq) {
+            self.totals.refused += 1;
+            return Err(refused);
+        }
+        self.first_seq = Some(self.first_seq.map_or(seq, |first| first.min(seq)));
+        let timestamp = self.timestamps.extend(offered.packet.timestamp);
+        self.note_arrival(timestamp, wall, clock_rate);
+        let capture = offered.capture.or_else(|| capture(self, timestamp));
+        let Offered { packet, info, picture, .. } = offered;
+        self.store(Arrived { packet, info, picture, seq, timestamp, at: now, capture });
+        Ok(self.ring.last().expect("a packet was just stored"))
+    }
+
+    /// Takes in a packet that another shard already accepted.
+    pub fn mirror(&mut self, arrived: Arrived) {
+        self.store(arrived);
+    }
+
+    /// When the last packet came.
+    pub fn last_arrival(&self) -> Option<Instant> {
+        self.ring.last().map(|arrived| arrived.at)
+    }
+
+    /// Totals since the layer started.
+    pub fn totals(&self) -> Totals {
+        self.totals
+    }
+
+    /// Pixels, once a keyframe told.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        self.size
+    }
+
+    /// Bits per second over the last second.
+    pub fn bitrate_bps(&self) -> u64 {
+        if self.active { self.meter.bitrate_bps } else { 0 }
+    }
+
+    /// Frames per second over the last second.
+    pub fn fps(&self) -> f64 {
+        if self.active { self.meter.fps } else { 0.0 }
+    }
+
+    /// Packets that never came, neither by themselves nor as retransmissions.
+    pub fn lost(&self) -> u64 {
+        let expected = match (self.first_seq, self.seen.highest) {
+            (Some(first), Some(highest)) => (highest - first + 1).max(0) as u64,
+            _ => 0,
+        };
+        expected.saturating_sub(self.totals.packets)
+    }
+
+    /// Extends a timestamp of the layer's clock, such as a sender report's.
+    pub fn unwrap_timestamp(&self, timestamp: u32) -> i64 {
+        self.timestamps.peek(timestamp)
+    }
+
+    fn store(&mut self, arrived: Arrived) {
+        self.totals.packets += 1;
+        self.active = true;
+        let new_frame = self.newest_frame.is_none_or(|newest| arrived.timestamp > newest);
+        if new_frame {
+            self.newest_frame = Some(arrived.timestamp);
+            self.totals.frames += 1;
+        }
+        self.meter.add(arrived.at, arrived.packet.len(), new_frame);
+        self.size = arrived.info.size.or(self.size);
+        let before = self.ring.keyframe();
+        self.ring.push(arrived);
+        if self.ring.keyframe() != before && self.ring.keyframe().is_some() {
+            self.totals.keyframes += 1;
+            self.arbiter.satisfied();
+        }
+    }
+
+    /// Keeps the earliest arrival relative to the RTP clock: the delay of the fastest packet.
+    fn note_arrival(&mut self, timestamp: i64, wall: Ntp, clock_rate: u32) {
+        let earlier = self
+            .arrival
+            .is_none_or(|anchor| wall.micros_since(anchor.ntp_at(timestamp, clock_rate)) < 0);
+        if earlier {
+            self.arrival = Some(Anchor { timestamp, ntp: wall });
+        }
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn insert(&mut self, seq: i64) -> Result<(), Refused> {
+        let highest = *self.highest.get_or_insert(seq - 1);
+        if seq > highest {
+            if seq - highest >= SEEN_SPAN {
+                self.bits = [0; SEEN_WORDS];
+            } else {
+                for skipped in highest + 1..seq {
+                    self.clear(skipped);
+                }
+            }
+            self.highest = Some(seq);
+            self.clear(seq);
+        } else if highest - seq >= SEEN_SPAN {
+            return Err(Refused::TooOld);
+        }
+        let (word, bit) = Self::place(seq);
+        if self.bits[word] & bit != 0 {
+            return Err(Refused::Duplicate);
+        }
+        self.bits[word] |= bit;
+        Ok(())
+    }
+
+    fn clear(&mut self, seq: i64) {
+        let (word, bit) = Self::place(seq);
+        self.bits[word] &= !bit;
+    }
+
+    fn place(seq: i64) -> (usize, u64) {
+        let index = seq.rem_euclid(SEEN_SPAN) as usize;
+        (index / 64, 1 << (index % 64))
+    }
+}
+
+impl Default for Seen {
+    fn default() -> Self {
+        Self { highest: None, bits: [0; SEEN_WORDS] }
+    }
+}
+
+// === impl Meter ===
+
+impl Meter {
+    fn add(&mut self, now: Instant, bytes: usize, new_frame: bool) {
+        let since = *self.since.get_or_insert(now);
+        let elapsed = now.saturating_duration_since(since);
+        if elapsed >= Duration::from_secs(1) {
+            self.bitrate_bps = (self.bytes as f64 * 8.0 / elapsed.as_secs_f64()) as u64;
+            self.fps = self.frames as f64 / elapsed.as_secs_f64();
+            (self.since, self.bytes, self.frames) = (Some(now), 0, 0);
+        }
+        self.bytes += bytes as u64;
+        self.frames += u64::from(new_frame);
+    }
+}
+
+const SEEN_WORDS: usize = 16;
+const SEEN_SPAN: i64 = SEEN_WORDS as i64 * 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sequence_number_is_taken_once() {
+        let mut seen = Seen::default();
+        for seq in [5, 6, 9, 7] {
+            assert_eq!(seen.insert(seq), Ok(()));
+        }
+        for seq in [5, 6, 9, 7] {
+            assert_eq!(seen.insert(seq), Err(Refused::Duplicate));
+        }
+        assert_eq!(seen.insert(8), Ok(()));
+        assert_eq!(seen.insert(9 + 1024), Ok(()));
+        assert_eq!(seen.insert(9), Err(Refused::TooOld));
+        assert_eq!(seen.insert(10), Ok(()));
+        assert_eq!(seen.insert(10), Err(Refused::Duplicate));
+    }
+}

@@ -1,0 +1,182 @@
+//! An agent that finds and keeps the path of a session (RFC 8445), as server or as client.
+
+mod client;
+
+mod lite;
+
+mod responder;
+
+mod rng;
+
+mod stun;
+
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::BytesMut;
+use rtc_crypto::RTCCryptoProvider;
+use smallvec::SmallVec;
+
+use super::connection::Dropped;
+use super::transport::Transport;
+use client::Client;
+use lite::Lite;
+
+/// Which side of ICE a session is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IceRole {
+    /// Answers checks and sends none: the server.
+    Lite,
+    /// Sends checks to the remote candidates, nominates the first that answers, and keeps asking
+    /// for consent: the client.
+    Controlling,
+}
+
+/// The name and password of one side for one ICE session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Credentials {
+    /// `a=ice-ufrag`.
+    pub ufrag: String,
+    /// `a=ice-pwd`.
+    pub pwd: String,
+}
+
+/// What an agent starts from.
+pub(super) struct Setup {
+    pub(super) role: IceRole,
+    pub(super) local: Credentials,
+    pub(super) remote: Credentials,
+    pub(super) candidates: Vec<SocketAddr>,
+    pub(super) crypto: Arc<dyn RTCCryptoProvider>,
+    pub(super) seed: u64,
+}
+
+/// Either side of ICE.
+pub(super) enum Agent {
+    Lite(Lite),
+    Client(Client),
+}
+
+/// Both sides' credentials of one ICE session.
+struct Secrets {
+    local: Credentials,
+    remote: Credentials,
+}
+
+/// The last addresses that passed an authenticated check, the newest last.
+#[derive(Default)]
+struct Validated(SmallVec<[SocketAddr; MAX_VALIDATED]>);
+
+type Transmits = VecDeque<(Transport, BytesMut)>;
+
+// === impl Agent ===
+
+impl Agent {
+    pub(super) fn new(now: Instant, setup: Setup) -> Self {
+        match setup.role {
+            IceRole::Lite => Self::Lite(Lite::new(setup)),
+            IceRole::Controlling => Self::Client(Client::new(now, setup)),
+        }
+    }
+
+    /// Takes a STUN message. `Ok` means that it was authentic.
+    pub(super) fn handle_stun(
+        &mut self,
+        now: Instant,
+        transport: Transport,
+        datagram: &[u8],
+    ) -> Result<(), Dropped> {
+        let message = stun::decode(datagram).ok_or(Dropped::Malformed)?;
+        match self {
+            Self::Lite(lite) => lite.handle(transport, message),
+            Self::Client(client) => client.handle(now, transport, message),
+        }
+    }
+
+    /// Whether an address passed an authenticated check of this session.
+    pub(super) fn is_validated(&self, remote: SocketAddr) -> bool {
+        match self {
+            Self::Lite(lite) => lite.validated.contains(remote),
+            Self::Client(client) => client.validated.contains(remote),
+        }
+    }
+
+    pub(super) fn path(&self) -> Option<Transport> {
+        match self {
+            Self::Lite(lite) => lite.path(),
+            Self::Client(client) => client.path(),
+        }
+    }
+
+    pub(super) fn restart(&mut self, local: Credentials, remote: Credentials) {
+        let secrets = Secrets { local, remote };
+        match self {
+            Self::Lite(lite) => lite.restart(secrets),
+            Self::Client(client) => client.restart(secrets),
+        }
+    }
+
+    pub(super) fn add_candidate(&mut self, candidate: SocketAddr) {
+        match self {
+            // The other side sends the checks; it reaches us, or nobody does.
+            Self::Lite(_) => {}
+            Self::Client(client) => client.add_candidate(candidate),
+        }
+    }
+
+    /// The newest credentials, local first.
+    pub(super) fn credentials(&self) -> (&Credentials, &Credentials) {
+        let secrets = match self {
+            Self::Lite(lite) => lite.newest(),
+            Self::Client(client) => client.newest(),
+        };
+        (&secrets.local, &secrets.remote)
+    }
+
+    pub(super) fn poll_transmit(&mut self) -> Option<(Transport, BytesMut)> {
+        match self {
+            Self::Lite(lite) => lite.transmits.pop_front(),
+            Self::Client(client) => client.transmits.pop_front(),
+        }
+    }
+
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        match self {
+            Self::Lite(_) => None,
+            Self::Client(client) => client.poll_timeout(),
+        }
+    }
+
+    pub(super) fn handle_timeout(&mut self, now: Instant) {
+        match self {
+            Self::Lite(_) => {}
+            Self::Client(client) => client.handle_timeout(now),
+        }
+    }
+}
+
+// === impl Validated ===
+
+impl Validated {
+    fn contains(&self, remote: SocketAddr) -> bool {
+        self.0.contains(&remote)
+    }
+
+    fn insert(&mut self, remote: SocketAddr) {
+        if self.0.last() == Some(&remote) {
+            return;
+        }
+        self.0.retain(|known| *known != remote);
+        if self.0.len() >= MAX_VALIDATED {
+            self.0.remove(0);
+        }
+        self.0.push(remote);
+    }
+}
+
+const MAX_VALIDATED: usize = 8;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,430 @@
+//! A shard: the packet world of one core, composed of sessions, streams and forwarders.
+//!
+//! **The contract:** feed it one input with a `handle_` method; after a batch of inputs drain
+//! `poll_transmit`, `poll_link` and `poll_event` until they give nothing; wake it with
+//! `handle_timeout` when `poll_timeout` says, which also says why. It reads no clock and owns no
+//! socket, so a test runs many shards in virtual time in one thread.
+//!
+//! What arrives is sorted into rings at once; fan-out happens while transmits are drained, one burst
+//! per viewer and track, so a whole batch of datagrams leaves in few writes.
+
+mod burst;
+
+pub mod command;
+
+mod egress;
+
+mod fan_out;
+
+mod history;
+
+mod ingress;
+
+pub mod link;
+
+mod links;
+
+mod receiver_report;
+
+mod sender_report;
+
+mod session;
+
+mod slab;
+
+mod stream;
+
+mod timers;
+
+use std::collections::{HashMap, VecDeque};
+use std::net::SocketAddr;
+use std::time::Instant;
+
+use bytes::BytesMut;
+
+pub use command::{Command, Event, Reply, SessionKey, ShardId, StreamId};
+pub use fan_out::Transmit;
+pub use link::LinkMessage;
+pub use timers::Reason;
+
+use crate::hub::Offered;
+use crate::media::{Kind, Ntp};
+use crate::rtc::demux::{self, Class};
+use crate::rtc::transport::Transport;
+use fan_out::FanOut;
+use session::{Role, Session};
+use slab::Slab;
+use stream::Stream;
+use timers::Timers;
+
+/// What a shard is made with.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Its place.
+    pub id: ShardId,
+    /// Where its random choices start.
+    pub seed: u64,
+    /// An instant and the wall-clock time it stands for.
+    pub wall: (Instant, Ntp),
+    /// Most packets in one write; 1 forbids bursts.
+    pub max_burst: usize,
+}
+
+/// One core's part of the packet world.
+pub struct Shard {
+    config: Config,
+    random: u64,
+    sessions: Slab<Session>,
+    streams: HashMap<StreamId, Stream>,
+    by_ufrag: HashMap<String, SessionKey>,
+    by_remote: HashMap<SocketAddr, Home>,
+    timers: Timers,
+    out: VecDeque<(Transport, BytesMut)>,
+    links: VecDeque<(ShardId, LinkMessage)>,
+    events: VecDeque<Event>,
+    fan_out: FanOut,
+    scratch: Vec<BytesMut>,
+    gauges: Gauges,
+}
+
+/// Whose datagrams come from an address.
+#[derive(Clone, Copy, Debug)]
+enum Home {
+    Here(SessionKey),
+    Shard(ShardId),
+}
+
+/// What a shard counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Gauges {
+    /// Sessions open.
+    pub sessions: usize,
+    /// Streams known, mirrored ones too.
+    pub streams: usize,
+    /// Addresses known.
+    pub addresses: usize,
+    /// Timers armed.
+    pub timers: usize,
+    /// Datagrams that came in.
+    pub datagrams_in: u64,
+    /// Datagrams of no session, and of no known kind.
+    pub dropped_stranger: u64,
+    /// Datagrams handed to the shard they belong to.
+    pub handed_over: u64,
+    /// STUN and DTLS that was refused.
+    pub dropped_handshake: u64,
+    /// RTP and RTCP that did not authenticate, replays too.
+    pub dropped_unauthentic: u64,
+    /// Packets of SSRCs that belong to no layer.
+    pub dropped_unknown_ssrc: u64,
+    /// Packets above a publisher's limit.
+    pub dropped_over_limit: u64,
+    /// Packets that came twice or far too late.
+    pub dropped_duplicate: u64,
+    /// Media packets taken in.
+    pub packets_in: u64,
+    /// Media packets sent, without retransmissions.
+    pub packets_out: u64,
+    /// Writes that carried them.
+    pub bursts_out: u64,
+    /// Retransmissions sent.
+    pub resent: u64,
+    /// Keyframe requests sent.
+    pub keyframe_requests: u64,
+}
+
+// === impl Shard ===
+
+impl Shard {
+    /// A shard without sessions.
+    pub fn new(config: Config) -> Self {
+        Self {
+            random: config.seed ^ 0x9e37_79b9_7f4a_7c15,
+            fan_out: FanOut::new(config.max_burst),
+            config,
+            sessions: Slab::default(),
+            streams: HashMap::new(),
+            by_ufrag: HashMap::new(),
+            by_remote: HashMap::new(),
+            timers: Timers::default(),
+            out: VecDeque::new(),
+            links: VecDeque::new(),
+            events: VecDeque::new(),
+            scratch: Vec::new(),
+            gauges: Gauges::default(),
+        }
+    }
+
+    /// Takes in one datagram.
+    pub fn handle_datagram(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
+        self.gauges.datagrams_in += 1;
+        let class = demux::classify(datagram);
+        let home = match (class, demux::stun_local_ufrag(datagram)) {
+            (Class::Stun, Some(ufrag)) => self.home_of_ufrag(ufrag),
+            _ => self.by_remote.get(&transport.remote).copied(),
+        };
+        match home {
+            Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
+            Some(Home::Shard(shard)) => {
+                self.gauges.handed_over += 1;
+                self.remember(transport.remote, Home::Shard(shard));
+                self.links.push_back((
+                    shard,
+                    LinkMessage::Datagram { transport, bytes: BytesMut::from(datagram) },
+                ));
+            }
+            None => self.gauges.dropped_stranger += 1,
+        }
+    }
+
+    /// Carries out what control asks.
+    pub fn handle_command(&mut self, now: Instant, command: Command) -> Reply {
+        match command {
+            Command::Publish(request) => self.publish(now, *request),
+            Command::Subscribe(request) => self.subscribe(now, *request),
+            Command::RestartIce { key, local, remote } => {
+                let Some(session) = self.sessions.get_mut(key) else { return Reply::Unknown };
+                self.by_ufrag.insert(local.ufrag.clone(), key);
+                session.ufrags.push(local.ufrag.clone());
+                session.connection.restart_ice(local, remote);
+                Reply::Done
+            }
+            Command::Close(key) => {
+                if self.sessions.get(key).is_none() {
+                    return Reply::Unknown;
+                }
+                self.close(now, key, true);
+                Reply::Done
+            }
+            Command::Choose { key, wish } => {
+                let session = self.sessions.get_mut(key);
+                let Some(Role::Viewer(egress)) = session.map(|session| &mut session.role) else {
+                    return Reply::Unknown;
+                };
+                egress.choose(wish);
+                self.fan_out.make_ready(key);
+                Reply::Done
+            }
+            Command::Describe(id) => match self.streams.get(&id) {
+                Some(stream) => Reply::Stream(Box::new(stream.report())),
+                None => Reply::Unknown,
+            },
+            Command::Gauges => Reply::Gauges(Box::new(self.gauges())),
+            Command::Shutdown => {
+                for key in self.sessions.keys() {
+                    self.close(now, key, true);
+                }
+                Reply::Done
+            }
+        }
+    }
+
+    /// Fires what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(reason) = self.timers.pop(now) {
+            match reason {
+                Reason::Session(key) => self.session_timeout(now, key),
+                Reason::Stream(id) => self.stream_timeout(now, id),
+            }
+        }
+    }
+
+    /// When `handle_timeout` is due, and why.
+    pub fn poll_timeout(&self) -> Option<(Instant, Reason)> {
+        self.timers.next()
+    }
+
+    /// The next message to another shard.
+    pub fn poll_link(&mut self) -> Option<(ShardId, LinkMessage)> {
+        self.links.pop_front()
+    }
+
+    /// The next thing that happened.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        self.events.pop_front()
+    }
+
+    /// What the shard counts.
+    pub fn gauges(&self) -> Gauges {
+        Gauges {
+            sessions: self.sessions.len(),
+            streams: self.streams.len(),
+            addresses: self.by_remote.len(),
+            timers: self.timers.len(),
+            packets_out: self.fan_out.packets,
+            bursts_out: self.fan_out.bursts,
+            resent: self.fan_out.resent,
+            ..self.gauges
+        }
+    }
+
+    /// The wall-clock time of an instant.
+    pub fn wall(&self, now: Instant) -> Ntp {
+        let (anchor, ntp) = self.config.wall;
+        ntp.plus_micros(now.saturating_duration_since(anchor).as_micros() as i64)
+    }
+
+    /// Ties an instant to the wall clock anew.
+    pub fn set_wall(&mut self, now: Instant, wall: Ntp) {
+        self.config.wall = (now, wall);
+    }
+
+    fn home_of_ufrag(&self, ufrag: &str) -> Option<Home> {
+        if let Some(key) = self.by_ufrag.get(ufrag) {
+            return Some(Home::Here(*key));
+        }
+        shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id).map(Home::Shard)
+    }
+
+    fn remember(&mut self, remote: SocketAddr, home: Home) {
+        if self.by_remote.len() >= MAX_ADDRESSES && !self.by_remote.contains_key(&remote) {
+            // Addresses of other shards' sessions are learned again from their next STUN check.
+            self.by_remote.retain(|_, home| matches!(home, Home::Here(_)));
+        }
+        self.by_remote.insert(remote, home);
+    }
+
+    fn deliver(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        class: Class,
+        transport: Transport,
+        datagram: &[u8],
+    ) {
+        match class {
+            Class::Stun | Class::Dtls => {
+                self.deliver_handshake(now, key, class, transport, datagram)
+            }
+            Class::Rtp => self.deliver_rtp(now, key, transport, datagram),
+            Class::Rtcp => self.deliver_rtcp(now, key, transport, datagram),
+            Class::Unknown => self.gauges.dropped_stranger += 1,
+        }
+        self.settle(now, key);
+    }
+
+    fn deliver_handshake(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        class: Class,
+        transport: Transport,
+        datagram: &[u8],
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if session.connection.handle_datagram(now, transport, datagram).is_err() {
+            self.gauges.dropped_handshake += 1;
+            return;
+        }
+        // The check was authentic: what comes from there is this session's from now on.
+        if class == Class::Stun && !session.remotes.contains(&transport.remote) {
+            if session.remotes.len() == MAX_REMOTES {
+                let oldest = session.remotes.remove(0);
+                self.by_remote.remove(&oldest);
+            }
+            session.remotes.push(transport.remote);
+            self.remember(transport.remote, Home::Here(key));
+        }
+    }
+
+    fn deliver_rtp(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        transport: Transport,
+        datagram: &[u8],
+    ) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Role::Publisher(ingress) = &mut session.role else {
+            self.gauges.dropped_unknown_ssrc += 1;
+            return;
+        };
+        let id = ingress.stream;
+        match ingress.handle_rtp(now, &mut session.connection, &transport, datagram) {
+            Ok(inbound) => self.take_in(now, id, inbound.kind, inbound.layer, inbound.offered),
+            Err(ingress::Why::Malformed) => self.gauges.dropped_stranger += 1,
+            Err(ingress::Why::UnknownSsrc) => self.gauges.dropped_unknown_ssrc += 1,
+            Err(ingress::Why::Connection(_)) => self.gauges.dropped_unauthentic += 1,
+            Err(ingress::Why::Probe) => {}
+            Err(ingress::Why::OverLimit) => self.gauges.dropped_over_limit += 1,
+        }
+    }
+
+    /// Puts a publisher's packet into its ring and tells who listens.
+    fn take_in(&mut self, now: Instant, id: StreamId, kind: Kind, layer: u8, mut offered: Offered) {
+        let wall = self.wall(now);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if let Some(carried) = ingress::carried_capture(&offered.packet) {
+            offered.capture = stream.clock.to_server(carried);
+        }
+        let is_mirrored = !stream.mirrors.is_empty();
+        let clock = stream.clock.clone();
+        let Some(track) = stream.track_mut(kind) else { return };
+        let clock_rate = track.format.clock_rate;
+        let started = track.started.is_some();
+        let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
+        let shift = this.shift;
+        let accepted = this.accept(now, wall, clock_rate, offered, |layer, timestamp| {
+            let report = layer.report.map(|anchor| anchor.ntp_at(timestamp, clock_rate));
+            report
+                .and_then(|theirs| clock.to_server(theirs))
+                .or_else(|| Some(layer.arrival?.ntp_at(timestamp, clock_rate)))
+        });
+        let Ok(arrived) = accepted else {
+            self.gauges.dropped_duplicate += 1;
+            return;
+        };
+        self.gauges.packets_in += 1;
+        let for_mirrors = is_mirrored.then(|| arrived.clone());
+        let Some(track) = stream.track_mut(kind) else { return };
+        track.note_packet(now, layer);
+        let moved = track.layers[usize::from(layer)].shift != shift;
+        if stream.touch(kind) {
+            self.fan_out.touch(id, kind);
+        }
+        if !started {
+            self.events.push_back(Event::MediaStarted { stream: id, kind });
+        }
+        let Some(arrived) = for_mirrors else { return };
+        let Some(stream) = self.streams.get(&id) else { return };
+        for shard in &stream.mirrors {
+            if moved && let Some(clocks) = stream.clocks(kind, layer) {
+                self.links.push_back((*shard, clocks));
+            }
+            let arrived = Box::new(arrived.clone());
+            let packet = LinkMessage::Packet { stream: id, kind, layer, arrived };
+            self.links.push_back((*shard, packet));
+        }
+    }
+
+    fn next_random(&mut self) -> u64 {
+        // SplitMix64: numbers that differ, not secrets.
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+}
+
+/// The shard that a local ufrag names in its first character.
+pub fn shard_of_ufrag(ufrag: &str) -> Option<ShardId> {
+    let first = ufrag.bytes().next()?;
+    let index = UFRAG_SHARDS.iter().position(|letter| *letter == first)?;
+    u8::try_from(index).ok().map(ShardId)
+}
+
+/// The first character of the local ufrags of a shard's sessions.
+pub fn ufrag_letter(shard: ShardId) -> char {
+    char::from(UFRAG_SHARDS[usize::from(shard.0) % UFRAG_SHARDS.len()])
+}
+
+const UFRAG_SHARDS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+
+/// Most shards there can be.
+pub const MAX_SHARDS: usize = UFRAG_SHARDS.len();
+
+const MAX_ADDRESSES: usize = 65_536;
+
+/// Addresses one session may come from.
+const MAX_REMOTES: usize = 8;

@@ -1,0 +1,197 @@
+//! What control asks of a shard, and what a shard reports back.
+
+use std::time::Duration;
+
+use crate::forward::Wish;
+use crate::media::{Format, Kind, Mid, Rid, Ssrc};
+use crate::rtc::Credentials;
+use crate::rtc::connection::{self, CloseReason};
+use crate::rtc::section::Section;
+
+/// One life of a stream: it survives its publisher's return, and ends with the reconnect window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StreamId(pub u64);
+
+/// A shard's place among its siblings.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ShardId(pub u8);
+
+/// A session's place in its shard. A key is never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionKey {
+    /// Its slot.
+    pub index: u32,
+    /// Counts the sessions that had this slot.
+    pub generation: u32,
+}
+
+/// A request of control.
+pub enum Command {
+    /// Opens a publisher's session and makes it the source of the stream, which starts if need be.
+    Publish(Box<Publish>),
+    /// Opens a viewer's session.
+    Subscribe(Box<Subscribe>),
+    /// Gives a session new ICE credentials.
+    RestartIce {
+        /// The session.
+        key: SessionKey,
+        /// Ours.
+        local: Credentials,
+        /// Theirs.
+        remote: Credentials,
+    },
+    /// Ends a session.
+    Close(SessionKey),
+    /// Chooses a viewer's video layer.
+    Choose {
+        /// The viewer.
+        key: SessionKey,
+        /// The layer.
+        wish: Wish,
+    },
+    /// Describes a stream at its home shard.
+    Describe(StreamId),
+    /// Describes the shard itself.
+    Gauges,
+    /// Tells every session that it ends, and ends it.
+    Shutdown,
+}
+
+/// A publisher's session to open.
+pub struct Publish {
+    /// The stream that it feeds.
+    pub stream: StreamId,
+    /// Its connection.
+    pub connection: connection::Config,
+    /// What was agreed.
+    pub sections: Vec<Section>,
+    /// How long viewers wait for the publisher's return.
+    pub window: Duration,
+    /// Bits per second above which packets are dropped; 0 is no limit.
+    pub max_bitrate_bps: u64,
+}
+
+/// A viewer's session to open.
+pub struct Subscribe {
+    /// The stream.
+    pub stream: StreamId,
+    /// The shard of its publisher.
+    pub home: ShardId,
+    /// Its connection.
+    pub connection: connection::Config,
+    /// What was agreed.
+    pub sections: Vec<Section>,
+    /// Our SSRC of the sound.
+    pub audio: Ssrc,
+    /// Our SSRC of the picture.
+    pub video: Ssrc,
+    /// Our SSRC of retransmitted picture.
+    pub video_rtx: Ssrc,
+    /// Our canonical name, the same for both tracks.
+    pub cname: String,
+}
+
+/// A shard's answer.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// A session is open.
+    Opened(SessionKey),
+    /// It is done.
+    Done,
+    /// The session or stream is not here.
+    Unknown,
+    /// The connection cannot be made.
+    Failed(String),
+    /// The stream as it is now.
+    Stream(Box<StreamReport>),
+    /// The shard as it is now.
+    Gauges(Box<super::Gauges>),
+}
+
+/// What happened in a shard.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// A session's media can flow.
+    Connected {
+        /// The session.
+        key: SessionKey,
+        /// The SRTP profile in words.
+        profile: String,
+        /// How long it took since the session was opened.
+        after: Duration,
+    },
+    /// A session ended.
+    Closed {
+        /// The session.
+        key: SessionKey,
+        /// Why.
+        reason: EndReason,
+    },
+    /// A publisher's first packet arrived.
+    MediaStarted {
+        /// The stream.
+        stream: StreamId,
+        /// The track.
+        kind: Kind,
+    },
+    /// A stream lost its publisher; its window runs.
+    PublisherLost {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// A stream's window ran out without its publisher.
+    StreamEnded {
+        /// The stream.
+        stream: StreamId,
+    },
+}
+
+/// Why a session ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EndReason {
+    /// We ended it: it was deleted or replaced, or its stream is over.
+    Here,
+    /// Its connection ended.
+    Connection(CloseReason),
+}
+
+/// A stream at one moment.
+#[derive(Clone, Debug, Default)]
+pub struct StreamReport {
+    /// Whether its publisher is there.
+    pub live: bool,
+    /// Its tracks.
+    pub tracks: Vec<TrackReport>,
+}
+
+/// A track at one moment.
+#[derive(Clone, Debug)]
+pub struct TrackReport {
+    /// Its media section.
+    pub mid: Mid,
+    /// Codec and parameters.
+    pub format: Format,
+    /// Its layers in the publisher's order.
+    pub layers: Vec<LayerReport>,
+}
+
+/// A layer at one moment.
+#[derive(Clone, Debug)]
+pub struct LayerReport {
+    /// Its rid.
+    pub rid: Option<Rid>,
+    /// Whether packets arrive.
+    pub active: bool,
+    /// Bits per second.
+    pub bitrate_bps: u64,
+    /// Frames per second.
+    pub fps: f64,
+    /// Width and height in pixels.
+    pub size: Option<(u16, u16)>,
+    /// Keyframes so far.
+    pub keyframes: u64,
+    /// Keyframe requests sent so far.
+    pub keyframe_requests: u64,
+    /// Packets lost for good.
+    pub packets_lost: u64,
+}

@@ -1,0 +1,300 @@
+//! The egress of one viewer's session: packets of a stream out, feedback in.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use smallvec::SmallVec;
+
+use super::command::{StreamId, Subscribe};
+use super::history::History;
+use crate::forward::{Forwarder, Wish};
+use crate::media::rtcp::ReportBlock;
+use crate::media::{Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc};
+use crate::rtc::connection;
+use crate::rtc::section::{AgreedFormat, Section};
+use crate::rtc::srtp::{Sender, Slot};
+
+/// The sending side of a viewer's session.
+pub struct Egress {
+    /// The stream it shows.
+    pub stream: StreamId,
+    /// Its sound.
+    pub audio: Option<Outgoing>,
+    /// Its picture.
+    pub video: Option<Outgoing>,
+    /// Sent packets by transport-wide number.
+    pub history: History,
+    /// Our canonical name.
+    pub cname: String,
+    /// Retransmissions asked for and not yet sent, newest last.
+    pub resend: VecDeque<u16>,
+    /// When sender reports are due.
+    pub next_report: Instant,
+    opened: Instant,
+    transport_seq: u16,
+}
+
+/// One track on its way to a viewer.
+pub struct Outgoing {
+    /// What was agreed.
+    pub section: Section,
+    /// Decides and rewrites.
+    pub forwarder: Forwarder,
+    /// Our SSRC.
+    pub ssrc: Ssrc,
+    /// Our SSRC of retransmissions.
+    pub rtx_ssrc: Ssrc,
+    /// Where the sender keeps the keys of each, once connected.
+    pub slots: Option<(Slot, Slot)>,
+    /// Payload types of media and of retransmissions for the codec that the stream has now.
+    pub payload: Option<(PayloadType, Option<PayloadType>)>,
+    /// The codec of that payload type.
+    pub codec: Option<Codec>,
+    /// The generation of the track that `payload` was chosen for.
+    pub payload_generation: Option<u32>,
+    /// Sequence number of the next retransmission.
+    pub rtx_seq: u16,
+    /// Packets sent.
+    pub packets: u32,
+    /// Payload bytes sent.
+    pub octets: u32,
+    /// What the viewer reported last.
+    pub loss: Option<f32>,
+}
+
+// === impl Egress ===
+
+impl Egress {
+    /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
+    /// numbers and timestamps.
+    pub fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
+        let mut egress = Self {
+            stream: request.stream,
+            audio: None,
+            video: None,
+            history: History::default(),
+            cname: request.cname,
+            resend: VecDeque::new(),
+            next_report: now + REPORT_INTERVAL,
+            opened: now,
+            transport_seq: 1,
+        };
+        for (index, section) in request.sections.into_iter().enumerate() {
+            let (ssrc, rtx_ssrc) = match section.kind {
+                Kind::Audio => (request.audio, request.audio),
+                Kind::Video => (request.video, request.video_rtx),
+            };
+            let clock_rate = match section.kind {
+                Kind::Audio => 48_000,
+                Kind::Video => 90_000,
+            };
+            let seed = seed.rotate_left(index as u32 * 17) ^ u64::from(ssrc.0);
+            let kind = section.kind;
+            let outgoing = Outgoing {
+                forwarder: Forwarder::new(section.kind, clock_rate, seed),
+                ssrc,
+                rtx_ssrc,
+                slots: None,
+                payload: None,
+                codec: None,
+                payload_generation: None,
+                rtx_seq: (seed >> 48) as u16,
+                packets: 0,
+                octets: 0,
+                loss: None,
+                section,
+            };
+            *egress.slot_mut(kind) = Some(outgoing);
+        }
+        (request.connection, egress)
+    }
+
+    /// One track.
+    pub fn track(&self, kind: Kind) -> Option<&Outgoing> {
+        match kind {
+            Kind::Audio => self.audio.as_ref(),
+            Kind::Video => self.video.as_ref(),
+        }
+    }
+
+    /// One track.
+    pub fn track_mut(&mut self, kind: Kind) -> Option<&mut Outgoing> {
+        self.slot_mut(kind).as_mut()
+    }
+
+    /// The tracks there are.
+    pub fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+        self.audio.iter_mut().chain(self.video.iter_mut())
+    }
+
+    /// Registers our SSRCs with the connection's sender.
+    pub fn connected(&mut self, sender: &mut Sender) {
+        for outgoing in self.tracks_mut() {
+            outgoing.slots = Some((sender.add(outgoing.ssrc), sender.add(outgoing.rtx_ssrc)));
+        }
+    }
+
+    /// Chooses the video layer.
+    pub fn choose(&mut self, wish: Wish) {
+        if let Some(video) = &mut self.video {
+            video.forwarder.choose(wish);
+        }
+    }
+
+    /// Takes in a NACK: what is still remembered will be sent again.
+    pub fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
+        let Some(video) = &mut self.video else { return };
+        for seq in seqs {
+            let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
+            // A viewer may repeat its NACK before a retransmission can have reached it.
+            let now_ms = now.saturating_duration_since(self.opened).as_millis() as u32 + 1;
+            let waited = sent.resent_ms == 0 || now_ms - sent.resent_ms >= MIN_RESEND_MS;
+            if self.resend.len() < MAX_RESEND && waited {
+                sent.resent_ms = now_ms;
+                self.resend.push_back(seq);
+            }
+        }
+    }
+
+    /// Takes in what the viewer reports of our SSRCs.
+    pub fn handle_report(&mut self, block: &ReportBlock) {
+        for outgoing in self.tracks_mut() {
+            if outgoing.ssrc == block.ssrc {
+                outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
+            }
+        }
+    }
+
+    /// Our SSRCs, retransmissions too.
+    pub fn ssrcs(&self) -> Vec<Ssrc> {
+        let audio = self.audio.iter().map(|audio| audio.ssrc);
+        let video = self.video.iter().flat_map(|video| [video.ssrc, video.rtx_ssrc]);
+        audio.chain(video).collect()
+    }
+
+    /// The next transport-wide number.
+    pub fn next_transport_seq(&mut self) -> u16 {
+        let seq = self.transport_seq;
+        self.transport_seq = seq.wrapping_add(1);
+        seq
+    }
+
+    fn slot_mut(&mut self, kind: Kind) -> &mut Option<Outgoing> {
+        match kind {
+            Kind::Audio => &mut self.audio,
+            Kind::Video => &mut self.video,
+        }
+    }
+}
+
+// === impl Outgoing ===
+
+impl Outgoing {
+    /// Chooses the payload types for a track's format, anew with each of its publishers.
+    ///
+    /// Without a match the viewer's decoder is told nothing wrong: the track is not sent.
+    pub fn match_format(&mut self, generation: u32, format: &Format) {
+        if self.payload_generation == Some(generation) {
+            return;
+        }
+        self.payload_generation = Some(generation);
+        self.codec = Some(format.codec);
+        self.payload =
+            best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
+    }
+
+    /// Collects the header extension elements of a packet.
+    pub fn elements<'a>(
+        &'a self,
+        arrived: &'a Arrived,
+        scratch: &'a Scratch,
+    ) -> SmallVec<[(u8, &'a [u8]); 8]> {
+        let ids = &self.section.extensions;
+        let mut elements = SmallVec::new();
+        if let Some(id) = ids.id(ExtensionKind::Mid) {
+            elements.push((id, self.section.mid.as_str().as_bytes()));
+        }
+        if let Some(id) = ids.id(ExtensionKind::TransportWide) {
+            elements.push((id, &scratch.transport_seq[..]));
+        }
+        if let Some(id) = ids.id(ExtensionKind::AbsCaptureTime)
+            && arrived.capture.is_some()
+        {
+            elements.push((id, &scratch.capture[..]));
+        }
+        for kind in PASSED_THROUGH {
+            if let Some(value) = arrived.packet.extension(kind)
+                && let Some(id) = ids.id(kind)
+            {
+                elements.push((id, value));
+            }
+        }
+        elements
+    }
+}
+
+/// The bytes of extension values that are not the publisher's.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Scratch {
+    /// Transport-wide number.
+    pub transport_seq: [u8; 2],
+    /// Capture time in the server's clock.
+    pub capture: [u8; 8],
+}
+
+impl Scratch {
+    /// The values for one packet.
+    pub fn new(transport_seq: u16, capture: Option<Ntp>) -> Self {
+        Self {
+            transport_seq: transport_seq.to_be_bytes(),
+            capture: capture.map_or([0; 8], |ntp| ntp.0.to_be_bytes()),
+        }
+    }
+}
+
+/// The agreed format that carries what a publisher sends, closest parameters first.
+pub fn best_match<'a>(formats: &'a [AgreedFormat], published: &Format) -> Option<&'a AgreedFormat> {
+    let closeness = |agreed: &AgreedFormat| match published.codec {
+        Codec::H264 => {
+            let same = |name: &str, default: &str, digits: usize| {
+                let of = |format: &Format| {
+                    let value = format.parameter(name).unwrap_or(default);
+                    value.get(..digits).unwrap_or(value).to_ascii_lowercase()
+                };
+                of(&agreed.format) == of(published)
+            };
+            match (same("packetization-mode", "0", 1), same("profile-level-id", "42001f", 4)) {
+                (true, true) => 3,
+                (true, false) => 2,
+                (false, true) => 1,
+                (false, false) => 0,
+            }
+        }
+        Codec::Vp9 => {
+            let of = |format: &Format| format.parameter("profile-id").unwrap_or("0").to_owned();
+            i32::from(of(&agreed.format) == of(published))
+        }
+        Codec::Opus | Codec::H265 | Codec::Vp8 | Codec::Av1 => 0,
+    };
+    // Of equally close ones the first: the viewer's own order.
+    formats
+        .iter()
+        .rev()
+        .filter(|agreed| agreed.format.codec == published.codec)
+        .max_by_key(|agreed| closeness(agreed))
+}
+
+/// What the publisher's packets say that its viewers should know.
+const PASSED_THROUGH: [ExtensionKind; 5] = [
+    ExtensionKind::AudioLevel,
+    ExtensionKind::VideoOrientation,
+    ExtensionKind::PlayoutDelay,
+    ExtensionKind::VideoContentType,
+    ExtensionKind::ColorSpace,
+];
+
+/// Sender reports go out this often.
+pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+const MAX_RESEND: usize = 256;
+const MIN_RESEND_MS: u32 = 15;

@@ -1,0 +1,223 @@
+//! The fan-out: which viewers have something to send, and one burst for each.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use super::Shard;
+use super::burst::{self, Burst};
+use super::command::{SessionKey, StreamId};
+use super::session::Role;
+use crate::forward::{Need, Planned};
+use crate::media::Kind;
+use crate::rtc::transport::Transport;
+
+/// Datagrams for one destination, side by side in the caller's buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Transmit {
+    /// Where they go.
+    pub transport: Transport,
+    /// Bytes in the buffer.
+    pub len: usize,
+    /// Bytes of each datagram but the last.
+    pub segment: usize,
+}
+
+/// Work that waits for transmits to be drained.
+pub(super) struct FanOut {
+    max_burst: usize,
+    touched: VecDeque<(StreamId, Kind)>,
+    walk: Option<Walk>,
+    ready: VecDeque<SessionKey>,
+    planned: Vec<Planned>,
+    pending: Option<Pending>,
+    pub(super) packets: u64,
+    pub(super) bursts: u64,
+    pub(super) resent: u64,
+}
+
+/// A walk over the listeners of a touched track.
+struct Walk {
+    stream: StreamId,
+    kind: Kind,
+    next: usize,
+}
+
+/// The listener whose packets are planned, and how far they are written.
+struct Pending {
+    key: SessionKey,
+    stream: StreamId,
+    kind: Kind,
+    written: usize,
+    more: bool,
+}
+
+// === impl FanOut ===
+
+impl FanOut {
+    pub(super) fn new(max_burst: usize) -> Self {
+        Self {
+            max_burst: max_burst.clamp(1, MAX_BURST),
+            touched: VecDeque::new(),
+            walk: None,
+            ready: VecDeque::new(),
+            planned: Vec::with_capacity(MAX_BURST),
+            pending: None,
+            packets: 0,
+            bursts: 0,
+            resent: 0,
+        }
+    }
+
+    /// A track has news for all its listeners.
+    pub(super) fn touch(&mut self, stream: StreamId, kind: Kind) {
+        self.touched.push_back((stream, kind));
+    }
+
+    /// One viewer has something of its own: it joined, changed layers or lost packets.
+    pub(super) fn make_ready(&mut self, key: SessionKey) {
+        if self.ready.back() != Some(&key) {
+            self.ready.push_back(key);
+        }
+    }
+}
+
+impl Shard {
+    /// Writes the next datagrams to send into `buffer` (at least 2 KiB) and says where they go.
+    pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        loop {
+            if let Some((transport, bytes)) = self.out.pop_front() {
+                let len = bytes.len().min(buffer.len());
+                buffer[..len].copy_from_slice(&bytes[..len]);
+                return Some(Transmit { transport, len, segment: len });
+            }
+            if let Some(transmit) = self.write_pending(now, buffer) {
+                return Some(transmit);
+            }
+            if self.fan_out.pending.is_some() {
+                continue;
+            }
+            if let Some(transmit) = self.write_resend(now, buffer) {
+                return Some(transmit);
+            }
+            if !self.plan_next(now) {
+                return None;
+            }
+        }
+    }
+
+    /// Writes one run of what is planned. Leaves `pending` while there is more.
+    fn write_pending(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let Pending { key, stream, kind, written, more } = self.fan_out.pending.take()?;
+        let rest = &self.fan_out.planned[written..];
+        if rest.is_empty() {
+            if more {
+                self.plan(now, key, stream, kind);
+            }
+            return None;
+        }
+        let session = self.sessions.get_mut(key)?;
+        let path = session.connection.path()?;
+        let Role::Viewer(egress) = &mut session.role else { return None };
+        let track = self.streams.get(&stream)?.track(kind)?;
+        let sender = session.connection.sender()?;
+        let rest = &rest[..rest.len().min(self.fan_out.max_burst)];
+        let Burst { packets, len, segment } =
+            burst::write(now, egress, track, rest, sender, buffer);
+        self.fan_out.pending =
+            Some(Pending { key, stream, kind, written: written + packets.max(1), more });
+        if len == 0 {
+            return None;
+        }
+        self.fan_out.packets += packets as u64;
+        self.fan_out.bursts += 1;
+        Some(Transmit { transport: path, len, segment })
+    }
+
+    /// Writes a retransmission of the foremost ready viewer.
+    fn write_resend(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+        let key = *self.fan_out.ready.front()?;
+        let session = self.sessions.get_mut(key)?;
+        let path = session.connection.path()?;
+        let Role::Viewer(egress) = &mut session.role else { return None };
+        if egress.resend.is_empty() {
+            return None;
+        }
+        let track = self.streams.get(&egress.stream)?.video.as_ref()?;
+        let sender = session.connection.sender()?;
+        let Burst { len, segment, .. } = burst::write_resend(now, egress, track, sender, buffer);
+        if len == 0 {
+            return None;
+        }
+        self.fan_out.resent += 1;
+        Some(Transmit { transport: path, len, segment })
+    }
+
+    /// Plans for the next viewer that may have something to send; false when there is none.
+    fn plan_next(&mut self, now: Instant) -> bool {
+        if let Some(key) = self.fan_out.ready.pop_front() {
+            if let Some(session) = self.sessions.get(key)
+                && let Role::Viewer(egress) = &session.role
+            {
+                let stream = egress.stream;
+                self.plan(now, key, stream, Kind::Audio);
+                if self.fan_out.pending.is_some() {
+                    // One track at a time: the picture's turn comes when the sound is out.
+                    self.fan_out.ready.push_front(key);
+                } else {
+                    self.plan(now, key, stream, Kind::Video);
+                }
+            }
+            return true;
+        }
+        if self.fan_out.walk.is_none() {
+            let Some((stream, kind)) = self.fan_out.touched.pop_front() else { return false };
+            if let Some(stream) = self.streams.get_mut(&stream) {
+                stream.untouch(kind);
+            }
+            self.fan_out.walk = Some(Walk { stream, kind, next: 0 });
+        }
+        let Some(walk) = &mut self.fan_out.walk else { return false };
+        let (stream, kind) = (walk.stream, walk.kind);
+        let listener = self
+            .streams
+            .get(&stream)
+            .and_then(|stream| stream.listeners(kind).get(walk.next).copied());
+        match listener {
+            Some(key) => {
+                walk.next += 1;
+                self.plan(now, key, stream, kind);
+            }
+            None => self.fan_out.walk = None,
+        }
+        true
+    }
+
+    /// Plans one viewer's track.
+    fn plan(&mut self, now: Instant, key: SessionKey, stream: StreamId, kind: Kind) {
+        let Some(session) = self.sessions.get_mut(key) else { return };
+        if !session.connection.is_connected() {
+            return;
+        }
+        let Role::Viewer(egress) = &mut session.role else { return };
+        let Some(track) = self.streams.get(&stream).and_then(|stream| stream.track(kind)) else {
+            return;
+        };
+        let Some(outgoing) = egress.track_mut(kind) else { return };
+        outgoing.match_format(track.generation, &track.format);
+        if outgoing.payload.is_none() {
+            return;
+        }
+        self.fan_out.planned.clear();
+        let need = outgoing.forwarder.plan(now, track, MAX_BURST, &mut self.fan_out.planned);
+        let more = self.fan_out.planned.len() == MAX_BURST;
+        if !self.fan_out.planned.is_empty() {
+            self.fan_out.pending = Some(Pending { key, stream, kind, written: 0, more });
+        }
+        if let Need::Keyframe(layer) = need {
+            self.want_keyframe(now, stream, layer);
+        }
+    }
+}
+
+/// The kernel takes up to 64 segments in one write.
+const MAX_BURST: usize = 64;

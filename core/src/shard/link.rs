@@ -1,0 +1,96 @@
+//! What shards tell each other. Once per far shard, never per viewer.
+
+use bytes::BytesMut;
+
+use super::command::{ShardId, StreamId};
+use crate::hub::{Anchor, PublisherClock};
+use crate::media::{Arrived, Format, Kind, Mid, Rid};
+use crate::rtc::Transport;
+
+/// A message from one shard to another.
+#[derive(Clone, Debug)]
+pub enum LinkMessage {
+    /// A datagram that the kernel gave to the wrong shard.
+    Datagram {
+        /// Where it came from.
+        transport: Transport,
+        /// Its bytes.
+        bytes: BytesMut,
+    },
+    /// The sender has viewers of a stream that lives at the receiver.
+    Listen {
+        /// The stream.
+        stream: StreamId,
+        /// Who listens.
+        from: ShardId,
+    },
+    /// The sender's last viewer of a stream has gone.
+    Unlisten {
+        /// The stream.
+        stream: StreamId,
+        /// Who listened.
+        from: ShardId,
+    },
+    /// A stream's tracks, at the start and with each publisher.
+    Tracks {
+        /// The stream.
+        stream: StreamId,
+        /// Sound and picture.
+        tracks: Vec<TrackHead>,
+    },
+    /// A packet of a stream.
+    Packet {
+        /// The stream.
+        stream: StreamId,
+        /// The track.
+        kind: Kind,
+        /// The layer.
+        layer: u8,
+        /// The packet.
+        arrived: Box<Arrived>,
+    },
+    /// How a layer's clock stands.
+    Clocks {
+        /// The stream.
+        stream: StreamId,
+        /// The track.
+        kind: Kind,
+        /// The layer.
+        layer: u8,
+        /// Ticks to the track's timeline.
+        shift: Option<i64>,
+        /// Its last report.
+        report: Option<Anchor>,
+        /// Its earliest arrival.
+        arrival: Option<Anchor>,
+        /// The publisher's clock.
+        clock: PublisherClock,
+    },
+    /// A viewer of the sender's needs a keyframe.
+    Want {
+        /// The stream.
+        stream: StreamId,
+        /// The layer of its video.
+        layer: u8,
+    },
+    /// The stream lost its publisher or ended.
+    Gone {
+        /// The stream.
+        stream: StreamId,
+        /// Whether its viewers' sessions end.
+        ended: bool,
+    },
+}
+
+/// A track without its packets.
+#[derive(Clone, Debug)]
+pub struct TrackHead {
+    /// Counts the publishers.
+    pub generation: u32,
+    /// The publisher's media section.
+    pub mid: Mid,
+    /// Codec and parameters.
+    pub format: Format,
+    /// Its layers.
+    pub rids: Vec<Rid>,
+}

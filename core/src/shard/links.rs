@@ -1,0 +1,154 @@
+//! The shard's side of links and of stream timers: mirrors, keyframe requests, windows.
+
+use std::time::Instant;
+
+use super::Shard;
+use super::command::{Event, ShardId, StreamId};
+use super::link::LinkMessage;
+use super::session::Role;
+use super::stream::{REFRESH_INTERVAL, Source};
+use super::timers::Reason;
+use crate::media::Kind;
+use crate::media::rtcp;
+
+impl Shard {
+    /// Takes in a message of another shard.
+    pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
+        match message {
+            LinkMessage::Datagram { transport, bytes } => {
+                self.handle_datagram(now, transport, &bytes);
+            }
+            LinkMessage::Listen { stream, from } => self.add_mirror(now, stream, from),
+            LinkMessage::Unlisten { stream, from } => {
+                if let Some(stream) = self.streams.get_mut(&stream) {
+                    stream.mirrors.retain(|mirror| *mirror != from);
+                }
+            }
+            LinkMessage::Tracks { stream, tracks } => {
+                if let Some(mirror) = self.streams.get_mut(&stream) {
+                    mirror.set_tracks(&tracks);
+                }
+            }
+            LinkMessage::Packet { stream, kind, layer, arrived } => {
+                let Some(mirror) = self.streams.get_mut(&stream) else { return };
+                let Some(track) = mirror.track_mut(kind) else { return };
+                let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
+                this.mirror(*arrived);
+                track.note_mirrored(now, layer);
+                if mirror.touch(kind) {
+                    self.fan_out.touch(stream, kind);
+                }
+            }
+            LinkMessage::Clocks { stream, kind, layer, shift, report, arrival, clock } => {
+                if let Some(mirror) = self.streams.get_mut(&stream) {
+                    mirror.set_clocks((kind, layer), shift, (report, arrival), clock);
+                }
+            }
+            LinkMessage::Want { stream, layer } => self.want_keyframe(now, stream, layer),
+            LinkMessage::Gone { stream, ended } => {
+                if ended {
+                    self.end_stream(now, stream);
+                }
+            }
+        }
+    }
+
+    /// Somebody needs a keyframe of a video layer.
+    pub(super) fn want_keyframe(&mut self, now: Instant, id: StreamId, layer: u8) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(track) = &mut stream.video else { return };
+        let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
+        this.arbiter.want();
+        self.ask_keyframes(now, id);
+        self.rearm_stream(now, id);
+    }
+
+    /// Sends the keyframe requests that are due.
+    fn ask_keyframes(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let source = stream.source;
+        let Some(track) = &mut stream.video else { return };
+        for index in 0..track.layers.len() {
+            if !track.layers[index].arbiter.poll(now) {
+                continue;
+            }
+            let layer = index as u8;
+            match source {
+                Source::Publisher(key) => {
+                    let Some(session) = self.sessions.get_mut(key) else { continue };
+                    let Role::Publisher(ingress) = &session.role else { continue };
+                    let Some(media) = ingress.ssrc_of(Kind::Video, layer) else { continue };
+                    let mut plain = Vec::new();
+                    rtcp::write_pli(&mut plain, crate::media::Ssrc(ingress.ssrc()), media);
+                    if let (Some(sealed), Some(path)) =
+                        (session.connection.protect_rtcp(&plain), session.connection.path())
+                    {
+                        self.gauges.keyframe_requests += 1;
+                        self.out.push_back((path, sealed));
+                    }
+                }
+                Source::Mirror(home) => {
+                    self.links.push_back((home, LinkMessage::Want { stream: id, layer }));
+                }
+                Source::Absent => {}
+            }
+        }
+    }
+
+    pub(super) fn stream_timeout(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        stream.armed = None;
+        if stream.lost_at.is_some_and(|lost| now >= lost + stream.window) {
+            self.events.push_back(Event::StreamEnded { stream: id });
+            self.end_stream(now, id);
+            return;
+        }
+        if now >= stream.next_refresh {
+            stream.next_refresh = now + REFRESH_INTERVAL;
+            for kind in [Kind::Audio, Kind::Video] {
+                let changed = stream.track_mut(kind).is_some_and(|track| track.refresh(now));
+                if changed && stream.touch(kind) {
+                    self.fan_out.touch(id, kind);
+                }
+            }
+        }
+        self.ask_keyframes(now, id);
+        self.rearm_stream(now, id);
+    }
+
+    pub(super) fn rearm_stream(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let wanted = stream.poll_timeout(now);
+        self.timers.arm(&mut stream.armed, wanted, Reason::Stream(id));
+    }
+
+    fn add_mirror(&mut self, now: Instant, id: StreamId, from: ShardId) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            self.links.push_back((from, LinkMessage::Gone { stream: id, ended: true }));
+            return;
+        };
+        if !stream.mirrors.contains(&from) {
+            stream.mirrors.push(from);
+        }
+        for message in stream.introduction(now) {
+            self.links.push_back((from, message));
+        }
+    }
+
+    /// Ends a stream and the sessions of its viewers.
+    fn end_stream(&mut self, now: Instant, id: StreamId) {
+        let Some(mut stream) = self.streams.remove(&id) else { return };
+        self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+        for shard in &stream.mirrors {
+            self.links.push_back((*shard, LinkMessage::Gone { stream: id, ended: true }));
+        }
+        if let Source::Publisher(key) = stream.source {
+            self.close(now, key, true);
+        }
+        let mut viewers = stream.video_listeners;
+        viewers.extend(stream.audio_listeners);
+        for key in viewers {
+            self.close(now, key, true);
+        }
+    }
+}

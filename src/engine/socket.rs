@@ -1,0 +1,132 @@
+//! The sockets of the media port: one per shard, all on the same address.
+
+use std::io::{self, IoSliceMut};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+
+use quinn_udp::{RecvMeta, UdpSocketState};
+use socket2::{Domain, Protocol, Socket, Type};
+use tokio::io::Interest;
+use tokio::net::UdpSocket;
+use whitewater_core::rtc::Transport;
+
+use super::Error;
+
+/// A socket that has not met its runtime yet.
+#[derive(Debug)]
+pub struct Unregistered {
+    socket: std::net::UdpSocket,
+    address: SocketAddr,
+}
+
+/// One shard's socket.
+#[derive(Debug)]
+pub struct ShardSocket {
+    socket: UdpSocket,
+    state: UdpSocketState,
+    is_v6: bool,
+}
+
+/// Opens `count` sockets on one port.
+///
+/// Sockets that share a port share its datagrams, with another program's sockets too: an exclusive
+/// bind first makes sure there is none.
+pub fn open(address: SocketAddr, count: usize) -> Result<Vec<Unregistered>, Error> {
+    let failed = |source: io::Error| match source.kind() {
+        io::ErrorKind::AddrInUse => Error::PortTaken(address),
+        _ => Error::Socket { address, source },
+    };
+    let probe = bind(address, false).map_err(failed)?;
+    let local = probe.local_addr().and_then(as_std).map_err(failed)?;
+    drop(probe);
+    (0..count)
+        .map(|_| {
+            let socket = bind(local, true).map_err(failed)?;
+            Ok(Unregistered { socket: socket.into(), address: local })
+        })
+        .collect()
+}
+
+fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::for_address(address), Type::DGRAM, Some(Protocol::UDP))?;
+    if address.ip() == IpAddr::V6(Ipv6Addr::UNSPECIFIED) {
+        socket.set_only_v6(false)?;
+    }
+    if shared {
+        socket.set_reuse_port(true)?;
+    }
+    socket.set_nonblocking(true)?;
+    // The kernel grants what its limits allow.
+    let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+    let _ = socket.set_send_buffer_size(BUFFER_BYTES);
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
+
+fn as_std(address: socket2::SockAddr) -> io::Result<SocketAddr> {
+    address.as_socket().ok_or_else(|| io::Error::other("not an IP socket"))
+}
+
+// === impl Unregistered ===
+
+impl Unregistered {
+    /// Where the socket is bound.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Joins the current runtime.
+    pub fn register(self) -> io::Result<ShardSocket> {
+        let state = UdpSocketState::new((&self.socket).into())?;
+        let is_v6 = self.address.is_ipv6();
+        Ok(ShardSocket { socket: UdpSocket::from_std(self.socket)?, state, is_v6 })
+    }
+}
+
+// === impl ShardSocket ===
+
+impl ShardSocket {
+    /// Waits for datagrams.
+    pub async fn readable(&self) -> io::Result<()> {
+        self.socket.readable().await
+    }
+
+    /// Receives a batch; `WouldBlock` when there is none.
+    pub fn receive(
+        &self,
+        buffers: &mut [IoSliceMut<'_>],
+        metas: &mut [RecvMeta],
+    ) -> io::Result<usize> {
+        self.socket
+            .try_io(Interest::READABLE, || self.state.recv((&self.socket).into(), buffers, metas))
+    }
+
+    /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
+    pub fn send(&self, transport: &Transport, contents: &[u8], segment: usize) -> io::Result<()> {
+        let transmit = quinn_udp::Transmit {
+            destination: self.to_wire(transport.remote),
+            ecn: None,
+            contents,
+            segment_size: (segment < contents.len()).then_some(segment),
+            src_ip: transport.local,
+        };
+        self.socket
+            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+    }
+
+    /// Where a datagram came from. A dual-stack socket sees IPv4 in IPv6's clothes.
+    pub fn origin(meta: &RecvMeta) -> Transport {
+        let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
+        Transport::udp(meta.dst_ip.map(|ip| ip.to_canonical()), remote)
+    }
+
+    fn to_wire(&self, remote: SocketAddr) -> SocketAddr {
+        match remote.ip() {
+            IpAddr::V4(ip) if self.is_v6 => {
+                SocketAddr::new(ip.to_ipv6_mapped().into(), remote.port())
+            }
+            IpAddr::V4(_) | IpAddr::V6(_) => remote,
+        }
+    }
+}
+
+const BUFFER_BYTES: usize = 8 << 20;

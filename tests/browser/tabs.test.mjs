@@ -1,0 +1,59 @@
+// Eight watch tabs of one browser over plain HTTP: none holds a connection that another one needs.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  base,
+  launch,
+  publish,
+  stat,
+  streamInfo,
+  uniqueName,
+  until,
+  waitClocks,
+  watch,
+} from "./lib/browser.mjs";
+import { print, tenth } from "./lib/figures.mjs";
+
+const TABS = 8;
+
+test("eight tabs watch at once, and each still reaches the API", async () => {
+  const browser = await launch();
+  try {
+    const stream = uniqueName("tabs");
+    await publish(await browser.context(), stream, { resolution: "360", simulcast: "0" });
+    const context = await browser.context();
+    const tabs = [];
+    for (let i = 0; i < TABS; i++) tabs.push(await watch(context, stream));
+    await Promise.all(tabs.map((tab) => waitClocks(tab, 60, 60_000)));
+    const viewers = await until("eight viewers", async () => {
+      const info = await streamInfo(stream);
+      return info?.viewers === TABS && info.viewers;
+    });
+    const answersMs = await Promise.all(
+      tabs.map((tab) =>
+        tab.evaluate(async (name) => {
+          const from = performance.now();
+          await (await fetch(`/api/v1/streams/${name}`, { cache: "no-store" })).json();
+          return performance.now() - from;
+        }, stream),
+      ),
+    );
+    const fps = await Promise.all(
+      tabs.map(async (tab) => (await stat(tab, "inbound-rtp", "video")).framesPerSecond ?? 0),
+    );
+    const home = await context.newPage();
+    await home.goto(base);
+    await home.waitForFunction(
+      ([name, text]) =>
+        document.querySelector(`a[href="/watch/${name}"]`)?.textContent.includes(text),
+      [stream, `${TABS} viewers`],
+    );
+    print("eight tabs", { viewers, fps, slowestAnswerMs: tenth(Math.max(...answersMs)) });
+    assert.ok(Math.max(...answersMs) < 3_000, "an API request waited for a free connection");
+    await tabs[0].close();
+    await until("one viewer less", async () => (await streamInfo(stream))?.viewers === TABS - 1);
+  } finally {
+    await browser.close();
+  }
+});

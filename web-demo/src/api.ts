@@ -1,0 +1,50 @@
+// The server's list of streams, as its API gives it.
+
+import { problemOf, request } from "./http";
+
+/** One encoding of a track. */
+export interface LayerInfo {
+  readonly rid: string | null;
+  readonly active: boolean;
+  readonly bitrate_bps: number;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly fps: number;
+  readonly keyframes: number;
+  readonly packets_lost: number;
+}
+
+/** One media source of a stream. */
+export interface TrackInfo {
+  readonly mid: string;
+  readonly kind: "audio" | "video";
+  readonly codec: string;
+  /** Highest first. */
+  readonly layers: readonly LayerInfo[];
+}
+
+/** What one publisher sends under one name. */
+export interface StreamInfo {
+  readonly name: string;
+  /** `false` while the publisher is away and may come back. */
+  readonly live: boolean;
+  readonly uptime_ms: number;
+  readonly viewers: number;
+  readonly tracks: readonly TrackInfo[];
+}
+
+/** The live streams, by name. */
+export async function fetchStreams(): Promise<StreamInfo[]> {
+  const response = await request("/api/v1/streams", { cache: "no-store" }, 5_000);
+  if (!response.ok) throw await problemOf(response);
+  return (await response.json()) as StreamInfo[];
+}
+
+/** One stream; `null` where it is not live. */
+export async function fetchStream(name: string): Promise<StreamInfo | null> {
+  const url = `/api/v1/streams/${encodeURIComponent(name)}`;
+  const response = await request(url, { cache: "no-store" }, 5_000);
+  if (response.status === 404) return null;
+  if (!response.ok) throw await problemOf(response);
+  return (await response.json()) as StreamInfo;
+}

@@ -1,0 +1,113 @@
+// The home page: which streams are live, and how to publish one.
+
+import { fetchStreams, type StreamInfo } from "./api";
+import { nameProblem } from "./name";
+import {
+  bitrateText,
+  byId,
+  codecText,
+  durationText,
+  make,
+  pollWhileVisible,
+  setText,
+  sizeText,
+  viewersText,
+} from "./page";
+
+const state = byId("state", HTMLParagraphElement);
+const list = byId("streams", HTMLUListElement);
+const items = new Map<string, ReturnType<typeof streamItem>>();
+
+pollWhileVisible(2_000, async () => {
+  try {
+    show(await fetchStreams());
+  } catch {
+    setText(state, "The server cannot be reached. Asking again every 2 s.");
+  }
+});
+
+const form = byId("watch", HTMLFormElement);
+const name = byId("name", HTMLInputElement);
+const problem = byId("name-problem", HTMLParagraphElement);
+form.onsubmit = (event) => {
+  event.preventDefault();
+  const wrong = nameProblem(name.value.trim());
+  problem.hidden = wrong === null;
+  problem.textContent = wrong;
+  name.setAttribute("aria-invalid", String(wrong !== null));
+  if (wrong === null) location.assign(`/watch/${name.value.trim()}`);
+  else name.focus();
+};
+
+const whip = `${location.origin}/whip/NAME`;
+byId("whip-url", HTMLElement).textContent = whip;
+byId("ffmpeg", HTMLElement).textContent =
+  `ffmpeg -re -i FILE -c:v libx264 -profile:v baseline -bf 0 -g 60 -c:a libopus -ar 48000 -ac 2 -f whip ${whip}`;
+
+const copied = byId("copied", HTMLParagraphElement);
+for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")) {
+  button.onclick = async () => {
+    const text = byId(button.dataset["copy"] ?? "", HTMLElement).textContent ?? "";
+    try {
+      await navigator.clipboard.writeText(text);
+      copied.textContent = "Copied.";
+    } catch {
+      copied.textContent = "The browser does not let this page copy: select the text and copy it.";
+    }
+  };
+}
+
+function show(streams: readonly StreamInfo[]): void {
+  setText(
+    state,
+    streams.length === 0
+      ? "No stream is live."
+      : streams.length === 1
+        ? "1 stream is live."
+        : `${streams.length} streams are live.`,
+  );
+  const names = new Set(streams.map((stream) => stream.name));
+  for (const [known, item] of items) {
+    if (names.has(known)) continue;
+    item.element.remove();
+    items.delete(known);
+  }
+  streams.forEach((stream, at) => {
+    const item = items.get(stream.name) ?? streamItem(stream.name);
+    items.set(stream.name, item);
+    item.update(stream);
+    if (list.children[at] !== item.element)
+      list.insertBefore(item.element, list.children[at] ?? null);
+  });
+}
+
+function streamItem(name: string) {
+  const viewers = make("span", "viewers");
+  const about = make("span", "about");
+  const link = make("a", "", make("span", "name", name), viewers, about);
+  link.href = `/watch/${name}`;
+  const update = (stream: StreamInfo) => {
+    setText(viewers, viewersText(stream.viewers));
+    setText(about, aboutText(stream));
+  };
+  return { element: make("li", "", link), update };
+}
+
+function aboutText(stream: StreamInfo): string {
+  const video = stream.tracks.find((track) => track.kind === "video");
+  const audio = stream.tracks.find((track) => track.kind === "audio");
+  const layers = video?.layers.filter((layer) => layer.active) ?? [];
+  const best = layers[0];
+  const total = stream.tracks.flatMap((track) => track.layers);
+  const parts = [
+    stream.live ? `live for ${durationText(stream.uptime_ms)}` : "the publisher is away",
+    [video, audio]
+      .map((track) => codecText(track?.codec ?? ""))
+      .filter(Boolean)
+      .join(" and "),
+    best?.width ? sizeText(best.width, best.height) : "",
+    layers.length > 1 ? `${layers.length} layers` : "",
+    bitrateText(total.reduce((sum, layer) => sum + layer.bitrate_bps, 0)),
+  ];
+  return parts.filter((part) => part !== "").join(" · ");
+}

@@ -1,0 +1,311 @@
+// A session that signals one peer connection over HTTP and opens a new one whenever it is lost.
+//
+// Shared by whip.ts and whep.ts. No DOM: a page hands in tracks and reads states and sentences.
+
+import { HttpProblem, Unreachable, iceServersOf, parseLinks, problemOf, request } from "./http";
+
+/** Where a session stands. `waiting` and `reconnecting` go on by themselves; `stopped` is final. */
+export type SessionState = "idle" | "connecting" | "live" | "waiting" | "reconnecting" | "stopped";
+
+/** A state and what to tell people about it. */
+export interface Status {
+  readonly state: SessionState;
+  /** Why, as a sentence; empty where the state says it all. */
+  readonly sentence: string;
+  /** In how many milliseconds the next attempt follows, where one follows. */
+  readonly retryInMs?: number | undefined;
+}
+
+/** What to do about a refused attempt. */
+export interface Verdict {
+  readonly sentence: string;
+  /** Whether another attempt follows. */
+  readonly again: boolean;
+  /** The state until then. */
+  readonly state?: "waiting" | "reconnecting";
+  /** How long to wait, where the server said so. */
+  readonly afterMs?: number | undefined;
+}
+
+/** What every session is made with. */
+export interface SessionOptions {
+  /** The WHIP or WHEP endpoint. */
+  readonly endpoint: string;
+  /** The URL of an earlier session of ours that this one replaces. */
+  readonly replaces?: string | undefined;
+}
+
+/** After how long without connectivity a session counts as lost: shorter gaps heal by themselves. */
+const LOST_AFTER_MS = 3_000;
+/** How long a connection may take from the answer on. */
+const CONNECT_WITHIN_MS = 15_000;
+
+/** The pause before attempt number `attempt` (from 0): 0.5, 1, 2, 4, then 8 seconds. */
+export function backoffMs(attempt: number): number {
+  return Math.min(8_000, 500 * 2 ** Math.min(attempt, 10));
+}
+
+/** A connection that keeps itself up until `stop`. */
+export abstract class Session {
+  /** Called on every change. */
+  onstatus: ((status: Status) => void) | null = null;
+
+  private present: Status = { state: "idle", sentence: "" };
+  private connection: RTCPeerConnection | null = null;
+  private url: string | null;
+  private etag: string | null = null;
+  private running = false;
+  private wake: (() => void) | null = null;
+
+  constructor(protected readonly options: SessionOptions) {
+    this.url = options.replaces ?? null;
+  }
+
+  /** The present state. */
+  get status(): Status {
+    return this.present;
+  }
+
+  /** The present connection, for statistics. */
+  get pc(): RTCPeerConnection | null {
+    return this.connection;
+  }
+
+  /** The URL of the session on the server, while there is one. */
+  get location(): string | null {
+    return this.url;
+  }
+
+  /** Connects, and reconnects for ever. */
+  start(): void {
+    if (this.running) return;
+    this.running = true;
+    void this.run();
+  }
+
+  /** Ends the session here and on the server. */
+  async stop(): Promise<void> {
+    await this.end(false);
+  }
+
+  /** Ends the session while its page goes away. */
+  leave(): void {
+    void this.end(true);
+  }
+
+  /** Tries again at once: for when the network or the page has come back. */
+  retryNow(): void {
+    this.wake?.();
+  }
+
+  /** Adds what is sent and received to a fresh connection. */
+  protected abstract prepare(pc: RTCPeerConnection): void;
+
+  /** Decides about a refused attempt. `opened` says whether there ever was a session. */
+  protected abstract judge(problem: HttpProblem, opened: boolean): Verdict;
+
+  /** Called when a connection is up. */
+  protected connected(_pc: RTCPeerConnection): void {}
+
+  private async run(): Promise<void> {
+    let opened = false;
+    let attempt = 0;
+    this.change({ state: "connecting", sentence: "" });
+    while (this.running) {
+      const pc = new RTCPeerConnection({ bundlePolicy: "max-bundle" });
+      this.connection = pc;
+      let verdict: Verdict;
+      try {
+        this.prepare(pc);
+        await this.open(pc);
+        if (!this.running) break;
+        await this.untilUp(pc);
+        opened = true;
+        attempt = 0;
+        this.change({ state: "live", sentence: "" });
+        this.connected(pc);
+        await this.untilLost(pc);
+        verdict = { sentence: "The connection was lost.", again: true };
+      } catch (error) {
+        verdict = this.verdictOf(error, opened);
+      } finally {
+        pc.close();
+      }
+      if (!this.running) break;
+      if (!verdict.again) {
+        this.running = false;
+        this.change({ state: "stopped", sentence: verdict.sentence });
+        return;
+      }
+      const retryInMs = verdict.afterMs ?? backoffMs(attempt++);
+      const state = verdict.state ?? (opened ? "reconnecting" : "connecting");
+      this.change({ state, sentence: verdict.sentence, retryInMs });
+      await this.pause(retryInMs);
+    }
+  }
+
+  /**
+   * Sends the offer and takes the answer. The offer is applied only after the answer is there: gathering
+   * then starts with the ICE servers that the answer hands out.
+   */
+  private async open(pc: RTCPeerConnection): Promise<void> {
+    const offer = await pc.createOffer();
+    const response = await request(this.options.endpoint, {
+      method: "POST",
+      headers: {
+        "Content-Type": "application/sdp",
+        ...(this.url === null ? {} : { "Replaces-Session": this.url }),
+      },
+      body: offer.sdp ?? "",
+    });
+    if (response.status !== 201) throw await problemOf(response);
+    const location = response.headers.get("Location");
+    if (location === null) throw new HttpProblem(502, "The server named no session.");
+    this.url = new URL(location, response.url).href;
+    this.etag = response.headers.get("ETag");
+    const answer = await response.text();
+    if (!this.running) {
+      await this.remove(false);
+      return;
+    }
+    const iceServers = iceServersOf(parseLinks(response.headers.get("Link")));
+    if (iceServers.length > 0) pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
+    if (!/^a=ice-lite\s*$/m.test(answer)) this.trickle(pc);
+    await pc.setLocalDescription(offer);
+    await pc.setRemoteDescription({ type: "answer", sdp: answer });
+  }
+
+  /** Sends our candidates as they are found. A lite server learns them from our checks and needs none. */
+  private trickle(pc: RTCPeerConnection): void {
+    let lines: string[] = [];
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const flush = () => {
+      const url = this.url;
+      const sdp = pc.localDescription?.sdp;
+      if (!url || !this.etag || !sdp || pc !== this.connection) return;
+      const credentials = sdp.match(/^a=ice-(?:ufrag|pwd):.*$/gm)?.slice(0, 2) ?? [];
+      const media = /^m=.*$/m.exec(sdp)?.[0] ?? "";
+      const mid = /^a=mid:.*$/m.exec(sdp)?.[0] ?? "";
+      const body = [...credentials, media, mid, ...lines, ""].join("\r\n");
+      lines = [];
+      void request(url, {
+        method: "PATCH",
+        headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": this.etag },
+        body,
+      }).catch(() => undefined);
+    };
+    pc.onicecandidate = ({ candidate }) => {
+      if (candidate && candidate.sdpMLineIndex !== 0) return;
+      lines.push(candidate?.candidate ? `a=${candidate.candidate}` : "a=end-of-candidates");
+      clearTimeout(timer);
+      timer = setTimeout(flush, candidate ? 50 : 0);
+    };
+  }
+
+  private untilUp(pc: RTCPeerConnection): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const timer = setTimeout(() => done(new NotConnected()), CONNECT_WITHIN_MS);
+      const done = (error?: Error) => {
+        clearTimeout(timer);
+        pc.onconnectionstatechange = null;
+        this.wake = null;
+        if (error) reject(error);
+        else resolve();
+      };
+      const look = () => {
+        if (pc.connectionState === "connected") done();
+        if (pc.connectionState === "failed") done(new NotConnected());
+        if (!this.running) done(new NotConnected());
+      };
+      pc.onconnectionstatechange = look;
+      this.wake = look;
+      look();
+    });
+  }
+
+  private untilLost(pc: RTCPeerConnection): Promise<void> {
+    return new Promise((resolve) => {
+      let timer: ReturnType<typeof setTimeout> | undefined;
+      const transport = [...pc.getSenders(), ...pc.getReceivers()].find(
+        (each) => each.transport,
+      )?.transport;
+      const done = () => {
+        clearTimeout(timer);
+        pc.onconnectionstatechange = null;
+        pc.oniceconnectionstatechange = null;
+        if (transport) transport.onstatechange = null;
+        this.wake = null;
+        resolve();
+      };
+      const look = () => {
+        clearTimeout(timer);
+        const gone = pc.connectionState === "failed" || pc.connectionState === "closed";
+        if (gone || transport?.state === "closed" || transport?.state === "failed") done();
+        else if (pc.iceConnectionState === "disconnected") timer = setTimeout(done, LOST_AFTER_MS);
+      };
+      pc.onconnectionstatechange = look;
+      pc.oniceconnectionstatechange = look;
+      if (transport) transport.onstatechange = look;
+      this.wake = () => {
+        if (!this.running || pc.iceConnectionState === "disconnected") done();
+      };
+      look();
+    });
+  }
+
+  private pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const done = () => {
+        clearTimeout(timer);
+        this.wake = null;
+        resolve();
+      };
+      const timer = setTimeout(done, ms);
+      this.wake = done;
+    });
+  }
+
+  private verdictOf(error: unknown, opened: boolean): Verdict {
+    if (error instanceof HttpProblem) return this.judge(error, opened);
+    if (error instanceof Unreachable) return { sentence: error.message, again: true };
+    if (error instanceof NotConnected) {
+      const sentence =
+        "The server answered, but no media connection came up: a firewall may block UDP to it.";
+      return { sentence, again: true };
+    }
+    const detail = error instanceof Error ? error.message : String(error);
+    return { sentence: `The browser refused the connection: ${detail}`, again: false };
+  }
+
+  private async end(keepalive: boolean): Promise<void> {
+    const live = this.running;
+    this.running = false;
+    this.wake?.();
+    this.connection?.close();
+    if (live) this.change({ state: "stopped", sentence: "" });
+    await this.remove(keepalive);
+  }
+
+  private async remove(keepalive: boolean): Promise<void> {
+    const url = this.url;
+    this.url = null;
+    if (url === null) return;
+    await request(url, { method: "DELETE", keepalive }).catch(() => undefined);
+  }
+
+  private change(status: Status): void {
+    this.present = status;
+    this.onstatus?.(status);
+  }
+}
+
+class NotConnected extends Error {}
+
+/** Switches the absolute capture time extension on, where the browser lets a page choose. */
+export function enableCaptureTime(transceiver: RTCRtpTransceiver): void {
+  const extensions = transceiver.getHeaderExtensionsToNegotiate?.();
+  const capture = extensions?.find(({ uri }) => uri.endsWith("/abs-capture-time"));
+  if (!extensions || !capture) return;
+  capture.direction = "sendrecv";
+  transceiver.setHeaderExtensionsToNegotiate?.(extensions);
+}

@@ -1,0 +1,101 @@
+// A WHEP client that watches a stream, waits for it, and comes back by itself. No DOM.
+//
+//     const viewer = new WhepViewer({ endpoint: "/whep/demo" });
+//     viewer.onmedia = (stream) => { video.srcObject = stream; };
+//     viewer.onstatus = ({ state, sentence }) => console.log(state, sentence);
+//     viewer.start();
+//     await viewer.selectLayer("h");   // a simulcast layer by its rid; null for the highest
+//     addEventListener("pagehide", () => viewer.leave());
+//
+// Between attempts nothing is held open. Needs: whep.ts, session.ts, http.ts.
+
+import { type HttpProblem, problemOf, request } from "./http";
+import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
+
+/** How long one kind of media is waited for before the other is shown alone. */
+const ALONE_AFTER_MS = 1_500;
+
+/** A viewer's session. */
+export class WhepViewer extends Session {
+  /** Called with what there is to play: on every connection, and when a kind of media joins or is missing. */
+  onmedia: ((stream: MediaStream) => void) | null = null;
+
+  private layer: string | null = null;
+  private presenter: ReturnType<typeof setTimeout> | undefined;
+
+  constructor(options: SessionOptions) {
+    super(options);
+  }
+
+  /** The layer asked for; `null` for the highest. */
+  get selectedLayer(): string | null {
+    return this.layer;
+  }
+
+  /** Asks for a layer by rid, or with `null` for the highest there is. Kept across connections. */
+  async selectLayer(rid: string | null): Promise<void> {
+    this.layer = rid;
+    if (this.location === null || this.status.state !== "live") return;
+    const response = await request(`${this.location}/layer`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(rid === null ? {} : { rid }),
+    });
+    if (!response.ok) throw await problemOf(response);
+  }
+
+  protected override prepare(pc: RTCPeerConnection): void {
+    clearTimeout(this.presenter);
+    let presented = "";
+    const transceivers = (["audio", "video"] as const).map((kind) =>
+      pc.addTransceiver(kind, { direction: "recvonly" }),
+    );
+    const tracks = transceivers.map((transceiver) => transceiver.receiver.track);
+    const present = (chosen: MediaStreamTrack[]) => {
+      const ids = chosen.map((track) => track.id).join();
+      if (chosen.length === 0 || ids === presented || pc !== this.pc) return;
+      presented = ids;
+      this.onmedia?.(new MediaStream(chosen));
+    };
+    for (const transceiver of transceivers) {
+      enableCaptureTime(transceiver);
+      const { receiver } = transceiver;
+      if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
+      // A track is muted until its first packet. A player given one that never gets any may never start.
+      receiver.track.onunmute = () => {
+        if (presented !== "") return present(tracks.filter((track) => !track.muted));
+        present(tracks);
+        this.presenter = setTimeout(
+          () => present(tracks.filter((track) => !track.muted)),
+          ALONE_AFTER_MS,
+        );
+      };
+    }
+  }
+
+  protected override connected(): void {
+    if (this.layer === null) return;
+    // A layer that is gone leaves the viewer with the highest one, which is what a new session gets.
+    void this.selectLayer(this.layer).catch(() => undefined);
+  }
+
+  protected override judge(problem: HttpProblem): Verdict {
+    const retryAfterMs =
+      problem.retryAfterS === undefined ? undefined : problem.retryAfterS * 1_000;
+    switch (problem.status) {
+      case 409:
+        return { sentence: "", again: true, state: "waiting", afterMs: retryAfterMs ?? 2_000 };
+      case 404:
+        return { sentence: "There cannot be a stream of this name.", again: false };
+      case 422: {
+        const sentence = `This browser cannot play the stream: ${problem.message}`;
+        return { sentence, again: true, state: "waiting", afterMs: retryAfterMs ?? 10_000 };
+      }
+      case 429:
+      case 503:
+        return { sentence: problem.message, again: true, state: "waiting", afterMs: retryAfterMs };
+      default:
+        return { sentence: problem.message, again: problem.status >= 500 };
+    }
+  }
+}

@@ -1,0 +1,35 @@
+import { expect, test } from "vitest";
+import { meterShare } from "../src/level";
+import { backoffMs } from "../src/session";
+import { captureProblem } from "../src/sources";
+
+test("pauses double from half a second to eight", () => {
+  expect([0, 1, 2, 3, 4, 5, 99].map(backoffMs)).toEqual([
+    500, 1_000, 2_000, 4_000, 8_000, 8_000, 8_000,
+  ]);
+});
+
+test("every failure of a capture is a sentence that names the device", () => {
+  const names = [
+    "NotAllowedError",
+    "NotFoundError",
+    "NotReadableError",
+    "AbortError",
+    "OverconstrainedError",
+    "SecurityError",
+    "InvalidStateError",
+    "SomethingElse",
+    "",
+  ];
+  for (const name of names) {
+    expect(captureProblem(name, "camera")).toMatch(/^[A-Z].*camera.*\.$/s);
+  }
+  expect(captureProblem("NotAllowedError", "screen")).toMatch(/^No screen was chosen\./);
+});
+
+test("the meter is empty in silence and full at full scale", () => {
+  expect(meterShare(new Float32Array(8))).toBe(0);
+  expect(meterShare([1, -1, 1, -1])).toBe(1);
+  expect(meterShare([0.001, -0.001])).toBeCloseTo(0, 5);
+  expect(meterShare([0.0316, -0.0316])).toBeCloseTo(0.5, 2);
+});

@@ -1,0 +1,41 @@
+// The build: three pages with hashed assets, nothing inline, so that a strict content policy holds.
+
+import { fileURLToPath } from "node:url";
+import { defineConfig } from "vite";
+
+const page = (name: string) => fileURLToPath(new URL(`${name}.html`, import.meta.url));
+const server = process.env["WHITEWATER_URL"] ?? "http://127.0.0.1:8080";
+
+export default defineConfig({
+  appType: "mpa",
+  build: {
+    target: "es2022",
+    assetsInlineLimit: 0,
+    modulePreload: { polyfill: false },
+    rolldownOptions: {
+      input: { index: page("index"), publish: page("publish"), watch: page("watch") },
+    },
+  },
+  worker: { format: "es" },
+  server: {
+    proxy: {
+      "/api": server,
+      "/time": server,
+      "/whip": server,
+      "/whep": server,
+    },
+  },
+  plugins: [
+    {
+      name: "page-addresses",
+      configureServer({ middlewares }) {
+        middlewares.use((request, _response, next) => {
+          const path = request.url?.split("?")[0] ?? "";
+          if (path === "/publish") request.url = "/publish.html";
+          if (/^\/watch\/[^/]+$/.test(path)) request.url = "/watch.html";
+          next();
+        });
+      },
+    },
+  ],
+});
