@@ -1,5 +1,7 @@
 //! Lets the server build before its pages do, and again once they did.
 
+#![allow(clippy::print_stdout, reason = "cargo reads it")]
+
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {

@@ -27,6 +27,8 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     // It answers `Err` to the second server of one process, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
+    let signaling = signaling_config(config);
+    signaling.check()?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
@@ -35,7 +37,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let candidates = advertised(engine.udp_addr());
     let control = Control::new(engine, events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
-    let router = signaling::router(signaling_config(config), port);
+    let router = signaling::router(signaling, port);
     let http = listener.serve(router.merge(web::router()))?;
 
     Ok(Running { http, control })

@@ -116,7 +116,7 @@ pub struct StreamPolicy {
 /// What holds for one stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Policy {
-    /// Bits per second from its publisher; `None` leaves the limit of all publishers alone.
+    /// Bits per second from its publisher; `None` is the limit of all publishers.
     pub max_bitrate_bps: Option<u64>,
     /// How long its viewers wait for a publisher that went away.
     pub reconnect_window: Duration,

@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use axum::Router;
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 use rust_embed::RustEmbed;
@@ -35,7 +35,9 @@ async fn serve(method: Method, uri: Uri, headers: HeaderMap) -> Response {
     let tag = headers.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
     let mut response = answer(embedded, &method, uri.path(), tag);
     if method == Method::HEAD {
+        let length = response.body().size_hint().exact().unwrap_or_default();
         *response.body_mut() = Body::empty();
+        response.headers_mut().insert(header::CONTENT_LENGTH, length.into());
     }
     response
 }
@@ -92,8 +94,11 @@ fn found(name: &str, file: File, if_none_match: Option<&str>) -> Response {
     if unchanged {
         return (StatusCode::NOT_MODIFIED, headers).into_response();
     }
-    let length = [(header::CONTENT_LENGTH, file.bytes.len())].map(|(n, v)| (n, v.to_string()));
-    (headers, length, Body::from(file.bytes.into_owned())).into_response()
+    let body = match file.bytes {
+        Cow::Borrowed(bytes) => Body::from(bytes),
+        Cow::Owned(bytes) => Body::from(bytes),
+    };
+    (headers, body).into_response()
 }
 
 fn content_type(name: &str) -> String {

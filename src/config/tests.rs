@@ -1,6 +1,9 @@
 use super::*;
 use clap::Parser;
 
+/// Names and values.
+type Variables = &'static [(&'static str, &'static str)];
+
 #[derive(Parser)]
 #[command(no_binary_name = true)]
 struct Line {
@@ -23,8 +26,8 @@ fn refusal(file: &str, env: &[(&str, &str)], args: &[&str]) -> String {
 fn nothing_at_all_is_the_defaults() {
     let config = Config::merge(None, [], &Flags::default()).unwrap();
     assert_eq!(config, Config::default());
-    assert_eq!(config.http, "127.0.0.1:8080".parse().unwrap());
-    assert_eq!(config.udp, "127.0.0.1:7000".parse().unwrap());
+    assert_eq!(config.http.to_string(), "127.0.0.1:8080");
+    assert_eq!(config.udp.to_string(), "127.0.0.1:7000");
     assert_eq!(config.data, PathBuf::from("./data"));
     assert_eq!(config.limits.max_publisher_bitrate_bps, 50_000_000);
     assert_eq!(config.cors_origins, ["*"]);
@@ -121,7 +124,7 @@ fn the_first_section_that_matches_decides_for_a_stream() {
 
 #[test]
 fn an_unknown_key_is_one_sentence_that_names_key_and_place() {
-    let rows: [(&str, &[(&str, &str)], &str); 5] = [
+    let rows: [(&str, Variables, &str); 5] = [
         (
             "\n\nmax_viwers = 3",
             &[],

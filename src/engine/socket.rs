@@ -102,15 +102,30 @@ impl ShardSocket {
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
     pub fn send(&self, transport: &Transport, contents: &[u8], segment: usize) -> io::Result<()> {
+        if segment < contents.len() && self.state.max_gso_segments() == 1 {
+            // Some network devices cannot segment: the kernel says so once.
+            return contents
+                .chunks(segment.max(1))
+                .try_for_each(|datagram| self.send_once(transport, datagram, None));
+        }
+        self.send_once(transport, contents, (segment < contents.len()).then_some(segment))
+    }
+
+    fn send_once(
+        &self,
+        transport: &Transport,
+        contents: &[u8],
+        segment_size: Option<usize>,
+    ) -> io::Result<()> {
         let transmit = quinn_udp::Transmit {
             destination: self.to_wire(transport.remote),
             ecn: None,
             contents,
-            segment_size: (segment < contents.len()).then_some(segment),
+            segment_size,
             src_ip: transport.local,
         };
-        self.socket
-            .try_io(Interest::WRITABLE, || self.state.try_send((&self.socket).into(), &transmit))
+        let send = || self.state.try_send((&self.socket).into(), &transmit);
+        self.socket.try_io(Interest::WRITABLE, send)
     }
 
     /// Where a datagram came from. A dual-stack socket sees IPv4 in IPv6's clothes.

@@ -1,0 +1,86 @@
+#!/usr/bin/env bash
+# Installs what a bare Debian 12 lacks, and nothing that is there. Quick when all of it is.
+#
+#   scripts/setup.sh         to build and run
+#   scripts/setup.sh tests   to check and test as well
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+purpose="${1:-build}"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/whitewater"
+export PATH="$HOME/.cargo/bin:$cache/node/node_modules/node/bin:$PATH"
+
+say() { echo "setup: $*"; }
+
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi
+}
+
+is_installed() {
+    [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
+}
+
+# Packages of the distribution, all at once and only those that are missing.
+install_packages() {
+    local package missing=()
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    say "installing ${missing[*]}"
+    as_root apt-get update -q
+    as_root env DEBIAN_FRONTEND=noninteractive \
+        apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# Vite 8 wants Node 20.19, or 22.12 and later.
+node_is_new_enough() {
+    command -v node >/dev/null || return 1
+    node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit((major === 20 && minor >= 19) || (major === 22 && minor >= 12) || major > 22 ? 0 : 1);
+    '
+}
+
+install_node() {
+    if ! node_is_new_enough || ! command -v npm >/dev/null; then
+        command -v npm >/dev/null || install_packages nodejs npm
+        if ! node_is_new_enough; then
+            say "Node is too old for the pages: adding a newer one to $cache/node"
+            mkdir -p "$cache/node"
+            npm install --prefix "$cache/node" --no-audit --no-fund --no-save node@22
+        fi
+        node_is_new_enough || { say "no usable Node: $(node --version 2>&1)" >&2; exit 1; }
+    fi
+}
+
+install_rust() {
+    if ! command -v rustup >/dev/null; then
+        say "installing Rust with its installer"
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs |
+            sh -s -- -y --no-modify-path --profile minimal --default-toolchain none
+    fi
+    # The version and the components come from rust-toolchain.toml.
+    if ! cargo --version >/dev/null 2>&1; then
+        say "installing the toolchain of rust-toolchain.toml"
+        rustup toolchain install
+    fi
+}
+
+install_cargo_deny() {
+    command -v cargo-deny >/dev/null && return
+    say "installing cargo-deny, which takes minutes once"
+    cargo install cargo-deny --locked
+}
+
+packages=(build-essential ca-certificates cmake curl pkg-config)
+if [ "$purpose" = tests ]; then
+    packages+=(chromium ffmpeg fonts-dejavu-core git procps valgrind)
+fi
+
+install_packages "${packages[@]}"
+install_rust
+install_node
+if [ "$purpose" = tests ]; then
+    install_cargo_deny
+fi
