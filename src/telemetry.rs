@@ -26,16 +26,11 @@ const QUIET: &str = "rtc_dtls=error,rtc_srtp=error,rtc_stun=error,rtc_intercepto
 pub fn init(log: &Log) -> Result<(), TelemetryError> {
     use tracing_subscriber::util::SubscriberInitExt;
 
-<<<<<<< HEAD
     let filter = EnvFilter::try_new(format!("{QUIET},{}", log.filter))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-=======
-    let filter = EnvFilter::try_new(&log.filter)?;
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal());
->>>>>>> h-house
     match log.format {
         LogFormat::Text => lines.finish().try_init()?,
         LogFormat::Json => lines.json().flatten_event(true).finish().try_init()?,
