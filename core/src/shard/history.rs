@@ -32,21 +32,24 @@ struct Entry {
 // === impl History ===
 
 impl History {
+    /// Packets remembered.
+    pub const CAPACITY: usize = 512;
+
     /// Remembers a packet; the one 512 earlier is forgotten.
     pub fn sent(&mut self, now: Instant, seq: u16, bytes: usize) {
         if self.entries.is_empty() {
-            self.entries = vec![Entry::default(); CAPACITY];
+            self.entries = vec![Entry::default(); Self::CAPACITY];
         }
         let epoch = *self.epoch.get_or_insert(now);
         let sent_ms = now.saturating_duration_since(epoch).as_millis() as u32;
         let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
-        self.entries[usize::from(seq) % CAPACITY] = Entry { sent_ms, seq, bytes };
+        self.entries[usize::from(seq) % Self::CAPACITY] = Entry { sent_ms, seq, bytes };
     }
 
     /// Takes in what one feedback packet says of a number. Returns how long ago it was sent.
     pub fn acknowledge(&mut self, now: Instant, seq: u16, received: bool) -> Option<Duration> {
         let epoch = self.epoch?;
-        let entry = self.entries.get_mut(usize::from(seq) % CAPACITY)?;
+        let entry = self.entries.get_mut(usize::from(seq) % Self::CAPACITY)?;
         if entry.seq != seq || entry.bytes == 0 {
             return None;
         }
@@ -66,8 +69,6 @@ impl History {
         self.totals
     }
 }
-
-const CAPACITY: usize = 512;
 
 #[cfg(test)]
 mod tests {
