@@ -7,6 +7,7 @@ mod network;
 mod picture;
 mod publisher;
 mod random;
+mod sessions;
 mod streams;
 mod viewer;
 mod world;
