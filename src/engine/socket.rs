@@ -24,6 +24,7 @@ pub struct ShardSocket {
     socket: UdpSocket,
     state: UdpSocketState,
     is_v6: bool,
+    is_wildcard: bool,
 }
 
 /// Opens `count` sockets on one port.
@@ -78,7 +79,8 @@ impl Unregistered {
     pub fn register(self) -> io::Result<ShardSocket> {
         let state = UdpSocketState::new((&self.socket).into())?;
         let is_v6 = self.address.is_ipv6();
-        Ok(ShardSocket { socket: UdpSocket::from_std(self.socket)?, state, is_v6 })
+        let is_wildcard = self.address.ip().is_unspecified();
+        Ok(ShardSocket { socket: UdpSocket::from_std(self.socket)?, state, is_v6, is_wildcard })
     }
 }
 
@@ -122,7 +124,8 @@ impl ShardSocket {
             ecn: None,
             contents,
             segment_size,
-            src_ip: transport.local,
+            // Bound to one address there is nothing to choose, and the kernel looks up one route less.
+            src_ip: transport.local.filter(|_| self.is_wildcard),
         };
         let send = || self.state.try_send((&self.socket).into(), &transmit);
         self.socket.try_io(Interest::WRITABLE, send)
