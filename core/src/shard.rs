@@ -129,6 +129,10 @@ pub struct Gauges {
     pub bursts_out: u64,
     /// Retransmissions sent.
     pub resent: u64,
+    /// Packets that viewers reported as received.
+    pub delivered: u64,
+    /// Packets that viewers reported as lost.
+    pub reported_lost: u64,
     /// Keyframe requests sent.
     pub keyframe_requests: u64,
 }
