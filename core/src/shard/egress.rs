@@ -28,8 +28,8 @@ pub(super) struct Egress {
     pub cname: String,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
-    /// When sender reports are due.
-    pub next_report: Instant,
+    /// When sender reports are due; not before something was sent.
+    pub next_report: Option<Instant>,
     opened: Instant,
     transport_seq: u16,
 }
@@ -75,7 +75,7 @@ impl Egress {
             history: History::default(),
             cname: request.cname,
             resend: VecDeque::new(),
-            next_report: now + REPORT_INTERVAL,
+            next_report: None,
             opened: now,
             transport_seq: 1,
         };
@@ -298,6 +298,9 @@ const PASSED_THROUGH: [ExtensionKind; 5] = [
 
 /// Sender reports go out this often.
 pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The first ones sooner: sound and picture are not in step before.
+pub(super) const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
 const MIN_RESEND_MS: u32 = 15;

@@ -235,8 +235,8 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
-                if now >= egress.next_report {
-                    egress.next_report = now + super::egress::REPORT_INTERVAL;
+                if egress.next_report.is_some_and(|due| now >= due) {
+                    egress.next_report = Some(now + super::egress::REPORT_INTERVAL);
                     if let Some(stream) = self.streams.get(&egress.stream) {
                         compounds.extend(sender_report::compound(now, wall, egress, stream));
                     }
@@ -253,11 +253,11 @@ impl Shard {
         self.settle(now, key);
     }
 
-    fn rearm_session(&mut self, key: SessionKey) {
+    pub(super) fn rearm_session(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => Some(egress.next_report),
+            Role::Viewer(egress) => egress.next_report,
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.
