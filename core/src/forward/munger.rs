@@ -46,7 +46,7 @@ pub struct Munger {
     ts_offset: i64,
     meet: Option<i64>,
     frame: Option<Frame>,
-    nudged: [Option<Frame>; 4],
+    nudged: [Option<Frame>; NUDGED],
     newest_ts: i64,
     newest_at: Option<Instant>,
     pictures: Offsets,
@@ -83,7 +83,7 @@ impl Munger {
             ts_offset: 0,
             meet: None,
             frame: None,
-            nudged: [None; 4],
+            nudged: [None; NUDGED],
             newest_ts: 0,
             newest_at: None,
             pictures: Offsets::default(),
@@ -99,14 +99,17 @@ impl Munger {
                 let us = now.saturating_duration_since(at).as_micros();
                 (us * u128::from(self.clock_rate) / 1_000_000) as i64
             });
-            self.origin = self.newest_ts + gap.max(1) - (first.timestamp + start.shift);
+            // Where frames are squeezed, the first is not live: live is where they meet, less the
+            // time until then.
+            let age = start.meet.map_or(0, |meet| (meet - first.timestamp) * 3 / 4);
+            self.origin = self.newest_ts + gap.max(1) - (first.timestamp + age + start.shift);
         }
         self.ts_offset = start.shift + self.origin;
         self.meet = start.meet;
         self.floor = start.floor;
         self.seq_offset = self.highest_seq + 1 - start.floor;
         self.frame = None;
-        self.nudged = [None; 4];
+        self.nudged = [None; NUDGED];
         self.pictures.relearn = true;
         self.started = true;
     }
@@ -191,21 +194,30 @@ impl Offsets {
             self.tl0 = self.last_tl0.wrapping_add(1).wrapping_sub(ids.tl0_pic_idx.unwrap_or(0));
             self.relearn = false;
         }
-        let picture_id = ids.picture_id.map(|id| id.wrapping_add(self.picture) & 0x7fff);
+        // A 7-bit id goes on in 15 bits, so that a wider one can follow it.
+        let range = if ids.picture_id_bits == 7 { 0x80_u16 } else { 0x8000 };
+        let picture_id = ids.picture_id.map(|id| {
+            let ahead = id.wrapping_add(self.picture).wrapping_sub(self.last_picture);
+            let ahead = ahead & (range - 1);
+            if ahead < range / 2 {
+                self.last_picture = self.last_picture.wrapping_add(ahead) & 0x7fff;
+                self.last_picture
+            } else {
+                self.last_picture.wrapping_sub(range - ahead) & 0x7fff
+            }
+        });
         let tl0_pic_idx = ids.tl0_pic_idx.map(|id| id.wrapping_add(self.tl0));
-        if let Some(id) = picture_id
-            && id.wrapping_sub(self.last_picture) & 0x7fff < 0x4000
-        {
-            self.last_picture = id;
-        }
         if let Some(id) = tl0_pic_idx
             && id.wrapping_sub(self.last_tl0) < 0x80
         {
             self.last_tl0 = id;
         }
-        PictureIds { picture_id, tl0_pic_idx }
+        PictureIds { picture_id, tl0_pic_idx, ..ids }
     }
 }
+
+/// Frames of the last layer change that may still get packets.
+const NUDGED: usize = 8;
 
 /// Frames before the meeting point stand at 6 % of their distance: 33 ms become 2 ms.
 const SQUEEZE_NUM: i64 = 6;

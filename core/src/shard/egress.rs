@@ -67,7 +67,7 @@ pub(super) struct Outgoing {
 impl Egress {
     /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
     /// numbers and timestamps.
-    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
+    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Opening, Self) {
         let mut egress = Self {
             stream: request.stream,
             audio: None,
