@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "each test uses its part")]
 
+pub(crate) mod camera;
+pub(crate) mod http;
 pub(crate) mod offers;
+pub(crate) mod peer;
 
 use std::net::SocketAddr;
 

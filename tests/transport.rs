@@ -1,0 +1,9 @@
+//! Tests of what happens on the wire between real sockets, with our own client on the other side.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+mod transport {
+    mod media;
+}
