@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, dead_code, reason = "each test uses its part")]
 
 pub(crate) mod camera;
+pub(crate) mod foreign;
 pub(crate) mod http;
 pub(crate) mod offers;
 pub(crate) mod peer;

@@ -5,5 +5,10 @@
 mod support;
 
 mod transport {
+    mod comeback;
+    mod garbage;
+    mod handshake;
     mod media;
+    mod memory;
+    mod paths;
 }

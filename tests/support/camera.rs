@@ -32,13 +32,21 @@ pub(crate) struct Style {
     pub(crate) capture_time: bool,
     /// Where its timestamps and sequence numbers begin.
     pub(crate) start: u32,
+    /// How many layers the picture has.
+    pub(crate) layers: u32,
 }
 
 // === impl Style ===
 
 impl Default for Style {
     fn default() -> Self {
-        Self { codec: Codec::Vp8, clock_error_us: 0, capture_time: false, start: 0xffff_f000 }
+        Self {
+            codec: Codec::Vp8,
+            clock_error_us: 0,
+            capture_time: false,
+            start: 0xffff_f000,
+            layers: 1,
+        }
     }
 }
 
@@ -83,28 +91,36 @@ async fn shoot(peer: Peer, style: Style, sent: Arc<Mutex<Vec<Sent>>>) {
         let ticks = |hz: u64| style.start.wrapping_add((elapsed_us * hz / 1_000_000) as u32);
         let capture = || (ExtensionKind::AbsCaptureTime, wall(at).0.to_be_bytes().to_vec());
         let extensions: Vec<_> = style.capture_time.then(capture).into_iter().collect();
-        let mut send = |kind, marker, seq, timestamp, payload: Vec<u8>| {
+        let send = |kind, layer, marker, seq, timestamp, payload: Vec<u8>| {
             sent.lock().unwrap().push(Sent { kind, payload: payload.clone() });
             let extensions = extensions.clone();
-            peer.send(kind, 0, &Outgoing { marker, seq, timestamp, extensions, payload });
+            peer.send(kind, layer, &Outgoing { marker, seq, timestamp, extensions, payload });
         };
-        send(Kind::Audio, true, sound, ticks(48_000), payload(Codec::Opus, true, true, elapsed_us));
+        let body = payload(Codec::Opus, true, true, elapsed_us);
+        send(Kind::Audio, 0, true, sound, ticks(48_000), body);
         sound = sound.wrapping_add(1);
         if number % 2 == 0 {
             for part in 0..3 {
-                let body = payload(style.codec, number % 10 == 0, part == 0, elapsed_us);
-                send(Kind::Video, part == 2, picture, ticks(90_000), body);
+                for layer in 0..style.layers {
+                    let mut body = payload(style.codec, number % 10 == 0, part == 0, elapsed_us);
+                    let at = body.len() - 9;
+                    body[at] = layer as u8;
+                    // Layers have clocks of their own, as in browsers.
+                    let timestamp = ticks(90_000).wrapping_add(layer * 1_000_003);
+                    send(Kind::Video, layer, part == 2, picture, timestamp, body);
+                }
                 picture = picture.wrapping_add(1);
             }
         }
         packets += 1;
         if number % 25 == 5 {
             let mut plain = Vec::new();
-            for (kind, hz) in [(Kind::Audio, 48_000), (Kind::Video, 90_000)] {
+            let layers = (0..style.layers).map(|layer| (Kind::Video, layer, 90_000));
+            for (kind, layer, hz) in [(Kind::Audio, 0, 48_000)].into_iter().chain(layers) {
                 let report = SenderReport {
-                    ssrc: peer.ssrc_of(kind, 0),
+                    ssrc: peer.ssrc_of(kind, layer),
                     ntp: wall(at),
-                    rtp_timestamp: ticks(hz),
+                    rtp_timestamp: ticks(hz).wrapping_add(layer * 1_000_003),
                     packets,
                     octets: packets * 100,
                 };

@@ -4,6 +4,7 @@ mod drive;
 mod log;
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU16, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -53,6 +54,7 @@ pub(crate) struct Peer {
     pub(crate) sections: Vec<Section>,
     pub(crate) local: Credentials,
     ssrc: u32,
+    transport_seq: Arc<AtomicU16>,
     log: Arc<Mutex<Log>>,
     commands: mpsc::UnboundedSender<Do>,
 }
@@ -151,7 +153,8 @@ impl Peer {
             drive::Driver::new(connection, socket, &agreed.sections, ask.nack, log.clone());
         tokio::spawn(driver.run(input));
         let sections = agreed.sections;
-        Self { session, offer, sections, local, ssrc: ask.ssrc, log, commands }
+        let transport_seq = Arc::default();
+        Self { session, offer, sections, local, ssrc: ask.ssrc, transport_seq, log, commands }
     }
 
     /// Waits until media may flow.
@@ -194,6 +197,8 @@ impl Peer {
         if let Some(rid) = section.rids.get(layer as usize) {
             extensions.push((ExtensionKind::Rid, rid.as_str().as_bytes().to_vec()));
         }
+        let number = self.transport_seq.fetch_add(1, Ordering::Relaxed);
+        extensions.push((ExtensionKind::TransportWide, number.to_be_bytes().to_vec()));
         extensions.extend(packet.extensions.iter().cloned());
         let elements: Vec<(u8, &[u8])> = extensions
             .iter()
