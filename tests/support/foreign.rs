@@ -195,14 +195,6 @@ impl Foreign {
         .await;
     }
 
-    /// Waits until the connection is in a state.
-    pub(crate) async fn becomes(&self, states: &[RTCPeerConnectionState]) {
-        until(&format!("{states:?}"), &self.seen, |seen| {
-            seen.states.iter().any(|state| states.contains(state))
-        })
-        .await;
-    }
-
     /// Begins another ICE session through the session's URL.
     pub(crate) async fn restart_ice(&mut self) -> reqwest::StatusCode {
         let options = RTCOfferOptions { ice_restart: true };

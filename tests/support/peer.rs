@@ -188,6 +188,17 @@ impl Peer {
         self.commands.send(order).unwrap();
     }
 
+    /// Begins another ICE session through the session's URL: the answer's status and body.
+    pub(crate) async fn restart_ice(&self) -> (reqwest::StatusCode, String) {
+        let local = credentials();
+        let (status, _, answer) =
+            http::patch(&self.session.url, "*", &local.ufrag, &local.pwd).await;
+        let value = |name: &str| http::value_of(&answer, name).to_owned();
+        let remote = Credentials { ufrag: value("a=ice-ufrag:"), pwd: value("a=ice-pwd:") };
+        self.order(Do::Restart { local, remote });
+        (status, answer)
+    }
+
     /// Sends one packet of a track; `layer` counts in the offer's order.
     pub(crate) fn send(&self, kind: Kind, layer: u32, packet: &Outgoing) {
         let Some(section) = self.sections.iter().find(|section| section.kind == kind) else {

@@ -84,16 +84,17 @@ async fn a_thousand_abandoned_sessions_leave_nothing_behind() {
             }
         }
         assert_eq!(sessions.len(), 1_000);
-        for url in sessions.iter().step_by(2) {
-            // A viewer may have ended with its publisher.
+        // Every tenth is a publisher; those are abandoned, with half of their viewers.
+        for url in sessions.iter().skip(1).step_by(2) {
             let status = client.delete(url).send().await.unwrap().status();
-            assert!(matches!(status.as_u16(), 200 | 404), "{status}");
+            assert_eq!(status, 200, "{url}");
         }
         let opened = Instant::now();
         while program.gauges(&client).await > 0 {
             assert!(opened.elapsed() < Duration::from_secs(32), "sessions are kept");
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        assert!(opened.elapsed() > Duration::from_secs(10), "a handshake may take its time");
         resident.push(program.resident_kib());
     }
     let growth = resident[2] as f64 / resident[0] as f64;
