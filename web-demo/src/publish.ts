@@ -3,6 +3,7 @@
 // For automation it takes its settings from the address:
 // ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&autostart=1
 
+import { Claim } from "./claim";
 import { encodingsFor, VIDEO_CODECS, type VideoCodec } from "./encodings";
 import { LevelMeter } from "./level";
 import { nameProblem } from "./name";
@@ -59,6 +60,7 @@ const LIMITS: Readonly<Record<Limit, string>> = {
 
 let source: Source | null = null;
 let publisher: WhipPublisher | null = null;
+let claim: Claim | null = null;
 let figures: PublisherFigures | null = null;
 let reader = new StatsReader();
 const level = new LevelMeter((share) => {
@@ -169,8 +171,17 @@ async function goLive(): Promise<void> {
   const wrong = settings.querySelector<HTMLElement>("[aria-invalid=true]");
   if (wrong) return wrong.focus();
   showProblem("");
-  if (!source && !(await open())) return;
-  if (!source) return;
+  liveButton.disabled = true;
+  try {
+    if (source || (await open())) await publish(name);
+  } finally {
+    liveButton.disabled = false;
+  }
+}
+
+async function publish(name: string): Promise<void> {
+  claim = await Claim.take(name);
+  if (!source) return claim.release();
   const [video] = source.stream.getVideoTracks();
   const [audio] = source.stream.getAudioTracks();
   const chosenCodec = codec.value as VideoCodec;
@@ -186,7 +197,7 @@ async function goLive(): Promise<void> {
       bitrateBps: Number(bitrate.value) * 1_000,
       simulcast: simulcast.checked,
     }),
-    replaces: remembered(name),
+    replaces: claim.session,
   });
   reader = new StatsReader();
   publisher.onstatus = (status) => onStatus(name, status);
@@ -201,13 +212,15 @@ async function stop(): Promise<void> {
   if (ended) ended.onstatus = null;
   showRunning(false, nameField.value.trim());
   showState("idle", "Not live");
-  remember(nameField.value.trim(), null);
+  claim?.keep(null);
+  claim?.release();
   await ended?.stop();
 }
 
 function onStatus(name: string, { state, sentence, retryInMs }: Status): void {
-  remember(name, publisher?.location ?? null);
+  claim?.keep(publisher?.location ?? null);
   if (state === "stopped") {
+    claim?.release();
     publisher = null;
     figures = null;
     showRunning(false, name);
@@ -418,14 +431,4 @@ function chosenSource(): SourceKind {
 
 function sourceRadios(): HTMLInputElement[] {
   return [...settings.querySelectorAll<HTMLInputElement>("input[name=source]")];
-}
-
-/** The session of an earlier life of this tab, which a new one may replace. */
-function remembered(name: string): string | undefined {
-  return sessionStorage.getItem(`whip:${name}`) ?? undefined;
-}
-
-function remember(name: string, session: string | null): void {
-  if (session === null) sessionStorage.removeItem(`whip:${name}`);
-  else sessionStorage.setItem(`whip:${name}`, session);
 }
