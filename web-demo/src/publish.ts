@@ -61,6 +61,8 @@ const LIMITS: Readonly<Record<Limit, string>> = {
 let source: Source | null = null;
 let publisher: WhipPublisher | null = null;
 let claim: Claim | null = null;
+let openings = 0;
+let goingLive = false;
 let figures: PublisherFigures | null = null;
 let reader = new StatsReader();
 const level = new LevelMeter((share) => {
@@ -101,7 +103,8 @@ for (const radio of sourceRadios()) {
   radio.onchange = () => {
     showSource();
     close();
-    if (radio.value !== "camera") void open();
+    // Not the screen: whoever moves through the choices by keyboard would meet the browser's question.
+    if (radio.value === "pattern") void open();
   };
 }
 camera.onchange = () => void changeDevice("video", camera.value);
@@ -135,6 +138,7 @@ if (query.get("autostart") === "1") void goLive();
 /** Opens the chosen source and shows it. */
 async function open(): Promise<boolean> {
   close();
+  const turn = openings;
   showProblem("");
   openButton.disabled = true;
   try {
@@ -144,38 +148,45 @@ async function open(): Promise<boolean> {
       camera: camera.value,
       microphone: microphone.value,
     });
+    if (turn !== openings) {
+      opened.stop();
+      return false;
+    }
     source = opened;
     for (const track of opened.stream.getTracks()) watchEnd(track);
   } catch (error) {
-    showProblem(error instanceof Error ? error.message : String(error));
+    if (turn === openings) showProblem(error instanceof Error ? error.message : String(error));
     return false;
   } finally {
-    openButton.disabled = false;
+    if (turn === openings) openButton.disabled = false;
   }
   showPreview();
   await showDevices();
   return true;
 }
 
+/** Lets the source go, and one that is still being opened. */
 function close(): void {
+  openings++;
+  openButton.disabled = false;
   source?.stop();
   source = null;
   showPreview();
 }
 
 async function goLive(): Promise<void> {
-  if (publisher) return;
+  if (publisher || goingLive) return;
   const name = nameField.value.trim();
   showWrong(nameField, nameWrong, nameProblem(name));
   showWrong(bitrate, bitrateWrong, bitrateProblem());
   const wrong = settings.querySelector<HTMLElement>("[aria-invalid=true]");
   if (wrong) return wrong.focus();
   showProblem("");
-  liveButton.disabled = true;
+  goingLive = true;
   try {
     if (source || (await open())) await publish(name);
   } finally {
-    liveButton.disabled = false;
+    goingLive = false;
   }
 }
 
@@ -335,6 +346,7 @@ function showPreview(): void {
 function showSource(): void {
   const kind = chosenSource();
   devices.hidden = kind !== "camera";
+  setText(openButton, kind === "screen" ? "Choose a screen" : "Show preview");
   setText(sourceHint, SOURCE_HINTS[kind]);
 }
 
