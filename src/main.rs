@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use whitewater::config::{Config, File, Flags};
-use whitewater::{app, telemetry};
+use whitewater::{app, load, telemetry};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -22,11 +22,15 @@ enum Command {
     ///
     /// Flags win over the environment, which wins over the file.
     Serve(Flags),
+    /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
+    #[command(subcommand)]
+    Load(load::Command),
 }
 
 fn main() -> ExitCode {
     let outcome = match Line::parse().command {
         Command::Serve(flags) => serve(&flags),
+        Command::Load(command) => load::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

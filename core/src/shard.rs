@@ -129,6 +129,10 @@ pub struct Gauges {
     pub bursts_out: u64,
     /// Retransmissions sent.
     pub resent: u64,
+    /// Packets that viewers reported as received.
+    pub delivered: u64,
+    /// Packets that viewers reported as lost.
+    pub reported_lost: u64,
     /// Keyframe requests sent.
     pub keyframe_requests: u64,
 }
@@ -358,7 +362,7 @@ impl Shard {
             offered.capture = stream.clock.to_server(carried);
         }
         let is_mirrored = !stream.mirrors.is_empty();
-        let clock = stream.clock.clone();
+        let offset_us = stream.clock.offset_us();
         let Some(track) = stream.track_mut(kind) else { return };
         let clock_rate = track.format.clock_rate;
         let started = track.started.is_some();
@@ -367,7 +371,7 @@ impl Shard {
         let accepted = this.accept(now, wall, clock_rate, offered, |layer, timestamp| {
             let report = layer.report.map(|anchor| anchor.ntp_at(timestamp, clock_rate));
             report
-                .and_then(|theirs| clock.to_server(theirs))
+                .and_then(|theirs| Some(theirs.plus_micros(offset_us?)))
                 .or_else(|| Some(layer.arrival?.ntp_at(timestamp, clock_rate)))
         });
         let Ok(arrived) = accepted else {

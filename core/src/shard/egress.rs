@@ -15,7 +15,7 @@ use crate::rtc::section::{AgreedFormat, Section};
 use crate::rtc::srtp::{Sender, Slot};
 
 /// The sending side of a viewer's session.
-pub struct Egress {
+pub(super) struct Egress {
     /// The stream it shows.
     pub stream: StreamId,
     /// Its sound.
@@ -28,14 +28,14 @@ pub struct Egress {
     pub cname: String,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
-    /// When sender reports are due.
-    pub next_report: Instant,
+    /// When sender reports are due; not before something was sent.
+    pub next_report: Option<Instant>,
     opened: Instant,
     transport_seq: u16,
 }
 
 /// One track on its way to a viewer.
-pub struct Outgoing {
+pub(super) struct Outgoing {
     /// What was agreed.
     pub section: Section,
     /// Decides and rewrites.
@@ -67,7 +67,7 @@ pub struct Outgoing {
 impl Egress {
     /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
     /// numbers and timestamps.
-    pub fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
+    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
         let mut egress = Self {
             stream: request.stream,
             audio: None,
@@ -75,7 +75,7 @@ impl Egress {
             history: History::default(),
             cname: request.cname,
             resend: VecDeque::new(),
-            next_report: now + REPORT_INTERVAL,
+            next_report: None,
             opened: now,
             transport_seq: 1,
         };
@@ -110,7 +110,7 @@ impl Egress {
     }
 
     /// One track.
-    pub fn track(&self, kind: Kind) -> Option<&Outgoing> {
+    pub(super) fn track(&self, kind: Kind) -> Option<&Outgoing> {
         match kind {
             Kind::Audio => self.audio.as_ref(),
             Kind::Video => self.video.as_ref(),
@@ -118,31 +118,31 @@ impl Egress {
     }
 
     /// One track.
-    pub fn track_mut(&mut self, kind: Kind) -> Option<&mut Outgoing> {
+    pub(super) fn track_mut(&mut self, kind: Kind) -> Option<&mut Outgoing> {
         self.slot_mut(kind).as_mut()
     }
 
     /// The tracks there are.
-    pub fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+    pub(super) fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
         self.audio.iter_mut().chain(self.video.iter_mut())
     }
 
     /// Registers our SSRCs with the connection's sender.
-    pub fn connected(&mut self, sender: &mut Sender) {
+    pub(super) fn connected(&mut self, sender: &mut Sender) {
         for outgoing in self.tracks_mut() {
             outgoing.slots = Some((sender.add(outgoing.ssrc), sender.add(outgoing.rtx_ssrc)));
         }
     }
 
     /// Chooses the video layer.
-    pub fn choose(&mut self, wish: Wish) {
+    pub(super) fn choose(&mut self, wish: Wish) {
         if let Some(video) = &mut self.video {
             video.forwarder.choose(wish);
         }
     }
 
     /// Takes in a NACK: what is still remembered will be sent again.
-    pub fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
+    pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
         for seq in seqs {
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
@@ -157,7 +157,7 @@ impl Egress {
     }
 
     /// Takes in what the viewer reports of our SSRCs.
-    pub fn handle_report(&mut self, block: &ReportBlock) {
+    pub(super) fn handle_report(&mut self, block: &ReportBlock) {
         for outgoing in self.tracks_mut() {
             if outgoing.ssrc == block.ssrc {
                 outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
@@ -166,14 +166,14 @@ impl Egress {
     }
 
     /// Our SSRCs, retransmissions too.
-    pub fn ssrcs(&self) -> Vec<Ssrc> {
+    pub(super) fn ssrcs(&self) -> Vec<Ssrc> {
         let audio = self.audio.iter().map(|audio| audio.ssrc);
         let video = self.video.iter().flat_map(|video| [video.ssrc, video.rtx_ssrc]);
         audio.chain(video).collect()
     }
 
     /// The next transport-wide number.
-    pub fn next_transport_seq(&mut self) -> u16 {
+    pub(super) fn next_transport_seq(&mut self) -> u16 {
         let seq = self.transport_seq;
         self.transport_seq = seq.wrapping_add(1);
         seq
@@ -193,7 +193,7 @@ impl Outgoing {
     /// Chooses the payload types for a track's format, anew with each of its publishers.
     ///
     /// Without a match the viewer's decoder is told nothing wrong: the track is not sent.
-    pub fn match_format(&mut self, generation: u32, format: &Format) {
+    pub(super) fn match_format(&mut self, generation: u32, format: &Format) {
         if self.payload_generation == Some(generation) {
             return;
         }
@@ -204,7 +204,7 @@ impl Outgoing {
     }
 
     /// Collects the header extension elements of a packet.
-    pub fn elements<'a>(
+    pub(super) fn elements<'a>(
         &'a self,
         arrived: &'a Arrived,
         scratch: &'a Scratch,
@@ -235,7 +235,7 @@ impl Outgoing {
 
 /// The bytes of extension values that are not the publisher's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scratch {
+pub(super) struct Scratch {
     /// Transport-wide number.
     pub transport_seq: [u8; 2],
     /// Capture time in the server's clock.
@@ -244,7 +244,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// The values for one packet.
-    pub fn new(transport_seq: u16, capture: Option<Ntp>) -> Self {
+    pub(super) fn new(transport_seq: u16, capture: Option<Ntp>) -> Self {
         Self {
             transport_seq: transport_seq.to_be_bytes(),
             capture: capture.map_or([0; 8], |ntp| ntp.0.to_be_bytes()),
@@ -253,7 +253,10 @@ impl Scratch {
 }
 
 /// The agreed format that carries what a publisher sends, closest parameters first.
-pub fn best_match<'a>(formats: &'a [AgreedFormat], published: &Format) -> Option<&'a AgreedFormat> {
+pub(super) fn best_match<'a>(
+    formats: &'a [AgreedFormat],
+    published: &Format,
+) -> Option<&'a AgreedFormat> {
     let closeness = |agreed: &AgreedFormat| match published.codec {
         Codec::H264 => {
             let same = |name: &str, default: &str, digits: usize| {
@@ -294,7 +297,10 @@ const PASSED_THROUGH: [ExtensionKind; 5] = [
 ];
 
 /// Sender reports go out this often.
-pub const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The first ones sooner: sound and picture are not in step before.
+pub(super) const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
 const MIN_RESEND_MS: u32 = 15;

@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Shard;
 use super::burst::{self, Burst};
 use super::command::{SessionKey, StreamId};
+use super::egress::FIRST_REPORT;
 use super::session::Role;
 use crate::forward::{Need, Planned};
 use crate::media::Kind;
@@ -130,6 +131,10 @@ impl Shard {
         }
         self.fan_out.packets += packets as u64;
         self.fan_out.bursts += 1;
+        if egress.next_report.is_none() {
+            egress.next_report = Some(now + FIRST_REPORT);
+            self.rearm_session(key);
+        }
         Some(Transmit { transport: path, len, segment })
     }
 

@@ -9,7 +9,7 @@ use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
 use super::timers::Reason;
-use super::{Shard, sender_report};
+use super::{Shard, history, sender_report};
 use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
@@ -235,8 +235,8 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
-                if now >= egress.next_report {
-                    egress.next_report = now + super::egress::REPORT_INTERVAL;
+                if egress.next_report.is_some_and(|due| now >= due) {
+                    egress.next_report = Some(now + super::egress::REPORT_INTERVAL);
                     if let Some(stream) = self.streams.get(&egress.stream) {
                         compounds.extend(sender_report::compound(now, wall, egress, stream));
                     }
@@ -253,11 +253,11 @@ impl Shard {
         self.settle(now, key);
     }
 
-    fn rearm_session(&mut self, key: SessionKey) {
+    pub(super) fn rearm_session(&mut self, key: SessionKey) {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => Some(egress.next_report),
+            Role::Viewer(egress) => egress.next_report,
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.
@@ -282,17 +282,24 @@ impl Shard {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
                 let mut wants_keyframe = false;
+                let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
-                        for (seq, arrival) in feedback.arrivals() {
-                            egress.history.acknowledge(now, seq, arrival.is_some());
+                        // Feedback may list more packets than are remembered.
+                        for (seq, arrival) in feedback.arrivals().take(history::CAPACITY) {
+                            if egress.history.acknowledge(now, seq).is_some() {
+                                delivered += u64::from(arrival.is_some());
+                                lost += u64::from(arrival.is_none());
+                            }
                         }
                     }
                     Rtcp::Report { block, .. } => egress.handle_report(&block),
                     Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
+                self.gauges.delivered += delivered;
+                self.gauges.reported_lost += lost;
                 let waiting = !egress.resend.is_empty();
                 let stream = egress.stream;
                 let layer = egress.video.as_ref().and_then(|video| video.forwarder.layer());
