@@ -22,9 +22,6 @@ const SWITCHES = 20;
 const GAP_MS = 450;
 const SWITCH_P95_MS = 3_000;
 
-// A busy machine freezes pictures by itself now and then; a seam in the stream would show in every try.
-const TRIES = 3;
-
 for (const codec of ["H264", "VP8"]) {
   test(`${SWITCHES} layer switches of ${codec} are seamless`, async () => {
     const browser = await launch();
@@ -34,13 +31,9 @@ for (const codec of ["H264", "VP8"]) {
       const viewer = await watch(await browser.context(), stream);
       await until("three layers of different sizes", () => threeLayers(stream), 40_000);
       await waitClocks(viewer, 30);
-      let figures;
-      for (let i = 0; i < TRIES; i++) {
-        figures = await switchManyTimes(viewer, stream);
-        print(`layers ${codec}`, figures);
-        assert.equal(figures.backwards, 0, "the pattern's clock went backwards");
-        if (figures.freezes === 0 && figures.largestGapMs <= GAP_MS) break;
-      }
+      const figures = await switchManyTimes(viewer, stream);
+      print(`layers ${codec}`, figures);
+      assert.equal(figures.backwards, 0, "the pattern's clock went backwards");
       assert.equal(figures.freezes, 0, "the browser counted a freeze");
       assert.ok(
         figures.largestGapMs <= GAP_MS,
