@@ -311,9 +311,10 @@ fn lowest_seq(
     let before = around
         .filter_map(|position| track.packet(layer, position))
         .filter(|packet| packet.timestamp < first.timestamp)
-        .map(|packet| packet.seq)
-        .filter(|seq| (lowest - MAX_MISSING..lowest).contains(seq))
-        .max();
+        .max_by_key(|packet| packet.seq)
+        // Only behind a frame's last packet is it known that what is missing is the keyframe's.
+        .filter(|last| last.packet.marker && (lowest - MAX_MISSING..lowest).contains(&last.seq))
+        .map(|packet| packet.seq);
     before.map_or(lowest, |before| before + 1)
 }
 

@@ -426,7 +426,9 @@ impl Connection {
 
     // Follows the agent to another path, and starts DTLS on the first.
     fn follow(&mut self, now: Instant) {
-        let path = self.agent.as_ref().and_then(Agent::path);
+        // A preset path has no agent that might choose another.
+        let Some(agent) = &self.agent else { return };
+        let path = agent.path();
         if path != self.path && !self.closed {
             self.path = path;
             self.events.extend(path.map(Event::Path));

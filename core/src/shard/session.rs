@@ -239,11 +239,10 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
-                if egress.next_report.is_some_and(|due| now >= due) {
-                    egress.next_report = Some(now + super::egress::REPORT_INTERVAL);
-                    if let Some(stream) = self.streams.get(&egress.stream) {
-                        compounds.extend(sender_report::compound(now, wall, egress, stream));
-                    }
+                if egress.takes_report(now)
+                    && let Some(stream) = self.streams.get(&egress.stream)
+                {
+                    compounds.extend(sender_report::compound(now, wall, egress, stream));
                 }
             }
         }

@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
 
 mod agreed;
+mod anything;
+mod garbage;
+mod ledger;
 mod network;
 mod picture;
 mod publisher;
 mod random;
+mod sessions;
 mod streams;
 mod viewer;
 mod world;

@@ -53,8 +53,10 @@ pub struct Seen {
     pub frames: u64,
     /// Keyframes among them.
     pub keyframes: u64,
-    /// Holes given up.
+    /// Holes given up, for which a keyframe was asked.
     pub skips: u64,
+    /// Holes that a keyframe made needless to fill.
+    pub overtaken: u64,
     /// Frames that ended without their last packets, before a keyframe.
     pub cut_short: u64,
     /// Packets of sound.
@@ -188,8 +190,9 @@ impl Viewer {
         if !self.missing.is_empty() {
             self.write_nacks(now, &mut plain);
         }
-        let waits = self.pictures.broken && self.highest.is_some();
-        if waits && self.next_pli <= now && self.pictures.shown.is_some() {
+        let began = self.seen.connected.is_some_and(|at| now > at + Duration::from_millis(500));
+        let waits = self.pictures.broken && self.highest.is_some() && began;
+        if waits && self.next_pli <= now {
             self.next_pli = now + Duration::from_millis(250);
             self.seen.plis += 1;
             rtcp::write_pli(&mut plain, Ssrc(1), self.ssrc);
@@ -298,8 +301,35 @@ impl Viewer {
         self.show(now);
     }
 
-    /// Displays what is complete.
+    /// Displays what is complete, a complete keyframe also before what it makes needless.
     fn show(&mut self, now: Instant) {
+        self.show_in_order(now);
+        while let Some(key) = self.later_keyframe() {
+            self.seen.overtaken += 1;
+            self.go_on_with(key);
+            self.show_in_order(now);
+        }
+    }
+
+    fn later_keyframe(&self) -> Option<i64> {
+        let waiting = &self.pictures.waiting;
+        let after = waiting.range(self.pictures.next? + 1..);
+        let mut keys = after.filter(|(_, it)| it.piece.keyframe && it.piece.index == 0);
+        let is_complete = |start: i64, count: u16| {
+            (start..start + i64::from(count)).all(|seq| waiting.contains_key(&seq))
+        };
+        keys.find(|(seq, it)| is_complete(**seq, it.piece.count)).map(|(seq, _)| *seq)
+    }
+
+    fn go_on_with(&mut self, key: i64) {
+        self.pictures.broken = true;
+        self.pictures.waiting = self.pictures.waiting.split_off(&key);
+        self.missing = self.missing.split_off(&key);
+        self.pictures.next = Some(key);
+        self.pictures.stuck = None;
+    }
+
+    fn show_in_order(&mut self, now: Instant) {
         let pictures = &mut self.pictures;
         if pictures.next.is_none() {
             let first =
@@ -338,6 +368,7 @@ impl Viewer {
 
     fn cut(&mut self, frame: &[Stored], end: i64) {
         self.seen.cut_short += 1;
+        self.pictures.broken = true;
         let next = self.pictures.waiting.get(&end).map(|stored| stored.piece);
         if next.is_none_or(|next| !next.keyframe) {
             let piece = frame[0].piece;
@@ -441,17 +472,10 @@ impl Viewer {
         if now.saturating_duration_since(since) < GIVE_UP {
             return;
         }
-        self.pictures.broken = true;
-        let after = self.pictures.waiting.range(next + 1..);
-        let key =
-            after.filter(|(_, it)| it.piece.keyframe && it.piece.index == 0).map(|(seq, _)| *seq);
-        if let Some(key) = key.last() {
+        if !self.pictures.broken {
+            // What is missing will not come: only a keyframe helps.
             self.seen.skips += 1;
-            self.pictures.waiting = self.pictures.waiting.split_off(&key);
-            self.missing = self.missing.split_off(&key);
-            self.pictures.next = Some(key);
-            self.pictures.stuck = None;
-            self.show(now);
+            self.pictures.broken = true;
         }
     }
 

@@ -14,9 +14,11 @@ use whitewater_core::rtc::{Section, Transport};
 use whitewater_core::shard::command::{Publish, StreamReport, Subscribe};
 use whitewater_core::shard::{
     Command, Config, Event, Gauges, LinkMessage, Reply, SessionKey, Shard, ShardId, StreamId,
+    Transmit,
 };
 
 use super::agreed::{client, crypto, presets, sections, server};
+use super::ledger::Ledger;
 use super::network::{Conditions, Network};
 use super::publisher::Publisher;
 use super::random::Random;
@@ -44,6 +46,12 @@ pub struct World {
     pub events: Vec<(ShardId, Event)>,
     /// What codec the picture has.
     pub codec: Codec,
+    /// What was sealed, if anybody wants to know.
+    pub ledger: Option<Ledger>,
+    /// Counts allocations, if anybody wants to know.
+    pub allocations: Option<fn() -> usize>,
+    /// Allocations made by fan-out.
+    pub allocated: usize,
     /// Ciphers.
     pub crypto: Arc<dyn RTCCryptoProvider>,
     network: Network<Flying>,
@@ -119,6 +127,9 @@ impl World {
             link_loss: 0.0,
             events: Vec::new(),
             codec: Codec::Vp8,
+            ledger: None,
+            allocations: None,
+            allocated: 0,
             crypto: crypto(),
             network: Network::new(seed),
             random: Random::new(seed ^ 0xffff),
@@ -263,15 +274,13 @@ impl World {
             match flying {
                 Flying::Up(shard, from, datagram) => {
                     let transport = Transport::udp(Some(server().ip()), from);
-                    self.shards[shard].handle_datagram(now, transport, &datagram);
+                    shard_takes(&mut self.shards[shard], now, transport, &datagram);
                 }
                 Flying::Down(to, datagram) => self.arrive(to, &datagram),
             }
         }
         for shard in &mut self.shards {
-            if shard.poll_timeout().is_some_and(|(due, _)| due <= now) {
-                shard.handle_timeout(now);
-            }
+            shard_fires(shard, now);
         }
         self.carry_links();
         self.drain();
@@ -347,9 +356,16 @@ impl World {
 
     fn drain(&mut self) {
         for (index, shard) in self.shards.iter_mut().enumerate() {
-            while let Some(transmit) = shard.poll_transmit(self.now, &mut self.buffer) {
+            loop {
+                let before = self.allocations.map_or(0, |count| count());
+                let transmit = shard_sends(shard, self.now, &mut self.buffer);
+                self.allocated += self.allocations.map_or(0, |count| count()) - before;
+                let Some(transmit) = transmit else { break };
                 let segment = transmit.segment.max(1);
                 for datagram in self.buffer[..transmit.len].chunks(segment) {
+                    if let Some(ledger) = &mut self.ledger {
+                        ledger.record(transmit.transport.remote, datagram);
+                    }
                     let flying = Flying::Down(transmit.transport.remote, BytesMut::from(datagram));
                     self.network.send(self.now, &self.down, flying);
                 }
@@ -359,4 +375,23 @@ impl World {
             }
         }
     }
+}
+
+// What a shard does is counted in these, and nothing else is.
+
+#[inline(never)]
+fn shard_takes(shard: &mut Shard, now: Instant, transport: Transport, datagram: &[u8]) {
+    shard.handle_datagram(now, transport, datagram);
+}
+
+#[inline(never)]
+fn shard_fires(shard: &mut Shard, now: Instant) {
+    if shard.poll_timeout().is_some_and(|(due, _)| due <= now) {
+        shard.handle_timeout(now);
+    }
+}
+
+#[inline(never)]
+fn shard_sends(shard: &mut Shard, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
+    shard.poll_transmit(now, buffer)
 }
