@@ -288,6 +288,13 @@ impl Shard {
         self.by_remote.insert(remote, home);
     }
 
+    /// Forgets an address of a session, unless another session has it by now.
+    fn forget(&mut self, remote: SocketAddr, key: SessionKey) {
+        if matches!(self.by_remote.get(&remote), Some(Home::Here(owner)) if *owner == key) {
+            self.by_remote.remove(&remote);
+        }
+    }
+
     fn deliver(
         &mut self,
         now: Instant,
@@ -322,11 +329,12 @@ impl Shard {
         }
         // The check was authentic: what comes from there is this session's from now on.
         if class == Class::Stun && !session.remotes.contains(&transport.remote) {
-            if session.remotes.len() == MAX_REMOTES {
-                let oldest = session.remotes.remove(0);
-                self.by_remote.remove(&oldest);
-            }
+            let is_full = session.remotes.len() == MAX_REMOTES;
+            let oldest = is_full.then(|| session.remotes.remove(0));
             session.remotes.push(transport.remote);
+            if let Some(oldest) = oldest {
+                self.forget(oldest, key);
+            }
             self.remember(transport.remote, Home::Here(key));
         }
     }

@@ -190,7 +190,7 @@ impl Shard {
             self.by_ufrag.remove(ufrag);
         }
         for remote in &session.remotes {
-            self.by_remote.remove(remote);
+            self.forget(*remote, key);
         }
         self.events.push_back(Event::Closed { key, reason });
         let id = session.role.stream();
