@@ -355,10 +355,8 @@ impl Shard {
                 oldest = Some(session.remotes.remove(0));
             }
             session.remotes.push(transport.remote);
-            self.by_remote.insert(transport.remote, key);
-        } else if !self.by_remote.contains_key(&transport.remote) {
-            self.by_remote.insert(transport.remote, key);
         }
+        self.by_remote.insert(transport.remote, key);
         self.elsewhere.remove(&transport.remote);
         if let Some(oldest) = oldest {
             self.forget(oldest, key);

@@ -30,8 +30,10 @@ pub(crate) struct Ask {
     pub(crate) setup: &'static str,
     /// Whether it offers another fingerprint than its certificate has.
     pub(crate) spoil: bool,
+    /// Whether it leaves DTLS to the test.
+    pub(crate) no_dtls: bool,
     /// Where its socket is bound.
-    pub(crate) bind: &'static str,
+    pub(crate) bind: String,
     /// Where it sends to, if not to the answer's candidates.
     pub(crate) to: Option<SocketAddr>,
     /// A session that it replaces.
@@ -77,7 +79,8 @@ impl Default for Ask {
         Self {
             setup: "actpass",
             spoil: false,
-            bind: "127.0.0.1:0",
+            no_dtls: false,
+            bind: "127.0.0.1:0".into(),
             to: None,
             replaces: None,
             video: Format::video(Codec::Vp8, ""),
@@ -125,7 +128,7 @@ impl Peer {
         ask: &Ask,
         offer: impl FnOnce(&Local<'_>) -> String,
     ) -> Self {
-        let socket = UdpSocket::bind(ask.bind).await.unwrap();
+        let socket = UdpSocket::bind(&ask.bind).await.unwrap();
         let address = socket.local_addr().unwrap();
         let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
         let identity = Identity::generate(&crypto).unwrap();
@@ -262,7 +265,7 @@ fn config(
         local: local.clone(),
         remote: Credentials { ufrag: ice.ufrag.clone(), pwd: ice.pwd.clone() },
         remote_fingerprint: agreed.remote.fingerprint.value.clone(),
-        dtls_client: agreed.dtls_client,
+        dtls_client: agreed.dtls_client && !ask.no_dtls,
         identity,
         crypto,
         remote_candidates: ask.to.map_or_else(|| agreed.remote.candidates.clone(), |to| vec![to]),

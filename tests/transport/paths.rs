@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tokio::net::UdpSocket;
 use whitewater_core::media::Kind;
 
 use crate::support::camera::{Camera, Style};
@@ -17,7 +18,7 @@ async fn picture_arrives(viewer: &Peer) {
 #[tokio::test]
 async fn media_flows_over_ipv6() {
     let server = Server::with_config("udp = \"[::1]:0\"\nhttp = \"[::1]:0\"\n").await;
-    let ask = Ask { bind: "[::1]:0", ..Ask::default() };
+    let ask = Ask { bind: "[::1]:0".into(), ..Ask::default() };
     let publisher = Peer::publish(&server, "a", &ask).await.connected().await;
     let _camera = Camera::start(&publisher, Style::default());
     let viewer = Peer::watch(&server, "a", &ask).await.connected().await;
@@ -37,7 +38,8 @@ async fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
         let port = server.udp_addr().port();
         let to = |ip: &str| Some(SocketAddr::new(ip.parse().unwrap(), port));
         // Peers take in nothing that comes from another address than they sent to.
-        let [publishes, watches] = ips.map(|ip| Ask { bind, to: to(ip), ..Ask::default() });
+        let [publishes, watches] =
+            ips.map(|ip| Ask { bind: bind.into(), to: to(ip), ..Ask::default() });
         let publisher = Peer::publish(&server, "a", &publishes).await.connected().await;
         let _camera = Camera::start(&publisher, Style::default());
         let viewer = Peer::watch(&server, "a", &watches).await.connected().await;
@@ -92,4 +94,27 @@ async fn sessions_survive_a_change_of_network() {
         assert!(http::is_alive(&peer.session.url).await);
         assert_eq!(peer.log(|log| log.closed.clone()), None);
     }
+}
+
+#[tokio::test]
+async fn an_address_belongs_to_the_session_that_has_it_now() {
+    let server = Server::with_config("shards = 1\n").await;
+    let publisher = Peer::publish(&server, "a", &Ask::default()).await.connected().await;
+    let _camera = Camera::start(&publisher, Style::default());
+    let port = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
+    let ask = Ask { bind: format!("127.0.0.1:{port}"), ..Ask::default() };
+    let first = Peer::watch(&server, "a", &ask).await.connected().await;
+    let old = first.session.url.clone();
+    drop(first);
+    // The socket closes a moment after its owner.
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let second = Peer::watch(&server, "a", &ask).await.connected().await;
+    assert_eq!(http::delete(&old).await, 200);
+    let strangers = http::sum(&server, "dropped_stranger").await;
+    for _ in 0..20 {
+        second.order(Do::Rtcp(vec![0x80, 201, 0, 1, 0, 0, 0, 7]));
+    }
+    picture_arrives(&second).await;
+    let now = http::sum(&server, "dropped_stranger").await;
+    assert_eq!(now, strangers, "what comes from there is no stranger's");
 }

@@ -137,7 +137,7 @@ impl Egress {
     }
 
     /// Takes note that something is being sent; returns whether reports become due by that.
-    pub fn note_sending(&mut self, now: Instant) -> bool {
+    pub(super) fn note_sending(&mut self, now: Instant) -> bool {
         let idle = self.next_report.is_none();
         if idle {
             self.next_report = Some(now + FIRST_REPORT);
@@ -146,7 +146,7 @@ impl Egress {
     }
 
     /// Whether a report is due now. Without news since the last one there are no more.
-    pub fn takes_report(&mut self, now: Instant) -> bool {
+    pub(super) fn takes_report(&mut self, now: Instant) -> bool {
         if self.next_report.is_none_or(|due| due > now) {
             return false;
         }
