@@ -134,7 +134,7 @@ impl Control {
             registry.reserve(id.clone(), entry_of(&path, stream, home, &opened, &agreed));
             let command = Command::Publish(Box::new(Publish {
                 stream,
-                connection: self.connection(local, &agreed),
+                connection: self.connection(local, &agreed).into(),
                 sections: agreed.sections,
                 window: policy.reconnect_window,
                 // The publisher is asked to stay below its limit; a quarter more is still taken.
@@ -181,7 +181,7 @@ impl Control {
             let command = Command::Subscribe(Box::new(Subscribe {
                 stream: stream.id,
                 home: stream.home,
-                connection: self.connection(local, &agreed),
+                connection: self.connection(local, &agreed).into(),
                 sections: agreed.sections,
                 audio: ssrcs.audio,
                 video: ssrcs.video,

@@ -11,6 +11,7 @@ mod gaps;
 mod options;
 mod packetize;
 mod receive;
+mod secrets;
 mod source;
 mod tell;
 mod trace;

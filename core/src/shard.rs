@@ -77,7 +77,9 @@ pub struct Shard {
     sessions: Slab<Session>,
     streams: HashMap<StreamId, Stream>,
     by_ufrag: HashMap<String, SessionKey>,
-    by_remote: HashMap<SocketAddr, Home>,
+    by_remote: HashMap<SocketAddr, SessionKey>,
+    /// Addresses whose datagrams belong to another shard, as unauthenticated checks claimed.
+    elsewhere: HashMap<SocketAddr, ShardId>,
     timers: Timers,
     out: VecDeque<(Transport, BytesMut)>,
     links: VecDeque<(ShardId, LinkMessage)>,
@@ -87,7 +89,7 @@ pub struct Shard {
     gauges: Gauges,
 }
 
-/// Whose datagrams come from an address.
+/// Whose a datagram is.
 #[derive(Clone, Copy, Debug)]
 enum Home {
     Here(SessionKey),
@@ -101,7 +103,7 @@ pub struct Gauges {
     pub sessions: usize,
     /// Streams known, mirrored ones too.
     pub streams: usize,
-    /// Addresses known.
+    /// Addresses of sessions known.
     pub addresses: usize,
     /// Timers armed.
     pub timers: usize,
@@ -150,6 +152,7 @@ impl Shard {
             streams: HashMap::new(),
             by_ufrag: HashMap::new(),
             by_remote: HashMap::new(),
+            elsewhere: HashMap::new(),
             timers: Timers::default(),
             out: VecDeque::new(),
             links: VecDeque::new(),
@@ -163,21 +166,27 @@ impl Shard {
     pub fn handle_datagram(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         self.gauges.datagrams_in += 1;
         let class = demux::classify(datagram);
-        let home = match (class, demux::stun_local_ufrag(datagram)) {
-            (Class::Stun, Some(ufrag)) => self.home_of_ufrag(ufrag),
-            _ => self.by_remote.get(&transport.remote).copied(),
-        };
-        match home {
+        match self.home(class, transport.remote, datagram) {
             Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
             Some(Home::Shard(shard)) => {
                 self.gauges.handed_over += 1;
-                self.remember(transport.remote, Home::Shard(shard));
+                self.remember_elsewhere(transport.remote, shard);
                 self.links.push_back((
                     shard,
                     LinkMessage::Datagram { transport, bytes: BytesMut::from(datagram) },
                 ));
             }
             None => self.gauges.dropped_stranger += 1,
+        }
+    }
+
+    /// Takes in a datagram that another shard handed over. It goes no further: two shards that
+    /// believed the same address to be the other's would hand it over for ever.
+    fn handle_handed_over(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
+        let class = demux::classify(datagram);
+        match self.home(class, transport.remote, datagram) {
+            Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
+            Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
         }
     }
 
@@ -273,6 +282,15 @@ impl Shard {
         self.config.wall = (now, wall);
     }
 
+    fn home(&self, class: Class, remote: SocketAddr, datagram: &[u8]) -> Option<Home> {
+        if let (Class::Stun, Some(ufrag)) = (class, demux::stun_local_ufrag(datagram)) {
+            return self.home_of_ufrag(ufrag);
+        }
+        // What a session's own checks proved goes before what strangers' checks claim.
+        let here = self.by_remote.get(&remote).copied().map(Home::Here);
+        here.or_else(|| self.elsewhere.get(&remote).copied().map(Home::Shard))
+    }
+
     fn home_of_ufrag(&self, ufrag: &str) -> Option<Home> {
         if let Some(key) = self.by_ufrag.get(ufrag) {
             return Some(Home::Here(*key));
@@ -280,17 +298,17 @@ impl Shard {
         shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id).map(Home::Shard)
     }
 
-    fn remember(&mut self, remote: SocketAddr, home: Home) {
-        if self.by_remote.len() >= MAX_ADDRESSES && !self.by_remote.contains_key(&remote) {
-            // Addresses of other shards' sessions are learned again from their next STUN check.
-            self.by_remote.retain(|_, home| matches!(home, Home::Here(_)));
+    fn remember_elsewhere(&mut self, remote: SocketAddr, shard: ShardId) {
+        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&remote) {
+            // They are learned again from their next STUN checks.
+            self.elsewhere.clear();
         }
-        self.by_remote.insert(remote, home);
+        self.elsewhere.insert(remote, shard);
     }
 
-    /// Forgets an address of a session, unless another session has it by now.
+    /// Takes an address away from a session, unless another one has it by now.
     fn forget(&mut self, remote: SocketAddr, key: SessionKey) {
-        if matches!(self.by_remote.get(&remote), Some(Home::Here(owner)) if *owner == key) {
+        if self.by_remote.get(&remote) == Some(&key) {
             self.by_remote.remove(&remote);
         }
     }
@@ -327,15 +345,23 @@ impl Shard {
             self.gauges.dropped_handshake += 1;
             return;
         }
+        if class != Class::Stun {
+            return;
+        }
         // The check was authentic: what comes from there is this session's from now on.
-        if class == Class::Stun && !session.remotes.contains(&transport.remote) {
-            let is_full = session.remotes.len() == MAX_REMOTES;
-            let oldest = is_full.then(|| session.remotes.remove(0));
-            session.remotes.push(transport.remote);
-            if let Some(oldest) = oldest {
-                self.forget(oldest, key);
+        let mut oldest = None;
+        if !session.remotes.contains(&transport.remote) {
+            if session.remotes.len() == MAX_REMOTES {
+                oldest = Some(session.remotes.remove(0));
             }
-            self.remember(transport.remote, Home::Here(key));
+            session.remotes.push(transport.remote);
+            self.by_remote.insert(transport.remote, key);
+        } else if !self.by_remote.contains_key(&transport.remote) {
+            self.by_remote.insert(transport.remote, key);
+        }
+        self.elsewhere.remove(&transport.remote);
+        if let Some(oldest) = oldest {
+            self.forget(oldest, key);
         }
     }
 
@@ -370,8 +396,8 @@ impl Shard {
             offered.capture = stream.clock.to_server(carried);
         }
         let is_mirrored = !stream.mirrors.is_empty();
-        let offset_us = stream.clock.offset_us();
-        let Some(track) = stream.track_mut(kind) else { return };
+        let (track, clock) = stream.track_and_clock(kind);
+        let Some(track) = track else { return };
         let clock_rate = track.format.clock_rate;
         let started = track.started.is_some();
         let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
@@ -379,7 +405,7 @@ impl Shard {
         let accepted = this.accept(now, wall, clock_rate, offered, |layer, timestamp| {
             let report = layer.report.map(|anchor| anchor.ntp_at(timestamp, clock_rate));
             report
-                .and_then(|theirs| Some(theirs.plus_micros(offset_us?)))
+                .and_then(|theirs| clock.to_server(theirs))
                 .or_else(|| Some(layer.arrival?.ntp_at(timestamp, clock_rate)))
         });
         let Ok(arrived) = accepted else {
@@ -388,7 +414,6 @@ impl Shard {
         };
         self.gauges.packets_in += 1;
         let for_mirrors = is_mirrored.then(|| arrived.clone());
-        let Some(track) = stream.track_mut(kind) else { return };
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
         if stream.touch(kind) {
@@ -436,7 +461,8 @@ const UFRAG_SHARDS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghij
 /// Most shards there can be.
 pub const MAX_SHARDS: usize = UFRAG_SHARDS.len();
 
-const MAX_ADDRESSES: usize = 65_536;
+/// Addresses of other shards' sessions that are remembered.
+const MAX_ELSEWHERE: usize = 65_536;
 
 /// Addresses one session may come from.
 const MAX_REMOTES: usize = 8;

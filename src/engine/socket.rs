@@ -106,7 +106,12 @@ impl ShardSocket {
     }
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
-    pub(super) fn send(&self, transport: &Transport, contents: &[u8], segment: usize) -> io::Result<()> {
+    pub(super) fn send(
+        &self,
+        transport: &Transport,
+        contents: &[u8],
+        segment: usize,
+    ) -> io::Result<()> {
         if segment < contents.len() && self.state.max_gso_segments() == 1 {
             // Some network devices cannot segment: the kernel says so once.
             return contents

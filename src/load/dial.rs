@@ -12,9 +12,8 @@ use socket2::{Domain, Protocol, Socket, Type};
 use whitewater_core::rtc::connection::{self, Connection};
 use whitewater_core::rtc::sdp::{self, Agreed, Fingerprint, IceCredentials, Local};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
-use whitewater_core::shard::ShardId;
 
-use crate::control::Secrets;
+use super::secrets::Secrets;
 
 /// Opens sessions at one endpoint. Cheap to clone.
 #[derive(Clone)]
@@ -75,8 +74,8 @@ impl Dialler {
     ) -> anyhow::Result<Dialled> {
         let socket = bind(self.local_ip).context("no UDP socket")?;
         let candidate = SocketAddr::new(self.local_ip, socket.local_addr()?.port());
-        // The letter of a shard in front means nothing to anybody else.
-        let credentials = self.secrets.credentials(ShardId(0));
+        let (ufrag, pwd) = (self.secrets.text(8), self.secrets.text(24));
+        let credentials = Credentials { ufrag, pwd };
         let cname = self.secrets.text(16);
         let offer = offer(&Local {
             ice: &IceCredentials { ufrag: credentials.ufrag.clone(), pwd: credentials.pwd.clone() },

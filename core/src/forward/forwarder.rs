@@ -21,6 +21,8 @@ pub trait Layers {
     fn packet(&self, layer: u8, position: u64) -> Option<&Arrived>;
     /// The oldest and the next position of a layer's ring.
     fn bounds(&self, layer: u8) -> Option<(u64, u64)>;
+    /// Counts the sources that a layer had: each has numbers and a clock of its own.
+    fn era(&self, layer: u8) -> u32;
     /// Where the latest keyframe of a layer starts.
     fn keyframe(&self, layer: u8) -> Option<u64>;
     /// Ticks from a layer's clock to the track's common timeline, at `now` if it has to be guessed.
@@ -85,6 +87,7 @@ pub struct Counters {
 struct Source {
     generation: u32,
     layer: u8,
+    era: u32,
     cursor: u64,
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
@@ -150,6 +153,10 @@ impl Forwarder {
         let need = self.follow(now, track);
         while out.len() < budget {
             let Some(source) = &mut self.source else { break };
+            if !source.is_of(track) {
+                // The numbers of what follows are another's: it waits for a keyframe.
+                break;
+            }
             let Some((start, end)) = track.bounds(source.layer) else { break };
             if source.cursor < start {
                 self.counters.overrun += start - source.cursor;
@@ -179,7 +186,7 @@ impl Forwarder {
         let Some(target) = self.target(track) else { return Need::Nothing };
         let same_track = self.source.filter(|source| source.generation == track.generation());
         match (self.kind, same_track) {
-            (_, Some(source)) if source.layer == target => Need::Nothing,
+            (_, Some(source)) if source.layer == target && source.is_of(track) => Need::Nothing,
             (Kind::Audio, _) => {
                 if let Some((start, end)) = track.bounds(target)
                     && end > start
@@ -190,7 +197,9 @@ impl Forwarder {
             }
             (Kind::Video, source) => match self.entry(now, track, target, source.is_some()) {
                 None => Need::Keyframe(target),
-                Some(_) if source.is_some_and(|source| source.in_frame(now)) => Need::Nothing,
+                Some(_) if source.is_some_and(|it| it.is_of(track) && it.in_frame(now)) => {
+                    Need::Nothing
+                }
                 Some(position) => {
                     self.start(now, track, target, position);
                     Need::Nothing
@@ -235,12 +244,7 @@ impl Forwarder {
         let joining = self.source.is_none_or(|source| source.generation != generation);
         let mut floor = first.seq;
         if self.kind == Kind::Video {
-            let frame = (position..end).map_while(|p| track.packet(layer, p));
-            floor = frame
-                .take_while(|packet| packet.timestamp == first.timestamp)
-                .map(|packet| packet.seq)
-                .min()
-                .unwrap_or(floor);
+            floor = lowest_seq(track, layer, position..end, first);
         }
         let age = now.saturating_duration_since(first.at);
         let late = self.kind == Kind::Video && joining && age > LIVE_AGE;
@@ -257,6 +261,7 @@ impl Forwarder {
         self.source = Some(Source {
             generation,
             layer,
+            era: first.era,
             cursor: position,
             frame_open: None,
             catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
@@ -267,6 +272,11 @@ impl Forwarder {
 // === impl Source ===
 
 impl Source {
+    /// Whether its layer's packets still come from where it took them up.
+    fn is_of(&self, track: &impl Layers) -> bool {
+        self.generation == track.generation() && self.era == track.era(self.layer)
+    }
+
     /// Whether the last frame sent still lacks packets that may come.
     fn in_frame(&self, now: Instant) -> bool {
         self.frame_open
@@ -283,6 +293,36 @@ impl CatchUp {
         media <= now.saturating_duration_since(self.started) * 4 + FIRST_FRAME
     }
 }
+
+/// The sequence number where a keyframe begins.
+///
+/// Its first packets may still be on their way, sent again: between the frame before it and what
+/// has come of it, room is left for a few.
+fn lowest_seq(
+    track: &impl Layers,
+    layer: u8,
+    positions: std::ops::Range<u64>,
+    first: &Arrived,
+) -> i64 {
+    let is_here = |packet: &&Arrived| packet.timestamp == first.timestamp;
+    let frame = positions.clone().filter_map(|position| track.packet(layer, position));
+    let lowest = frame.filter(is_here).map(|packet| packet.seq).min().unwrap_or(first.seq);
+    let around = positions.start.saturating_sub(LOOK_BACK)..positions.end;
+    let before = around
+        .filter_map(|position| track.packet(layer, position))
+        .filter(|packet| packet.timestamp < first.timestamp)
+        .max_by_key(|packet| packet.seq)
+        // Only behind a frame's last packet is it known that what is missing is the keyframe's.
+        .filter(|last| last.packet.marker && (lowest - MAX_MISSING..lowest).contains(&last.seq))
+        .map(|packet| packet.seq);
+    before.map_or(lowest, |before| before + 1)
+}
+
+/// Where the frame before a keyframe is looked for, in packets.
+const LOOK_BACK: u64 = 32;
+
+/// Packets at a keyframe's beginning that may be missing when it is taken up.
+const MAX_MISSING: i64 = 8;
 
 /// A keyframe older than this is not worth catching up from.
 const MAX_GOP_START: Duration = Duration::from_millis(1000);

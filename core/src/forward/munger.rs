@@ -44,19 +44,18 @@ pub struct Munger {
     /// Ticks from the track's common timeline to the viewer's.
     origin: i64,
     ts_offset: i64,
-    meet: Option<i64>,
-    frame: Option<Frame>,
-    nudged: [Option<Frame>; 4],
+    squeeze: Option<Squeeze>,
     newest_ts: i64,
     newest_at: Option<Instant>,
     pictures: Offsets,
 }
 
-/// A source frame's timestamp and the one it went out with.
+/// Frames before the meeting point stand at a share of their distance to it. It is a function of
+/// the timestamp alone, so frames keep their order in whatever order their packets come.
 #[derive(Clone, Copy, Debug)]
-struct Frame {
-    source: i64,
-    sent: i64,
+struct Squeeze {
+    meet: i64,
+    percent: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -81,9 +80,7 @@ impl Munger {
             highest_seq: (seed & 0x3fff) as i64 + 1,
             origin: ((seed >> 16) & 0x3fff_ffff) as i64,
             ts_offset: 0,
-            meet: None,
-            frame: None,
-            nudged: [None; 4],
+            squeeze: None,
             newest_ts: 0,
             newest_at: None,
             pictures: Offsets::default(),
@@ -99,14 +96,23 @@ impl Munger {
                 let us = now.saturating_duration_since(at).as_micros();
                 (us * u128::from(self.clock_rate) / 1_000_000) as i64
             });
-            self.origin = self.newest_ts + gap.max(1) - (first.timestamp + start.shift);
+            // Where frames are squeezed, the first is not live: live is where they meet, less the
+            // time until then.
+            let age = start.meet.map_or(0, |meet| (meet - first.timestamp) * 3 / 4);
+            self.origin = self.newest_ts + gap.max(1) - (first.timestamp + age + start.shift);
         }
         self.ts_offset = start.shift + self.origin;
-        self.meet = start.meet;
+        self.squeeze = start.meet.map(|meet| Squeeze { meet, percent: JOIN_PERCENT });
+        let step = i64::from(self.clock_rate / 1000);
+        let behind = self.newest_ts + step - self.on_timeline(first.timestamp);
+        if self.newest_at.is_some() && behind > 0 {
+            // The new layer's frame was captured no later than the old layer's last one: it is moved
+            // behind that, and those after it half as far each, until they stand where they belong.
+            let meet = first.timestamp + 2 * behind;
+            self.squeeze = Some(Squeeze { meet, percent: 50 });
+        }
         self.floor = start.floor;
         self.seq_offset = self.highest_seq + 1 - start.floor;
-        self.frame = None;
-        self.nudged = [None; 4];
         self.pictures.relearn = true;
         self.started = true;
     }
@@ -149,32 +155,19 @@ impl Munger {
     }
 
     fn timestamp(&mut self, arrived: &Arrived) -> i64 {
-        let source = arrived.timestamp;
-        if let Some(frame) = self.frame {
-            if frame.source == source {
-                return frame.sent;
-            }
-            if source < frame.source {
-                let nudged = self.nudged.iter().flatten().find(|frame| frame.source == source);
-                return nudged.map_or_else(|| self.squeezed(source), |frame| frame.sent);
-            }
+        let sent = self.on_timeline(arrived.timestamp);
+        if self.newest_at.is_none() || sent > self.newest_ts {
+            self.newest_ts = sent;
+            self.newest_at = Some(arrived.at.max(self.newest_at.unwrap_or(arrived.at)));
         }
-        let mut sent = self.squeezed(source);
-        if self.newest_at.is_some() && sent <= self.newest_ts {
-            // The new layer's frame was captured no later than the old layer's last one.
-            sent = self.newest_ts + i64::from(self.clock_rate / 1000);
-            self.nudged.rotate_right(1);
-            self.nudged[0] = Some(Frame { source, sent });
-        }
-        self.frame = Some(Frame { source, sent });
-        self.newest_ts = sent;
-        self.newest_at = Some(arrived.at.max(self.newest_at.unwrap_or(arrived.at)));
         sent
     }
 
-    fn squeezed(&self, source: i64) -> i64 {
-        let on_source = match self.meet {
-            Some(meet) if source < meet => meet - (meet - source) * SQUEEZE_NUM / SQUEEZE_DEN,
+    fn on_timeline(&self, source: i64) -> i64 {
+        let on_source = match self.squeeze {
+            Some(Squeeze { meet, percent }) if source < meet => {
+                meet - (meet - source) * percent / 100
+            }
             _ => source,
         };
         on_source + self.ts_offset
@@ -191,22 +184,30 @@ impl Offsets {
             self.tl0 = self.last_tl0.wrapping_add(1).wrapping_sub(ids.tl0_pic_idx.unwrap_or(0));
             self.relearn = false;
         }
-        let picture_id = ids.picture_id.map(|id| id.wrapping_add(self.picture) & 0x7fff);
+        // A 7-bit id goes on in 15 bits, so that a wider one can follow it.
+        let range = if ids.picture_id_bits == 7 { 0x80_u16 } else { 0x8000 };
+        let picture_id = ids.picture_id.map(|id| {
+            let ahead = id.wrapping_add(self.picture).wrapping_sub(self.last_picture);
+            let ahead = ahead & (range - 1);
+            if ahead < range / 2 {
+                self.last_picture = self.last_picture.wrapping_add(ahead) & 0x7fff;
+                self.last_picture
+            } else {
+                self.last_picture.wrapping_sub(range - ahead) & 0x7fff
+            }
+        });
         let tl0_pic_idx = ids.tl0_pic_idx.map(|id| id.wrapping_add(self.tl0));
-        if let Some(id) = picture_id
-            && id.wrapping_sub(self.last_picture) & 0x7fff < 0x4000
-        {
-            self.last_picture = id;
-        }
         if let Some(id) = tl0_pic_idx
             && id.wrapping_sub(self.last_tl0) < 0x80
         {
             self.last_tl0 = id;
         }
-        PictureIds { picture_id, tl0_pic_idx }
+        PictureIds { picture_id, tl0_pic_idx, ..ids }
     }
 }
 
-/// Frames before the meeting point stand at 6 % of their distance: 33 ms become 2 ms.
-const SQUEEZE_NUM: i64 = 6;
-const SQUEEZE_DEN: i64 = 100;
+/// A joiner's first frames stand at 6 % of their distance: 33 ms become 2 ms.
+const JOIN_PERCENT: i64 = 6;
+
+#[cfg(test)]
+mod tests;

@@ -43,6 +43,7 @@ impl Sent {
         PictureIds {
             picture_id: source.picture_id.map(|_| self.picture_id),
             tl0_pic_idx: source.tl0_pic_idx.map(|_| self.tl0_pic_idx),
+            ..source
         }
     }
 

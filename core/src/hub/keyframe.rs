@@ -12,6 +12,8 @@ pub struct Arbiter {
     asked: Option<Instant>,
     retries: u32,
     sent: u64,
+    /// When all that may go out at once may go out again.
+    full: Option<Instant>,
 }
 
 // === impl Arbiter ===
@@ -36,9 +38,10 @@ impl Arbiter {
         if !self.wanted {
             return None;
         }
-        let Some(asked) = self.asked else { return Some(now) };
+        let Some((asked, full)) = self.asked.zip(self.full) else { return Some(now) };
         let wait = if self.retries == 0 { MIN_INTERVAL } else { RETRY_INTERVAL };
-        Some(asked + wait)
+        let granted = full.checked_sub(REFILL * (AT_ONCE - 1)).unwrap_or(asked);
+        Some(granted.max(asked + wait))
     }
 
     /// Whether a PLI is to be sent now.
@@ -47,6 +50,7 @@ impl Arbiter {
             return false;
         }
         self.asked = Some(now);
+        self.full = Some(self.full.map_or(now, |full| full.max(now)) + REFILL);
         self.retries += 1;
         self.sent += 1;
         if self.retries > MAX_RETRIES {
@@ -66,6 +70,11 @@ pub const MIN_INTERVAL: Duration = Duration::from_millis(300);
 
 /// A request that was not answered is repeated after this time: it may have been lost.
 const RETRY_INTERVAL: Duration = Duration::from_millis(500);
+
+/// A few requests may follow each other closely, in the long run fewer: any ten seconds see at most
+/// ten, one per second, however many viewers join or lose packets.
+const AT_ONCE: u32 = 3;
+const REFILL: Duration = Duration::from_millis(1400);
 
 /// A publisher that ignores this many requests in a row never answers them.
 const MAX_RETRIES: u32 = 10;
@@ -101,7 +110,32 @@ mod tests {
             }
         }
         assert!(sent.windows(2).all(|pair| pair[1] - pair[0] >= 300), "{sent:?}");
-        assert!(sent.len() >= 9, "{sent:?}");
+        assert_eq!(sent[..3], [0, 300, 600]);
+    }
+
+    #[test]
+    fn any_ten_seconds_see_at_most_ten_requests() {
+        // Keyframes that come at once, late, and never.
+        for answer_ms in [20, 450, 900, u64::MAX] {
+            let start = Instant::now();
+            let mut arbiter = Arbiter::default();
+            let mut sent: Vec<u64> = Vec::new();
+            for ms in 0..60_000 {
+                let now = start + Duration::from_millis(ms);
+                arbiter.want();
+                if arbiter.poll(now) {
+                    sent.push(ms);
+                }
+                if sent.last().is_some_and(|at| ms.checked_sub(*at) == Some(answer_ms)) {
+                    arbiter.satisfied();
+                }
+            }
+            let most = sent
+                .iter()
+                .map(|from| sent.iter().filter(|at| (*from..*from + 10_000).contains(at)).count());
+            assert!(most.max().unwrap() <= 10, "{sent:?}");
+            assert!(sent.windows(2).all(|pair| pair[1] - pair[0] <= 1500), "{sent:?}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::timeline::Anchor;
 use crate::media::arrived::PictureIds;
 use crate::media::codec::PayloadInfo;
 use crate::media::seq::{Unwrapper16, Unwrapper32};
-use crate::media::{Arrived, Ntp, Packet, Rid};
+use crate::media::time::micros_to_ticks;
+use crate::media::{Arrived, Ntp, Packet, Rid, Ssrc};
 
 /// A packet that an ingress hands in.
 #[derive(Clone, Debug)]
@@ -43,12 +44,16 @@ pub struct Layer {
     pub arbiter: Arbiter,
     /// Ticks from its clock to the track's timeline, once known.
     pub shift: Option<i64>,
+    /// Whether that was guessed from arrivals, when the layer's source changed.
+    pub shift_guessed: bool,
     /// Its last sender report: RTP time against the publisher's clock.
     pub report: Option<Anchor>,
     /// Its earliest arrival: RTP time against the server's clock, for want of a report.
     pub arrival: Option<Anchor>,
     /// Whether packets arrive now.
     pub active: bool,
+    era: u32,
+    ssrc: Option<Ssrc>,
     seqs: Unwrapper16,
     timestamps: Unwrapper32,
     seen: Seen,
@@ -57,6 +62,7 @@ pub struct Layer {
     size: Option<(u16, u16)>,
     newest_frame: Option<i64>,
     first_seq: Option<i64>,
+    expected_before: u64,
 }
 
 /// What a layer counted since it started.
@@ -106,6 +112,11 @@ impl Layer {
         offered: Offered,
         capture: impl FnOnce(&Self, i64) -> Option<Ntp>,
     ) -> Result<&Arrived, Refused> {
+        let moved =
+            self.ssrc.replace(offered.packet.ssrc).is_some_and(|ssrc| ssrc != offered.packet.ssrc);
+        if moved {
+            self.restart(now, clock_rate, offered.packet.timestamp);
+        }
         let seq = self.seqs.extend(offered.packet.seq);
         if let Err(refused) = self.seen.insert(seq) {
             self.totals.refused += 1;
@@ -116,13 +127,33 @@ impl Layer {
         self.note_arrival(timestamp, wall, clock_rate);
         let capture = offered.capture.or_else(|| capture(self, timestamp));
         let Offered { packet, info, picture, .. } = offered;
-        self.store(Arrived { packet, info, picture, seq, timestamp, at: now, capture });
+        self.store(Arrived {
+            packet,
+            info,
+            picture,
+            era: self.era,
+            seq,
+            timestamp,
+            at: now,
+            capture,
+        });
         Ok(self.ring.last().expect("a packet was just stored"))
     }
 
     /// Takes in a packet that another shard already accepted.
     pub fn mirror(&mut self, arrived: Arrived) {
+        if arrived.era != self.era {
+            self.era = arrived.era;
+            self.ring.clear();
+            self.newest_frame = None;
+        }
         self.store(arrived);
+    }
+
+    /// Counts the sources that the layer had: an encoder that starts again has another SSRC, other
+    /// numbers and another clock.
+    pub fn era(&self) -> u32 {
+        self.era
     }
 
     /// When the last packet came.
@@ -152,16 +183,35 @@ impl Layer {
 
     /// Packets that never came, neither by themselves nor as retransmissions.
     pub fn lost(&self) -> u64 {
-        let expected = match (self.first_seq, self.seen.highest) {
-            (Some(first), Some(highest)) => (highest - first + 1).max(0) as u64,
-            _ => 0,
-        };
-        expected.saturating_sub(self.totals.packets)
+        (self.expected_before + self.expected()).saturating_sub(self.totals.packets)
     }
 
     /// Extends a timestamp of the layer's clock, such as a sender report's.
     pub fn unwrap_timestamp(&self, timestamp: u32) -> i64 {
         self.timestamps.peek(timestamp)
+    }
+
+    fn expected(&self) -> u64 {
+        match (self.first_seq, self.seen.highest) {
+            (Some(first), Some(highest)) => (highest - first + 1).max(0) as u64,
+            _ => 0,
+        }
+    }
+
+    /// Begins with another source, whose clock is set by the time that went by since the last one.
+    fn restart(&mut self, now: Instant, clock_rate: u32, timestamp: u32) {
+        let here = self.shift.zip(self.ring.last()).map(|(shift, last)| {
+            let us = now.saturating_duration_since(last.at).as_micros() as i64;
+            shift + last.timestamp + micros_to_ticks(us, clock_rate)
+        });
+        self.shift = here.map(|here| here - i64::from(timestamp));
+        self.shift_guessed = self.shift.is_some();
+        self.expected_before += self.expected();
+        self.era += 1;
+        self.ring.clear();
+        (self.seqs, self.timestamps) = (Unwrapper16::default(), Unwrapper32::default());
+        (self.seen, self.first_seq) = (Seen::default(), None);
+        (self.report, self.arrival, self.newest_frame) = (None, None, None);
     }
 
     fn store(&mut self, arrived: Arrived) {

@@ -14,7 +14,14 @@ pub struct Ring {
     packets: VecDeque<Arrived>,
     first: u64,
     bytes: usize,
-    keyframe: Option<u64>,
+    keyframe: Option<Keyframe>,
+}
+
+/// The latest keyframe's access unit.
+#[derive(Clone, Copy, Debug)]
+struct Keyframe {
+    start: u64,
+    timestamp: i64,
 }
 
 // === impl Ring ===
@@ -25,8 +32,9 @@ impl Ring {
         let position = self.end();
         let now = arrived.at;
         self.bytes += arrived.packet.len();
-        if arrived.info.keyframe && !self.continues_keyframe(&arrived) {
-            self.keyframe = Some(self.frame_start(position, arrived.timestamp));
+        let timestamp = arrived.timestamp;
+        if arrived.info.keyframe && self.keyframe.is_none_or(|known| timestamp > known.timestamp) {
+            self.keyframe = Some(Keyframe { start: self.frame_start(timestamp), timestamp });
         }
         self.packets.push_back(arrived);
         while self.is_over(now) {
@@ -35,6 +43,14 @@ impl Ring {
             self.first += 1;
         }
         position
+    }
+
+    /// Lets all packets go: what follows comes from another source. Positions go on.
+    pub fn clear(&mut self) {
+        self.first = self.end();
+        self.packets.clear();
+        self.bytes = 0;
+        self.keyframe = None;
     }
 
     /// The position of the oldest packet still here.
@@ -55,7 +71,7 @@ impl Ring {
 
     /// Where the latest keyframe's access unit starts, while its first packet is here.
     pub fn keyframe(&self) -> Option<u64> {
-        self.keyframe.filter(|position| *position >= self.first)
+        self.keyframe.map(|known| known.start).filter(|position| *position >= self.first)
     }
 
     /// The newest packet.
@@ -76,22 +92,14 @@ impl Ring {
                 || self.packets.len() > MAX_PACKETS)
     }
 
-    /// Whether the keyframe packet belongs to the access unit that is already marked.
-    fn continues_keyframe(&self, arrived: &Arrived) -> bool {
-        self.keyframe()
-            .and_then(|position| self.get(position))
-            .is_some_and(|start| start.timestamp == arrived.timestamp)
-    }
-
-    /// The first packet of the access unit that is being stored: parameter sets may have come before.
-    fn frame_start(&self, mut position: u64, timestamp: i64) -> u64 {
-        while let Some(before) = position.checked_sub(1).and_then(|p| self.get(p)) {
-            if before.timestamp != timestamp {
-                break;
-            }
-            position -= 1;
-        }
-        position
+    /// The first position of an access unit whose next packet is being stored.
+    ///
+    /// Its packets need not lie side by side: the one that tells a keyframe may be the last to come,
+    /// by retransmission, when the next frames have begun to arrive.
+    fn frame_start(&self, timestamp: i64) -> u64 {
+        let recent = self.packets.len().saturating_sub(MAX_FRAME_SPREAD);
+        let within = self.packets.range(recent..).position(|packet| packet.timestamp == timestamp);
+        within.map_or(self.end(), |index| self.first + (recent + index) as u64)
     }
 }
 
@@ -99,6 +107,9 @@ impl Ring {
 const MAX_AGE: Duration = Duration::from_millis(1500);
 const MAX_BYTES: usize = 2 << 20;
 const MAX_PACKETS: usize = 4096;
+
+/// Among how many packets those of one frame are looked for.
+const MAX_FRAME_SPREAD: usize = 1024;
 
 // A position is used as an index of packets: the packet type must stay cheap to clone into rings.
 const _: () = assert!(size_of::<Packet>() <= 160);

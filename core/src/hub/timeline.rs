@@ -63,12 +63,6 @@ impl PublisherClock {
         });
     }
 
-    /// Microseconds to add to the publisher's time to reach the server's; `None` before the first
-    /// report.
-    pub fn offset_us(&self) -> Option<i64> {
-        self.offset_us
-    }
-
     /// Maps the publisher's time to the server's; `None` before the first report.
     pub fn to_server(&self, theirs: Ntp) -> Option<Ntp> {
         Some(theirs.plus_micros(self.offset_us?))

@@ -84,9 +84,11 @@ impl Track {
         let index = usize::from(layer);
         self.layers[index].report = Some(anchor);
         let Some(estimate) = self.shift_by_reports(index) else { return };
-        let tolerance = self.half_frame();
-        if self.layers[index].shift.is_none_or(|shift| (shift - estimate).abs() > tolerance) {
-            self.layers[index].shift = Some(estimate);
+        let correction = self.half_frame()..self.most_wrong();
+        let layer = &mut self.layers[index];
+        let believed = layer.shift.filter(|_| !layer.shift_guessed);
+        if believed.is_none_or(|shift| correction.contains(&(shift - estimate).abs())) {
+            (layer.shift, layer.shift_guessed) = (Some(estimate), false);
         }
     }
 
@@ -130,23 +132,30 @@ impl Track {
             return;
         }
         let Some(key) = newest_keyframe(&self.layers[index]) else { return };
-        let joint = self.layers.iter().enumerate().find_map(|(other, layer)| {
+        let joint = self.layers.iter().enumerate().filter_map(|(other, layer)| {
             let (timestamp, at) = newest_keyframe(layer).filter(|_| other != index)?;
             let apart = key.1.saturating_duration_since(at);
-            (apart < JOINT).then_some(timestamp + layer.shift? - key.0)
+            let shift = timestamp + layer.shift? - key.0;
+            (apart < JOINT).then_some((layer.shift_guessed, shift))
         });
+        let joint = joint.min_by_key(|(guessed, _)| *guessed).map(|(_, shift)| shift);
         let estimate = self.shift_by_reports(index);
         let tolerance = self.half_frame();
         let agreed = match (joint, estimate) {
-            (Some(joint), Some(estimate)) if (joint - estimate).abs() > tolerance => Some(estimate),
+            (Some(joint), Some(estimate))
+                if (tolerance..self.most_wrong()).contains(&(joint - estimate).abs()) =>
+            {
+                Some(estimate)
+            }
             (joint, estimate) => joint.or(estimate),
         };
         let layer = &mut self.layers[index];
         if let Some(shift) = agreed
-            && layer.shift != Some(0)
-            && layer.shift.is_none_or(|known| (known - shift).abs() <= tolerance)
+            && (layer.shift_guessed
+                || layer.shift != Some(0)
+                    && layer.shift.is_none_or(|known| (known - shift).abs() <= tolerance))
         {
-            layer.shift = Some(shift);
+            (layer.shift, layer.shift_guessed) = (Some(shift), false);
         }
     }
 
@@ -172,6 +181,11 @@ impl Track {
             .iter()
             .find_map(|layer| Some(at_now(layer)? + layer.shift?))
             .map_or(0, |track| track - own)
+    }
+
+    /// Keyframes that came together cannot be further apart: the reports are wrong.
+    fn most_wrong(&self) -> i64 {
+        i64::from(self.format.clock_rate) / 4
     }
 
     fn half_frame(&self) -> i64 {

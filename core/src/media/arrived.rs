@@ -14,6 +14,8 @@ pub struct Arrived {
     pub info: PayloadInfo,
     /// VP8 and VP9 picture ids.
     pub picture: PictureIds,
+    /// Counts the sources that its layer had: numbers of different ones do not compare.
+    pub era: u32,
     /// Sequence number without wraps.
     pub seq: i64,
     /// RTP timestamp without wraps, on the layer's own clock.
@@ -29,6 +31,8 @@ pub struct Arrived {
 pub struct PictureIds {
     /// Picture id, 7 or 15 bits.
     pub picture_id: Option<u16>,
+    /// Bits of the picture id; 0 without one.
+    pub picture_id_bits: u8,
     /// TL0PICIDX.
     pub tl0_pic_idx: Option<u8>,
 }

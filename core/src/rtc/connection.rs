@@ -38,6 +38,26 @@ pub struct Config {
     pub seed: u64,
 }
 
+/// Keys and a path that are known beforehand, for simulations and load generators.
+pub struct Preset {
+    /// Protects media and reports of both directions.
+    pub keys: SessionKeys,
+    /// How.
+    pub profile: Profile,
+    /// The one path.
+    pub path: Transport,
+    /// Ciphers.
+    pub crypto: Arc<dyn RTCCryptoProvider>,
+}
+
+/// How a connection comes up.
+pub enum Opening {
+    /// By ICE and DTLS.
+    Handshake(Config),
+    /// At once, see [`Connection::preset`].
+    Preset(Box<Preset>),
+}
+
 /// One connection.
 pub struct Connection {
     // `None` with preset keys.
@@ -97,8 +117,11 @@ pub enum CloseReason {
 }
 
 /// Why there is no connection.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
+    /// Preset keys do not fit their profile.
+    #[error(transparent)]
+    Keys(#[from] KeyError),
     /// The fingerprint is not one of SHA-256.
     #[error("fingerprint is not 32 bytes long: {length}")]
     Fingerprint {
@@ -151,6 +174,17 @@ pub const CONSENT_TIMEOUT: Duration = Duration::from_secs(30);
 // === impl Connection ===
 
 impl Connection {
+    /// Starts a connection either way.
+    pub fn open(now: Instant, opening: Opening) -> Result<Self, ConfigError> {
+        match opening {
+            Opening::Handshake(config) => Self::new(now, config),
+            Opening::Preset(preset) => {
+                let Preset { keys, profile, path, crypto } = *preset;
+                Ok(Self::preset(now, &keys, profile, path, crypto)?)
+            }
+        }
+    }
+
     /// Starts a connection.
     pub fn new(now: Instant, config: Config) -> Result<Self, ConfigError> {
         if config.remote_fingerprint.len() != FINGERPRINT_LEN {
@@ -392,7 +426,9 @@ impl Connection {
 
     // Follows the agent to another path, and starts DTLS on the first.
     fn follow(&mut self, now: Instant) {
-        let path = self.agent.as_ref().and_then(Agent::path);
+        // A preset path has no agent that might choose another.
+        let Some(agent) = &self.agent else { return };
+        let path = agent.path();
         if path != self.path && !self.closed {
             self.path = path;
             self.events.extend(path.map(Event::Path));
@@ -443,6 +479,14 @@ impl Connection {
                 self.transmits.push_back((path, datagram));
             }
         }
+    }
+}
+
+// === impl Opening ===
+
+impl From<Config> for Opening {
+    fn from(config: Config) -> Self {
+        Self::Handshake(config)
     }
 }
 

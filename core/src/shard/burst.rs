@@ -65,6 +65,10 @@ pub(super) fn write(
     }
     let run = Run::of(&sizes, buffer.len());
     let mut burst = Burst { packets: run.packets, len: 0, segment: run.segment };
+    if run.segment == 0 {
+        // No buffer holds it: it is passed over.
+        return burst;
+    }
     for (index, plan) in planned[..run.packets].iter().enumerate() {
         let Some(arrived) = find(track, plan.layer, plan.position) else { break };
         let transport_seq = egress.next_transport_seq();

@@ -62,7 +62,7 @@ pub struct Publish {
     /// The stream that it feeds.
     pub stream: StreamId,
     /// Its connection.
-    pub connection: connection::Config,
+    pub connection: connection::Opening,
     /// What was agreed.
     pub sections: Vec<Section>,
     /// How long viewers wait for the publisher's return.
@@ -78,7 +78,7 @@ pub struct Subscribe {
     /// The shard of its publisher.
     pub home: ShardId,
     /// Its connection.
-    pub connection: connection::Config,
+    pub connection: connection::Opening,
     /// What was agreed.
     pub sections: Vec<Section>,
     /// Our SSRC of the sound.

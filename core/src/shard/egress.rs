@@ -28,8 +28,9 @@ pub(super) struct Egress {
     pub cname: String,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
-    /// When sender reports are due; not before something was sent.
+    /// When sender reports are due; never while nothing is sent.
     pub next_report: Option<Instant>,
+    reported: u64,
     opened: Instant,
     transport_seq: u16,
 }
@@ -67,7 +68,7 @@ pub(super) struct Outgoing {
 impl Egress {
     /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
     /// numbers and timestamps.
-    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Config, Self) {
+    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Opening, Self) {
         let mut egress = Self {
             stream: request.stream,
             audio: None,
@@ -76,6 +77,7 @@ impl Egress {
             cname: request.cname,
             resend: VecDeque::new(),
             next_report: None,
+            reported: 0,
             opened: now,
             transport_seq: 1,
         };
@@ -132,6 +134,28 @@ impl Egress {
         for outgoing in self.tracks_mut() {
             outgoing.slots = Some((sender.add(outgoing.ssrc), sender.add(outgoing.rtx_ssrc)));
         }
+    }
+
+    /// Takes note that something is being sent; returns whether reports become due by that.
+    pub fn note_sending(&mut self, now: Instant) -> bool {
+        let idle = self.next_report.is_none();
+        if idle {
+            self.next_report = Some(now + FIRST_REPORT);
+        }
+        idle
+    }
+
+    /// Whether a report is due now. Without news since the last one there are no more.
+    pub fn takes_report(&mut self, now: Instant) -> bool {
+        if self.next_report.is_none_or(|due| due > now) {
+            return false;
+        }
+        let tracks = self.audio.iter().chain(&self.video);
+        let sent = tracks.map(|outgoing| u64::from(outgoing.packets)).sum();
+        let has_news = sent != self.reported;
+        self.reported = sent;
+        self.next_report = has_news.then_some(now + REPORT_INTERVAL);
+        has_news
     }
 
     /// Chooses the video layer.
@@ -297,10 +321,10 @@ const PASSED_THROUGH: [ExtensionKind; 5] = [
 ];
 
 /// Sender reports go out this often.
-pub(super) const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The first ones sooner: sound and picture are not in step before.
-pub(super) const FIRST_REPORT: Duration = Duration::from_millis(200);
+const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
 const MIN_RESEND_MS: u32 = 15;

@@ -6,7 +6,6 @@ use std::time::Instant;
 use super::Shard;
 use super::burst::{self, Burst};
 use super::command::{SessionKey, StreamId};
-use super::egress::FIRST_REPORT;
 use super::session::Role;
 use crate::forward::{Need, Planned};
 use crate::media::Kind;
@@ -129,12 +128,11 @@ impl Shard {
         if len == 0 {
             return None;
         }
-        self.fan_out.packets += packets as u64;
-        self.fan_out.bursts += 1;
-        if egress.next_report.is_none() {
-            egress.next_report = Some(now + FIRST_REPORT);
+        if egress.note_sending(now) {
             self.rearm_session(key);
         }
+        self.fan_out.packets += packets as u64;
+        self.fan_out.bursts += 1;
         Some(Transmit { transport: path, len, segment })
     }
 

@@ -20,21 +20,24 @@ struct Entry {
 // === impl History ===
 
 impl History {
+    /// Packets remembered.
+    pub(super) const CAPACITY: usize = 512;
+
     /// Remembers a packet; the one 512 earlier is forgotten.
     pub(super) fn sent(&mut self, now: Instant, seq: u16, bytes: usize) {
         if self.entries.is_empty() {
-            self.entries = vec![Entry::default(); CAPACITY];
+            self.entries = vec![Entry::default(); Self::CAPACITY];
         }
         let epoch = *self.epoch.get_or_insert(now);
         let sent_ms = now.saturating_duration_since(epoch).as_millis() as u32;
         let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
-        self.entries[usize::from(seq) % CAPACITY] = Entry { sent_ms, seq, bytes };
+        self.entries[usize::from(seq) % Self::CAPACITY] = Entry { sent_ms, seq, bytes };
     }
 
     /// Takes in that feedback spoke of a number. Returns how long ago it was sent, the first time.
     pub(super) fn acknowledge(&mut self, now: Instant, seq: u16) -> Option<Duration> {
         let epoch = self.epoch?;
-        let entry = self.entries.get_mut(usize::from(seq) % CAPACITY)?;
+        let entry = self.entries.get_mut(usize::from(seq) % Self::CAPACITY)?;
         if entry.seq != seq || entry.bytes == 0 {
             return None;
         }
@@ -43,9 +46,6 @@ impl History {
         Some(now.saturating_duration_since(sent))
     }
 }
-
-/// Packets remembered.
-pub(super) const CAPACITY: usize = 512;
 
 #[cfg(test)]
 mod tests {

@@ -33,6 +33,8 @@ pub(super) struct Ingress {
     pub stream: StreamId,
     sections: Vec<Section>,
     sources: Vec<Source>,
+    /// SSRCs that gave way to others, so that their last packets do not take the layer back.
+    retired: Vec<Ssrc>,
     strangers: u32,
     bound: u32,
     ssrc: u32,
@@ -49,6 +51,8 @@ struct Source {
     section: usize,
     layer: u8,
     repairs: bool,
+    /// Of a source that repairs, whose packets it sends again.
+    repairs_of: Option<Ssrc>,
     reception: Reception,
 }
 
@@ -107,6 +111,7 @@ impl Ingress {
             stream,
             sections,
             sources: Vec::new(),
+            retired: Vec::new(),
             strangers: 0,
             bound: 0,
             ssrc,
@@ -138,6 +143,7 @@ impl Ingress {
         let known = self.sources.iter().position(|source| source.ssrc == header.ssrc);
         let place = match known {
             Some(index) => (self.sources[index].section, self.sources[index].layer),
+            None if self.retired.contains(&header.ssrc) => return Err(Why::UnknownSsrc),
             None if self.strangers >= MAX_STRANGERS || self.bound >= MAX_BOUND => {
                 return Err(Why::UnknownSsrc);
             }
@@ -226,12 +232,8 @@ impl Ingress {
         let section = &self.sections[section_ix];
         let agreed = &section.formats[0];
         let bytes = if repairs {
-            let original = self
-                .sources
-                .iter()
-                .find(|other| !other.repairs && other.section == section_ix && other.layer == layer)
-                .ok_or(Why::UnknownSsrc)?;
-            rtx::unwrap_rtx(&plain, original.ssrc, agreed.pt).ok_or(Why::Probe)?
+            let original = self.sources[index].repairs_of.ok_or(Why::UnknownSsrc)?;
+            rtx::unwrap_rtx(&plain, original, agreed.pt).ok_or(Why::Probe)?
         } else {
             plain
         };
@@ -285,15 +287,31 @@ impl Ingress {
     }
 
     fn bind(&mut self, ssrc: Ssrc, (section, layer): (usize, u8), repairs: bool) -> usize {
-        // A restarted encoder comes with a new SSRC for the same layer: the old one is forgotten.
-        let (nack, sections) = (&mut self.nack, &self.sections);
+        // A restarted encoder comes with new SSRCs for the same layer: the old ones are forgotten.
+        let is_here = |source: &Source| (source.section, source.layer) == (section, layer);
+        let old = self.sources.iter().find(|it| is_here(it) && it.repairs == repairs);
+        let old = old.map(|source| source.ssrc);
+        let (nack, sections, retired) = (&mut self.nack, &self.sections, &mut self.retired);
         self.sources.retain(|source| {
-            let stays = (source.section, source.layer, source.repairs) != (section, layer, repairs);
-            if !stays {
+            let goes = old.is_some()
+                && is_here(source)
+                && (source.repairs == repairs || !repairs && source.repairs_of == old);
+            if goes {
+                retired.push(source.ssrc);
                 nack.unbind_remote_stream(&stream_info(&sections[source.section], source.ssrc));
             }
-            stays
+            !goes
         });
+        let mut repairs_of = None;
+        if repairs {
+            // Retransmissions that change first belong to media that is yet to come.
+            let media = self.sources.iter().find(|it| is_here(it) && !it.repairs);
+            repairs_of = media.map(|media| media.ssrc).filter(|_| old.is_none());
+        } else {
+            for source in self.sources.iter_mut().filter(|source| is_here(source)) {
+                source.repairs_of = Some(ssrc);
+            }
+        }
         self.bound += 1;
         let info = stream_info(&self.sections[section], ssrc);
         if !repairs {
@@ -304,6 +322,7 @@ impl Ingress {
             section,
             layer,
             repairs,
+            repairs_of,
             reception: Reception::default(),
         });
         self.sources.len() - 1
@@ -353,10 +372,12 @@ fn picture_ids(codec: Codec, payload: &[u8]) -> PictureIds {
     match codec {
         Codec::Vp8 => codec::vp8::Descriptor::parse(payload).map(|descriptor| PictureIds {
             picture_id: descriptor.picture_id,
+            picture_id_bits: descriptor.picture_id_bits,
             tl0_pic_idx: descriptor.tl0_pic_idx,
         }),
         Codec::Vp9 => codec::vp9::Descriptor::parse(payload).map(|descriptor| PictureIds {
             picture_id: descriptor.picture_id,
+            picture_id_bits: descriptor.picture_id_bits,
             tl0_pic_idx: descriptor.tl0_pic_idx,
         }),
         Codec::Opus | Codec::H264 | Codec::H265 | Codec::Av1 => None,

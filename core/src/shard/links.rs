@@ -16,7 +16,7 @@ impl Shard {
     pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
         match message {
             LinkMessage::Datagram { transport, bytes } => {
-                self.handle_datagram(now, transport, &bytes);
+                self.handle_handed_over(now, transport, &bytes);
             }
             LinkMessage::Listen { stream, from } => self.add_mirror(now, stream, from),
             LinkMessage::Unlisten { stream, from } => {

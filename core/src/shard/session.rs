@@ -5,15 +5,16 @@ use std::time::Instant;
 
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
+use super::history::History;
 use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
 use super::timers::Reason;
-use super::{Shard, history, sender_report};
+use super::{Shard, sender_report};
 use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
-use crate::rtc::connection::{self, Connection};
+use crate::rtc::connection::{self, Connection, Opening};
 use crate::rtc::transport::Transport;
 
 /// One WebRTC connection and what it is for.
@@ -49,11 +50,7 @@ impl Shard {
         let ingress =
             Ingress::new(now, request.stream, request.sections, request.max_bitrate_bps, ssrc);
         let id = request.stream;
-        let stream = self
-            .streams
-            .entry(id)
-            .or_insert_with(|| Stream::new(now, id, Source::Absent, request.window));
-        let generation = stream.generation + 1;
+        let generation = self.streams.get(&id).map_or(1, |stream| stream.generation + 1);
         let heads: Vec<TrackHead> = ingress
             .sections()
             .iter()
@@ -64,24 +61,27 @@ impl Shard {
                 rids: section.rids.clone(),
             })
             .collect();
-        let previous = stream.source;
         let opened = self.open(now, request.connection, Role::Publisher(Box::new(ingress)));
         let Reply::Opened(key) = opened else { return opened };
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.set_tracks(&heads);
-            stream.source = Source::Publisher(key);
-            stream.lost_at = None;
-            stream.window = request.window;
-            stream.next_refresh = now + REFRESH_INTERVAL;
-            for shard in stream.mirrors.clone() {
-                let tracks = heads.clone();
-                self.links.push_back((shard, LinkMessage::Tracks { stream: id, tracks }));
-            }
+        let stream = self
+            .streams
+            .entry(id)
+            .or_insert_with(|| Stream::new(now, id, Source::Absent, request.window));
+        let previous = stream.source;
+        stream.set_tracks(&heads);
+        stream.source = Source::Publisher(key);
+        stream.lost_at = None;
+        stream.window = request.window;
+        stream.next_refresh = now + REFRESH_INTERVAL;
+        for shard in &stream.mirrors {
+            let tracks = heads.clone();
+            self.links.push_back((*shard, LinkMessage::Tracks { stream: id, tracks }));
         }
         if let Source::Publisher(old) = previous {
             self.close(now, old, true);
         }
         self.rearm_stream(now, id);
+        self.settle(now, key);
         opened
     }
 
@@ -109,6 +109,7 @@ impl Shard {
             self.links.push_back((home, LinkMessage::Listen { stream: id, from }));
             self.rearm_stream(now, id);
         }
+        self.settle(now, key);
         opened
     }
 
@@ -164,22 +165,25 @@ impl Shard {
         self.remove(now, key, EndReason::Here);
     }
 
-    fn open(&mut self, now: Instant, config: connection::Config, role: Role) -> Reply {
-        let ufrag = config.local.ufrag.clone();
-        let connection = match Connection::new(now, config) {
+    fn open(&mut self, now: Instant, opening: Opening, role: Role) -> Reply {
+        let (ufrag, remote) = match &opening {
+            Opening::Handshake(config) => (Some(config.local.ufrag.clone()), None),
+            Opening::Preset(preset) => (None, Some(preset.path.remote)),
+        };
+        let connection = match Connection::open(now, opening) {
             Ok(connection) => connection,
             Err(error) => return Reply::Failed(error.to_string()),
         };
         let key = self.sessions.insert(Session {
             connection,
             role,
-            ufrags: vec![ufrag.clone()],
-            remotes: Vec::new(),
+            ufrags: ufrag.iter().cloned().collect(),
+            remotes: remote.into_iter().collect(),
             opened: now,
             armed: None,
         });
-        self.by_ufrag.insert(ufrag, key);
-        self.settle(now, key);
+        self.by_ufrag.extend(ufrag.map(|ufrag| (ufrag, key)));
+        self.by_remote.extend(remote.map(|remote| (remote, key)));
         Reply::Opened(key)
     }
 
@@ -199,9 +203,9 @@ impl Shard {
             Role::Publisher(_) if stream.source == Source::Publisher(key) => {
                 stream.source = Source::Absent;
                 stream.lost_at = Some(now);
-                for shard in stream.mirrors.clone() {
+                for shard in &stream.mirrors {
                     let gone = LinkMessage::Gone { stream: id, ended: false };
-                    self.links.push_back((shard, gone));
+                    self.links.push_back((*shard, gone));
                 }
                 self.events.push_back(Event::PublisherLost { stream: id });
                 self.rearm_stream(now, id);
@@ -235,11 +239,10 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
-                if egress.next_report.is_some_and(|due| now >= due) {
-                    egress.next_report = Some(now + super::egress::REPORT_INTERVAL);
-                    if let Some(stream) = self.streams.get(&egress.stream) {
-                        compounds.extend(sender_report::compound(now, wall, egress, stream));
-                    }
+                if egress.takes_report(now)
+                    && let Some(stream) = self.streams.get(&egress.stream)
+                {
+                    compounds.extend(sender_report::compound(now, wall, egress, stream));
                 }
             }
         }
@@ -288,7 +291,7 @@ impl Shard {
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
                         // Feedback may list more packets than are remembered.
-                        for (seq, arrival) in feedback.arrivals().take(history::CAPACITY) {
+                        for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
                             if egress.history.acknowledge(now, seq).is_some() {
                                 delivered += u64::from(arrival.is_some());
                                 lost += u64::from(arrival.is_none());

@@ -108,6 +108,15 @@ impl Stream {
         }
     }
 
+    /// One of its tracks, and the clock that they share.
+    pub(super) fn track_and_clock(&mut self, kind: Kind) -> (Option<&mut Track>, &PublisherClock) {
+        let track = match kind {
+            Kind::Audio => self.audio.as_mut(),
+            Kind::Video => self.video.as_mut(),
+        };
+        (track, &self.clock)
+    }
+
     /// Its tracks.
     pub(super) fn tracks(&self) -> impl Iterator<Item = &Track> {
         self.audio.iter().chain(self.video.iter())
@@ -276,6 +285,10 @@ impl Layers for Track {
     fn bounds(&self, layer: u8) -> Option<(u64, u64)> {
         let ring = &self.layers.get(usize::from(layer))?.ring;
         Some((ring.start(), ring.end()))
+    }
+
+    fn era(&self, layer: u8) -> u32 {
+        self.layers.get(usize::from(layer)).map_or(0, crate::hub::Layer::era)
     }
 
     fn keyframe(&self, layer: u8) -> Option<u64> {

@@ -3,7 +3,7 @@
 use std::net::UdpSocket;
 use std::os::fd::{AsFd, AsRawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use bytes::BytesMut;
 use nix::poll::{PollFd, PollFlags, ppoll};
@@ -18,7 +18,6 @@ use whitewater_core::rtc::demux::{Class, classify};
 use super::figures::Figures;
 use super::media::{Media, Outcome, Planned};
 use super::outgoing::Outgoing;
-use crate::engine::wall_now;
 use crate::load::dial::Dialled;
 use crate::load::receive::Receiver;
 use crate::load::usage::own_cpu;
@@ -259,7 +258,8 @@ impl Publishing {
 }
 
 fn wall() -> Ntp {
-    wall_now().1
+    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Ntp::from_unix_micros(since_epoch.as_micros() as i64)
 }
 
 const OUT_BYTES: usize = 2048;

@@ -1,0 +1,16 @@
+//! The packet world in virtual time: shards, publishers and viewers over a network that misbehaves.
+
+#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm)]
+
+mod agreed;
+mod anything;
+mod garbage;
+mod ledger;
+mod network;
+mod picture;
+mod publisher;
+mod random;
+mod sessions;
+mod streams;
+mod viewer;
+mod world;

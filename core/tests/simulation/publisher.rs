@@ -1,0 +1,351 @@
+//! A publisher that sends simulcast as a browser does and answers what the server asks of it.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use bytes::BytesMut;
+use whitewater_core::media::ext::write_extensions;
+use whitewater_core::media::rtcp::{self, Rtcp, SenderReport};
+use whitewater_core::media::{Codec, Ntp, Ssrc};
+use whitewater_core::rtc::Transport;
+use whitewater_core::rtc::connection::{Connection, Event};
+use whitewater_core::rtc::demux::{self, Class};
+use whitewater_core::rtc::srtp::Slot;
+
+use super::agreed::{AUDIO_PT, RIDS, RTX_PT, VIDEO_PT, server};
+use super::picture::{Numbers, Piece};
+use super::random::Random;
+
+/// One publisher.
+pub struct Publisher {
+    /// Its connection.
+    pub connection: Connection,
+    /// Its encoders, lowest first.
+    pub layers: Vec<Encoder>,
+    /// When each keyframe request came, with the layer it was for.
+    pub asked: Vec<(Instant, usize)>,
+    /// Whether it sends.
+    pub sending: bool,
+    /// Whether requests are answered.
+    pub deaf: bool,
+    /// Whether sender reports go out.
+    pub reports: bool,
+    codec: Codec,
+    source: u16,
+    started: Instant,
+    wall: Ntp,
+    next_frame: Instant,
+    next_sound: Instant,
+    next_report: Instant,
+    keyframe_due: Option<Instant>,
+    sound: Sound,
+    transport_seq: u16,
+    transport_slots: bool,
+    random: Random,
+}
+
+/// One layer's encoder.
+pub struct Encoder {
+    /// Whether it runs.
+    pub active: bool,
+    /// Its SSRC.
+    pub ssrc: Ssrc,
+    /// Its next sequence number.
+    pub seq: u16,
+    /// Its clock's offset.
+    pub offset: u32,
+    /// Whether picture ids have 15 bits.
+    pub wide: bool,
+    /// Packets of a frame; keyframes have five times as many.
+    pub packets: u16,
+    rtx_ssrc: Ssrc,
+    rtx_seq: u16,
+    slots: Option<(Slot, Slot)>,
+    frame: u32,
+    picture: u16,
+    tl0: u8,
+    source: u16,
+    sent: BTreeMap<u16, (u32, bool, Vec<u8>)>,
+    order: std::collections::VecDeque<u16>,
+    needs_key: bool,
+}
+
+struct Sound {
+    ssrc: Ssrc,
+    slot: Option<Slot>,
+    seq: u16,
+    offset: u32,
+}
+
+// === impl Publisher ===
+
+impl Publisher {
+    /// A publisher that starts now; everything random about it comes from the seed.
+    pub fn new(
+        now: Instant,
+        began: Instant,
+        connection: Connection,
+        codec: Codec,
+        layers: usize,
+        seed: u64,
+    ) -> Self {
+        let mut random = Random::new(seed);
+        let layers =
+            (0..layers.max(1)).map(|layer| Encoder::new(&mut random, layer, seed as u16)).collect();
+        Self {
+            connection,
+            layers,
+            asked: Vec::new(),
+            sending: true,
+            deaf: false,
+            reports: true,
+            codec,
+            source: seed as u16,
+            started: began,
+            wall: Ntp::from_unix_seconds(1_600_000_000.0 + random.below(1000) as f64),
+            next_frame: now,
+            next_sound: now,
+            next_report: now + Duration::from_millis(200),
+            keyframe_due: Some(now),
+            sound: Sound {
+                ssrc: Ssrc(random.next() as u32),
+                slot: None,
+                seq: random.next() as u16,
+                offset: random.next() as u32,
+            },
+            transport_seq: random.next() as u16,
+            transport_slots: false,
+            random,
+        }
+    }
+
+    /// Starts a layer's encoder again: another SSRC, other numbers.
+    pub fn restart(&mut self, layer: usize) {
+        self.source += 100;
+        let (active, packets) = (self.layers[layer].active, self.layers[layer].packets);
+        self.layers[layer] = Encoder::new(&mut self.random, layer, self.source);
+        self.layers[layer].active = active;
+        self.layers[layer].packets = packets;
+        self.add_slots();
+    }
+
+    /// Takes in a datagram.
+    pub fn handle(&mut self, now: Instant, datagram: &[u8], out: &mut Vec<BytesMut>) {
+        let from = Transport::udp(None, server());
+        match demux::classify(datagram) {
+            Class::Stun | Class::Dtls => {
+                let _ = self.connection.handle_datagram(now, from, datagram);
+            }
+            Class::Rtcp => {
+                if let Ok(plain) = self.connection.unprotect_rtcp(now, &from, datagram) {
+                    self.read(now, &plain, out);
+                }
+            }
+            Class::Rtp | Class::Unknown => {}
+        }
+    }
+
+    /// Does what is due; datagrams go into `out`.
+    pub fn tick(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        if self.connection.poll_timeout().is_some_and(|due| due <= now) {
+            self.connection.handle_timeout(now);
+        }
+        while let Some((_, datagram)) = self.connection.poll_transmit() {
+            out.push(datagram);
+        }
+        while let Some(event) = self.connection.poll_event() {
+            if matches!(event, Event::Connected { .. }) {
+                self.transport_slots = true;
+                self.add_slots();
+                (self.next_frame, self.next_sound) = (now, now);
+                self.keyframe_due = Some(now);
+            }
+        }
+        if !self.transport_slots || !self.sending {
+            return;
+        }
+        while self.next_sound <= now {
+            self.next_sound += Duration::from_millis(20);
+            self.send_sound(now, out);
+        }
+        while self.next_frame <= now {
+            self.next_frame += Duration::from_micros(33_333);
+            let key = self.keyframe_due.is_some_and(|due| due <= now);
+            if key {
+                self.keyframe_due = None;
+            }
+            for layer in 0..self.layers.len() {
+                self.send_frame(now, layer, key, out);
+            }
+        }
+        if self.reports && self.next_report <= now {
+            self.next_report = now + Duration::from_millis(1000);
+            self.send_reports(now, out);
+        }
+    }
+
+    fn add_slots(&mut self) {
+        let Some(sender) = self.connection.sender() else { return };
+        for layer in &mut self.layers {
+            layer.slots = Some((sender.add(layer.ssrc), sender.add(layer.rtx_ssrc)));
+        }
+        self.sound.slot = Some(sender.add(self.sound.ssrc));
+    }
+
+    fn read(&mut self, now: Instant, plain: &[u8], out: &mut Vec<BytesMut>) {
+        let mut missing = Vec::new();
+        let mut asked = Vec::new();
+        rtcp::parse(plain, |packet| match packet {
+            Rtcp::Nack(nack) => missing.extend(nack.seqs().map(|seq| (nack.media_ssrc, seq))),
+            Rtcp::Pli { media_ssrc } => asked.push(media_ssrc),
+            _ => {}
+        });
+        for ssrc in asked {
+            let Some(layer) = self.layers.iter().position(|layer| layer.ssrc == ssrc) else {
+                continue;
+            };
+            self.asked.push((now, layer));
+            if !self.deaf && self.keyframe_due.is_none() {
+                let delay = 3 + self.random.below(57);
+                self.keyframe_due = Some(now + Duration::from_millis(delay));
+            }
+        }
+        for (ssrc, seq) in missing {
+            let Some(layer) = self.layers.iter().position(|layer| layer.ssrc == ssrc) else {
+                continue;
+            };
+            let Some((timestamp, marker, payload)) = self.layers[layer].sent.get(&seq).cloned()
+            else {
+                continue;
+            };
+            let again = [&seq.to_be_bytes()[..], &payload].concat();
+            let encoder = &mut self.layers[layer];
+            let (rtx_seq, ssrc) = (encoder.rtx_seq, encoder.rtx_ssrc);
+            encoder.rtx_seq = rtx_seq.wrapping_add(1);
+            let Some((_, slot)) = encoder.slots else { continue };
+            let head = Head { pt: RTX_PT.0, marker, seq: rtx_seq, timestamp, ssrc, slot };
+            out.extend(self.seal(&head, &[(1, b"1"), (3, RIDS[layer].as_bytes())], &again));
+        }
+    }
+
+    fn send_sound(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        let Some(slot) = self.sound.slot else { return };
+        let ms = now.saturating_duration_since(self.started).as_millis() as u32;
+        let timestamp = self.sound.offset.wrapping_add(ms * 48);
+        let seq = self.sound.seq;
+        self.sound.seq = seq.wrapping_add(1);
+        let head =
+            Head { pt: AUDIO_PT.0, marker: false, seq, timestamp, ssrc: self.sound.ssrc, slot };
+        out.extend(self.seal(&head, &[(1, b"0")], &[0x78; 80]));
+    }
+
+    fn send_frame(&mut self, now: Instant, layer: usize, key: bool, out: &mut Vec<BytesMut>) {
+        let captured_ms = now.saturating_duration_since(self.started).as_millis() as u32;
+        let codec = self.codec;
+        let jitter = self.random.below(200) as usize;
+        let encoder = &mut self.layers[layer];
+        let Some((slot, _)) = encoder.slots.filter(|_| encoder.active) else {
+            encoder.needs_key = true;
+            return;
+        };
+        let keyframe = key || encoder.needs_key;
+        encoder.needs_key = false;
+        encoder.frame += 1;
+        encoder.picture =
+            encoder.picture.wrapping_add(1) & if encoder.wide { 0x7fff } else { 0x7f };
+        encoder.tl0 = encoder.tl0.wrapping_add(1);
+        let timestamp = encoder.offset.wrapping_add(captured_ms.wrapping_mul(90));
+        let count = if keyframe { encoder.packets * 5 } else { encoder.packets };
+        let numbers = Numbers { picture: encoder.picture, wide: encoder.wide, tl0: encoder.tl0 };
+        let (source, frame, ssrc) = (encoder.source, encoder.frame, encoder.ssrc);
+        for index in 0..count {
+            let piece =
+                Piece { source, layer: layer as u8, keyframe, frame, index, count, captured_ms };
+            // The last packets of a frame are a byte longer, as a browser's are.
+            let payload =
+                piece.write(codec, numbers, 900 + jitter + usize::from(index > count / 2));
+            let marker = index + 1 == count;
+            let encoder = &mut self.layers[layer];
+            let seq = encoder.seq;
+            encoder.seq = seq.wrapping_add(1);
+            encoder.sent.insert(seq, (timestamp, marker, payload.clone()));
+            encoder.order.push_back(seq);
+            if encoder.order.len() > 1000
+                && let Some(old) = encoder.order.pop_front()
+            {
+                encoder.sent.remove(&old);
+            }
+            let head = Head { pt: VIDEO_PT.0, marker, seq, timestamp, ssrc, slot };
+            out.extend(self.seal(&head, &[(1, b"1"), (2, RIDS[layer].as_bytes())], &payload));
+        }
+    }
+
+    fn send_reports(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        let ms = now.saturating_duration_since(self.started).as_millis() as u32;
+        let ntp = self.wall + Duration::from_millis(u64::from(ms));
+        let mut plain = Vec::new();
+        let sources = self.layers.iter().filter(|layer| layer.active);
+        let sources =
+            sources.map(|layer| (layer.ssrc, layer.offset.wrapping_add(ms.wrapping_mul(90))));
+        let sound = (self.sound.ssrc, self.sound.offset.wrapping_add(ms.wrapping_mul(48)));
+        for (ssrc, rtp_timestamp) in sources.chain([sound]) {
+            let report = SenderReport { ssrc, ntp, rtp_timestamp, packets: 1, octets: 1 };
+            plain.clear();
+            rtcp::write_sender_report(&mut plain, &report, &[]);
+            out.extend(self.connection.protect_rtcp(&plain));
+        }
+    }
+
+    fn seal(&mut self, head: &Head, elements: &[(u8, &[u8])], payload: &[u8]) -> Option<BytesMut> {
+        let number = self.transport_seq.to_be_bytes();
+        self.transport_seq = self.transport_seq.wrapping_add(1);
+        let elements = [elements, &[(4, &number[..])]].concat();
+        let mut packet = BytesMut::zeroed(12 + 64 + payload.len() + 16);
+        let block = write_extensions(&mut packet[12..], &elements);
+        let header_len = 12 + block;
+        packet[0] = 0x90;
+        packet[1] = head.pt | if head.marker { 0x80 } else { 0 };
+        packet[2..4].copy_from_slice(&head.seq.to_be_bytes());
+        packet[4..8].copy_from_slice(&head.timestamp.to_be_bytes());
+        packet[8..12].copy_from_slice(&head.ssrc.0.to_be_bytes());
+        packet[header_len..header_len + payload.len()].copy_from_slice(payload);
+        let sender = self.connection.sender()?;
+        let len = sender.protect(head.slot, &mut packet, header_len, header_len + payload.len());
+        packet.truncate(len);
+        (len > 0).then_some(packet)
+    }
+}
+
+struct Head {
+    pt: u8,
+    marker: bool,
+    seq: u16,
+    timestamp: u32,
+    ssrc: Ssrc,
+    slot: Slot,
+}
+
+// === impl Encoder ===
+
+impl Encoder {
+    fn new(random: &mut Random, layer: usize, source: u16) -> Self {
+        Self {
+            active: true,
+            ssrc: Ssrc(random.next() as u32),
+            seq: random.next() as u16,
+            offset: random.next() as u32,
+            wide: true,
+            packets: 1 + layer as u16 * 2,
+            rtx_ssrc: Ssrc(random.next() as u32),
+            rtx_seq: random.next() as u16,
+            slots: None,
+            frame: random.below(1000) as u32,
+            picture: random.next() as u16 & 0x7fff,
+            tl0: random.next() as u8,
+            source,
+            sent: BTreeMap::new(),
+            order: std::collections::VecDeque::new(),
+            needs_key: true,
+        }
+    }
+}
