@@ -45,7 +45,7 @@ pub(crate) struct Foreign {
     connection: Arc<dyn PeerConnection>,
     seen: Arc<Mutex<Seen>>,
     tracks: Vec<(Kind, u8, Arc<TrackLocalStaticRTP>)>,
-    shots: Arc<Mutex<Vec<(Kind, Vec<u8>)>>>,
+    shots: Arc<Mutex<Vec<Shot>>>,
     shooting: Option<AbortHandle>,
     codec: Codec,
 }
@@ -58,6 +58,9 @@ pub(crate) struct Seen {
     pub(crate) packets: Vec<(Kind, Instant, rtp::Packet)>,
     gathered: bool,
 }
+
+/// A track and the payload that was sent on it.
+type Shot = (Kind, Vec<u8>);
 
 struct Handler(Arc<Mutex<Seen>>);
 
@@ -242,10 +245,8 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         let seen = self.0.clone();
         tokio::spawn(async move {
-            let kind = match track.kind().await {
-                RtpCodecKind::Audio => Kind::Audio,
-                _ => Kind::Video,
-            };
+            let is_audio = track.kind().await == RtpCodecKind::Audio;
+            let kind = if is_audio { Kind::Audio } else { Kind::Video };
             while let Some(event) = track.poll().await {
                 if let TrackRemoteEvent::OnRtpPacket(packet) = event {
                     seen.lock().unwrap().packets.push((kind, Instant::now(), packet));
@@ -328,6 +329,5 @@ fn parameters(codec: Codec) -> RTCRtpCodecParameters {
             rtcp_feedback: vec![],
         },
         payload_type: pt,
-        ..RTCRtpCodecParameters::default()
     }
 }

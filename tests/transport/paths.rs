@@ -51,7 +51,7 @@ async fn a_wildcard_bind_answers_from_the_address_that_was_asked() {
 async fn a_second_server_on_the_same_port_is_refused_with_a_sentence() {
     let server = Server::start().await;
     let config = format!("udp = \"{}\"\n", server.udp_addr());
-    let refused = Server::try_with_config(&config).await.err().unwrap();
+    let refused = Server::try_with_config(&config).err().unwrap();
     let sentence = format!("{refused:#}");
     assert!(sentence.contains(&server.udp_addr().to_string()), "{sentence}");
     assert!(sentence.contains("taken by another program"), "{sentence}");

@@ -33,8 +33,11 @@ pub(crate) enum Do {
     /// Say goodbye.
     Close,
     /// Lose the datagrams for which this is true: the first argument tells whether it goes out.
-    Lose(Box<dyn FnMut(bool, &[u8]) -> bool + Send>),
+    Lose(Lose),
 }
+
+/// Decides whether a datagram is lost.
+pub(crate) type Lose = Box<dyn FnMut(bool, &[u8]) -> bool + Send>;
 
 /// A connection, its socket and its memory.
 pub(super) struct Driver {
@@ -47,7 +50,7 @@ pub(super) struct Driver {
     repeated: u16,
     received: BTreeMap<i64, ()>,
     unwrapper: Unwrapper16,
-    lose: Box<dyn FnMut(bool, &[u8]) -> bool + Send>,
+    lose: Lose,
 }
 
 // === impl Driver ===
