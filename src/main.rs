@@ -22,7 +22,7 @@ enum Command {
     /// Serves pages, WHIP, WHEP and media until it is told to stop.
     ///
     /// Flags win over the environment, which wins over the file.
-    Serve(Flags),
+    Serve(Box<Flags>),
     /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
     #[command(subcommand)]
     Load(load::Command),
