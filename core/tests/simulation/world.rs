@@ -48,10 +48,12 @@ pub struct World {
     pub codec: Codec,
     /// What was sealed, if anybody wants to know.
     pub ledger: Option<Ledger>,
-    /// Counts allocations, if anybody wants to know.
-    pub allocations: Option<fn() -> usize>,
-    /// Allocations made by fan-out.
+    /// Counts allocations and bytes held, if anybody wants to know.
+    pub heap: Option<fn() -> (usize, isize)>,
+    /// Allocations made while sending.
     pub allocated: usize,
+    /// Bytes that shards keep more than when counting began.
+    pub kept: isize,
     /// Ciphers.
     pub crypto: Arc<dyn RTCCryptoProvider>,
     network: Network<Flying>,
@@ -128,8 +130,9 @@ impl World {
             events: Vec::new(),
             codec: Codec::Vp8,
             ledger: None,
-            allocations: None,
+            heap: None,
             allocated: 0,
+            kept: 0,
             crypto: crypto(),
             network: Network::new(seed),
             random: Random::new(seed ^ 0xffff),
@@ -208,9 +211,10 @@ impl World {
             cname: "simulation".into(),
         };
         let command = Command::Subscribe(Box::new(request));
-        let Reply::Opened(key) = self.shards[shard].handle_command(self.now, command) else {
-            return None;
-        };
+        let before = self.heap();
+        let reply = self.shards[shard].handle_command(self.now, command);
+        self.kept += self.heap().1 - before.1;
+        let Reply::Opened(key) = reply else { return None };
         let address = client(number);
         let viewer = Viewer::new(self.now, self.began, connection, self.codec, ssrc);
         self.at.insert(address, Client::Viewer(self.viewers.len()));
@@ -259,6 +263,14 @@ impl World {
         }
     }
 
+    /// Lets go of all that is known of clients, for those who count memory.
+    pub fn forget_clients(&mut self) {
+        self.publishers = Vec::new();
+        self.viewers = Vec::new();
+        self.events = Vec::new();
+        self.at = HashMap::new();
+    }
+
     /// Time goes by.
     pub fn run(&mut self, ms: u64) {
         for _ in 0..ms {
@@ -274,13 +286,17 @@ impl World {
             match flying {
                 Flying::Up(shard, from, datagram) => {
                     let transport = Transport::udp(Some(server().ip()), from);
+                    let before = self.heap();
                     shard_takes(&mut self.shards[shard], now, transport, &datagram);
+                    self.kept += self.heap().1 - before.1;
                 }
                 Flying::Down(to, datagram) => self.arrive(to, &datagram),
             }
         }
-        for shard in &mut self.shards {
-            shard_fires(shard, now);
+        for index in 0..self.shards.len() {
+            let before = self.heap();
+            shard_fires(&mut self.shards[index], now);
+            self.kept += self.heap().1 - before.1;
         }
         self.carry_links();
         self.drain();
@@ -312,6 +328,10 @@ impl World {
             let few = &errors[..errors.len().min(5)];
             assert!(errors.is_empty(), "viewer {index}: {} errors, {few:#?}", errors.len());
         }
+    }
+
+    fn heap(&self) -> (usize, isize) {
+        self.heap.map_or((0, 0), |count| count())
     }
 
     fn arrive(&mut self, to: SocketAddr, datagram: &[u8]) {
@@ -357,9 +377,12 @@ impl World {
     fn drain(&mut self) {
         for (index, shard) in self.shards.iter_mut().enumerate() {
             loop {
-                let before = self.allocations.map_or(0, |count| count());
+                let heap = || self.heap.map_or((0, 0), |count| count());
+                let before = heap();
                 let transmit = shard_sends(shard, self.now, &mut self.buffer);
-                self.allocated += self.allocations.map_or(0, |count| count()) - before;
+                let after = heap();
+                self.allocated += after.0 - before.0;
+                self.kept += after.1 - before.1;
                 let Some(transmit) = transmit else { break };
                 let segment = transmit.segment.max(1);
                 for datagram in self.buffer[..transmit.len].chunks(segment) {
