@@ -22,10 +22,10 @@ enum Command {
     /// Serves pages, WHIP, WHEP and media until it is told to stop.
     ///
     /// Flags win over the environment, which wins over the file.
-    Serve(Box<Flags>),
+    Serve(Flags),
     /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
     #[command(subcommand)]
-    Load(load::Command),
+    Load(Box<load::Command>),
 }
 
 fn main() -> ExitCode {
