@@ -35,6 +35,7 @@ finish() {
 }
 trap finish EXIT
 
+touch "$work/said"
 "$target/$profile/whitewater" serve --http 127.0.0.1:0 --udp 127.0.0.1:0 \
     --data "$work/data" >"$work/said" 2>"$work/log" &
 server=$!

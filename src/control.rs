@@ -249,20 +249,17 @@ impl Control {
             // We are ICE-lite: remote candidates are learned from their checks.
             return Ok(Patched::Trickled);
         }
-        if fragment.ufrag.len() < 4 || fragment.pwd.len() < 22 {
-            return Err(Refusal::Malformed("ice-ufrag or ice-pwd is too short".into()));
-        }
         let key = session.key.ok_or(Refusal::NoSession)?;
         let local = self.secrets.credentials(session.shard);
         let remote = Credentials { ufrag: fragment.ufrag, pwd: fragment.pwd };
+        remote.check().map_err(|why| Refusal::Malformed(why.into()))?;
         let command = Command::RestartIce { key, local: local.clone(), remote: remote.clone() };
         let Some(Reply::Done) = self.engine.ask(session.shard, command).await else {
             return Err(Refusal::NoSession);
         };
         let etag = local.ufrag.clone();
-        let ice = sdp::IceCredentials { ufrag: local.ufrag, pwd: local.pwd };
         let (mid, kind) = &session.tagged;
-        let fragment = sdp::ice_fragment(&ice, &self.config.candidates, mid, *kind);
+        let fragment = sdp::ice_fragment(&local, &self.config.candidates, mid, *kind);
         if let Some(session) = self.registry().sessions.get_mut(&path.id) {
             (session.etag, session.remote) = (etag.clone(), remote);
         }
@@ -365,13 +362,12 @@ impl Control {
         local: &Credentials,
         answer: impl FnOnce(&sdp::Local<'_>) -> Result<sdp::Agreed, SdpError>,
     ) -> Result<sdp::Agreed, Refusal> {
-        let ice = sdp::IceCredentials { ufrag: local.ufrag.clone(), pwd: local.pwd.clone() };
         let fingerprint = sdp::Fingerprint {
             algorithm: "sha-256".into(),
             value: self.identity.fingerprint().to_vec(),
         };
         let side = sdp::Local {
-            ice: &ice,
+            ice: local,
             fingerprint: &fingerprint,
             candidates: &self.config.candidates,
             session_id: self.secrets.number() >> 2,
@@ -391,7 +387,7 @@ impl Control {
         connection::Config {
             ice: IceRole::Lite,
             local,
-            remote: remote_credentials(agreed),
+            remote: agreed.remote.ice.clone(),
             remote_fingerprint: agreed.remote.fingerprint.value.clone(),
             dtls_client: agreed.dtls_client,
             identity: Arc::clone(&self.identity),
@@ -507,11 +503,6 @@ async fn read_events(
     }
 }
 
-fn remote_credentials(agreed: &sdp::Agreed) -> Credentials {
-    let ice = &agreed.remote.ice;
-    Credentials { ufrag: ice.ufrag.clone(), pwd: ice.pwd.clone() }
-}
-
 fn opened(
     id: &whitewater_signaling::control::SessionId,
     local: &Credentials,
@@ -534,7 +525,7 @@ fn entry_of(
         stream,
         shard,
         key: None,
-        remote: remote_credentials(agreed),
+        remote: agreed.remote.ice.clone(),
         etag: opened.etag.clone(),
         tagged: first
             .map_or_else(|| (Mid::new("0"), Kind::Video), |first| (first.mid.clone(), first.kind)),

@@ -9,5 +9,6 @@ pub mod config;
 pub mod control;
 pub mod engine;
 pub mod http;
+pub mod load;
 pub mod telemetry;
 pub mod web;

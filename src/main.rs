@@ -1,5 +1,6 @@
 //! A command line that starts the server.
 
+use std::io::Write;
 use std::process::ExitCode;
 use std::{env, fs, io};
 
@@ -7,7 +8,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use tokio::signal::unix::{SignalKind, signal};
 use whitewater::config::{Config, File, Flags};
-use whitewater::{app, telemetry};
+use whitewater::{app, load, telemetry};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -22,11 +23,15 @@ enum Command {
     ///
     /// Flags win over the environment, which wins over the file.
     Serve(Flags),
+    /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
+    #[command(subcommand)]
+    Load(Box<load::Command>),
 }
 
 fn main() -> ExitCode {
     let outcome = match Line::parse().command {
         Command::Serve(flags) => serve(&flags),
+        Command::Load(command) => load::run(&command),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -69,13 +74,15 @@ fn read_config(flags: &Flags) -> anyhow::Result<Config> {
 }
 
 /// Says on standard output where to go; scripts read the first line.
-#[allow(clippy::print_stdout, reason = "the URLs to open are what `serve` answers")]
 fn greet(running: &app::Running) {
     let url = running.url();
-    println!("whitewater listens on {url} (media: udp {})", running.udp_addr());
-    println!("  publish  {url}/publish");
-    println!("  watch    {url}/watch/NAME");
-    println!("  streams  {url}/");
+    let text = format!(
+        "whitewater listens on {url} (media: udp {})\n  publish  {url}/publish\n  \
+         watch    {url}/watch/NAME\n  streams  {url}/\n",
+        running.udp_addr()
+    );
+    // Who has read enough may have closed the pipe; that is no reason to end.
+    let _ = io::stdout().write_all(text.as_bytes());
 }
 
 async fn told_to_stop() -> io::Result<()> {

@@ -131,6 +131,10 @@ pub struct Gauges {
     pub bursts_out: u64,
     /// Retransmissions sent.
     pub resent: u64,
+    /// Packets that viewers reported as received.
+    pub delivered: u64,
+    /// Packets that viewers reported as lost.
+    pub reported_lost: u64,
     /// Keyframe requests sent.
     pub keyframe_requests: u64,
 }
@@ -351,10 +355,8 @@ impl Shard {
                 oldest = Some(session.remotes.remove(0));
             }
             session.remotes.push(transport.remote);
-            self.by_remote.insert(transport.remote, key);
-        } else if !self.by_remote.contains_key(&transport.remote) {
-            self.by_remote.insert(transport.remote, key);
         }
+        self.by_remote.insert(transport.remote, key);
         self.elsewhere.remove(&transport.remote);
         if let Some(oldest) = oldest {
             self.forget(oldest, key);

@@ -1,5 +1,6 @@
 //! A set of options for the HTTP half.
 
+use std::fmt;
 use std::time::Duration;
 
 use axum::http::HeaderValue;
@@ -22,7 +23,7 @@ pub struct Config {
 }
 
 /// A STUN or TURN server that clients are told of.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct IceServer {
     /// `stun:`, `stuns:`, `turn:` or `turns:` URLs; each becomes a header line of its own.
     pub urls: Vec<String>,
@@ -30,6 +31,16 @@ pub struct IceServer {
     pub username: Option<String>,
     /// The password, for TURN.
     pub credential: Option<String>,
+}
+
+impl fmt::Debug for IceServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IceServer")
+            .field("urls", &self.urls)
+            .field("username", &self.username)
+            .field("credential", &self.credential.as_ref().map(|_| "redacted"))
+            .finish()
+    }
 }
 
 /// An option with a value that cannot be served.

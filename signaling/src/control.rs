@@ -288,6 +288,10 @@ pub struct ShardInfo {
     pub bytes_out: u64,
     /// Calls that sent them.
     pub sends: u64,
+    /// Packets that viewers reported as received.
+    pub delivered: u64,
+    /// Packets that viewers reported as lost.
+    pub reported_lost: u64,
     /// Keyframe requests sent to publishers.
     pub keyframe_requests: u64,
     /// Datagrams handed to the shard they belong to.

@@ -62,6 +62,8 @@ pub(super) fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         datagrams_out: read(&counters.datagrams_out),
         bytes_out: read(&counters.bytes_out),
         sends: read(&counters.sends),
+        delivered: gauges.delivered,
+        reported_lost: gauges.reported_lost,
         keyframe_requests: gauges.keyframe_requests,
         handed_over: gauges.handed_over,
         dropped_stranger: gauges.dropped_stranger,

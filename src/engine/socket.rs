@@ -13,27 +13,31 @@ use super::Error;
 
 /// A socket that has not met its runtime yet.
 #[derive(Debug)]
-pub struct Unregistered {
+pub(super) struct Unregistered {
     socket: std::net::UdpSocket,
     address: SocketAddr,
 }
 
 /// One shard's socket.
 #[derive(Debug)]
-pub struct ShardSocket {
+pub(super) struct ShardSocket {
     socket: UdpSocket,
     state: UdpSocketState,
     is_v6: bool,
+    is_wildcard: bool,
 }
 
 /// Opens `count` sockets on one port.
 ///
 /// Sockets that share a port share its datagrams, with another program's sockets too: an exclusive
 /// bind first makes sure there is none.
-pub fn open(address: SocketAddr, count: usize) -> Result<Vec<Unregistered>, Error> {
-    let failed = |source: io::Error| match source.kind() {
-        io::ErrorKind::AddrInUse => Error::PortTaken(address),
-        _ => Error::Socket { address, source },
+pub(super) fn open(address: SocketAddr, count: usize) -> Result<Vec<Unregistered>, Error> {
+    let failed = |source: io::Error| {
+        if source.kind() == io::ErrorKind::AddrInUse {
+            Error::PortTaken(address)
+        } else {
+            Error::Socket { address, source }
+        }
     };
     let probe = bind(address, false).map_err(failed)?;
     let local = probe.local_addr().and_then(as_std).map_err(failed)?;
@@ -70,15 +74,16 @@ fn as_std(address: socket2::SockAddr) -> io::Result<SocketAddr> {
 
 impl Unregistered {
     /// Where the socket is bound.
-    pub fn local_addr(&self) -> SocketAddr {
+    pub(super) fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
     /// Joins the current runtime.
-    pub fn register(self) -> io::Result<ShardSocket> {
+    pub(super) fn register(self) -> io::Result<ShardSocket> {
         let state = UdpSocketState::new((&self.socket).into())?;
         let is_v6 = self.address.is_ipv6();
-        Ok(ShardSocket { socket: UdpSocket::from_std(self.socket)?, state, is_v6 })
+        let is_wildcard = self.address.ip().is_unspecified();
+        Ok(ShardSocket { socket: UdpSocket::from_std(self.socket)?, state, is_v6, is_wildcard })
     }
 }
 
@@ -86,12 +91,12 @@ impl Unregistered {
 
 impl ShardSocket {
     /// Waits for datagrams.
-    pub async fn readable(&self) -> io::Result<()> {
+    pub(super) async fn readable(&self) -> io::Result<()> {
         self.socket.readable().await
     }
 
     /// Receives a batch; `WouldBlock` when there is none.
-    pub fn receive(
+    pub(super) fn receive(
         &self,
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
@@ -101,7 +106,12 @@ impl ShardSocket {
     }
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
-    pub fn send(&self, transport: &Transport, contents: &[u8], segment: usize) -> io::Result<()> {
+    pub(super) fn send(
+        &self,
+        transport: &Transport,
+        contents: &[u8],
+        segment: usize,
+    ) -> io::Result<()> {
         if segment < contents.len() && self.state.max_gso_segments() == 1 {
             // Some network devices cannot segment: the kernel says so once.
             return contents
@@ -122,14 +132,15 @@ impl ShardSocket {
             ecn: None,
             contents,
             segment_size,
-            src_ip: transport.local,
+            // Bound to one address there is nothing to choose, and the kernel looks up one route less.
+            src_ip: transport.local.filter(|_| self.is_wildcard),
         };
         let send = || self.state.try_send((&self.socket).into(), &transmit);
         self.socket.try_io(Interest::WRITABLE, send)
     }
 
     /// Where a datagram came from. A dual-stack socket sees IPv4 in IPv6's clothes.
-    pub fn origin(meta: &RecvMeta) -> Transport {
+    pub(super) fn origin(meta: &RecvMeta) -> Transport {
         let remote = SocketAddr::new(meta.addr.ip().to_canonical(), meta.addr.port());
         Transport::udp(meta.dst_ip.map(|ip| ip.to_canonical()), remote)
     }

@@ -100,12 +100,37 @@ describe("coming back", () => {
     await waitClocks(viewer, 30);
   });
 
+  test("a publisher whose tab crashed takes its name back from a new tab", async () => {
+    const stream = uniqueName("crash");
+    const context = await browser.context();
+    const publisher = await publish(context, stream, { resolution: "360" });
+    const viewer = await watch(await browser.context(), stream);
+    await waitClocks(viewer, 30);
+    const session = await viewer.evaluate(() => window.whitewater.session);
+    await publisher.goto("chrome://crash").catch(() => undefined);
+    const from = Date.now();
+    await publish(context, stream, { resolution: "360" });
+    const publisherBackMs = Date.now() - from;
+    await waitClocks(viewer, 30);
+    const same = session === (await viewer.evaluate(() => window.whitewater.session));
+    print("publisher's tab crashes", {
+      publisherBackMs,
+      viewerBackMs: Date.now() - from,
+      sameViewerSession: same,
+    });
+    assert.ok(same, "the viewer's session outlives a publisher that comes back at once");
+  });
+
   test("a second publisher is told that the name is taken", async () => {
     const stream = uniqueName("taken");
-    await publish(await browser.context(), stream, { resolution: "360" });
-    const page = await (await browser.context()).newPage();
-    await page.goto(`${base}/publish?stream=${stream}&source=pattern&autostart=1`);
-    await page.waitForFunction(() => document.querySelector("#problem").textContent !== "");
-    assert.match(await page.textContent("#problem"), /^The name is taken/);
+    const context = await browser.context();
+    const first = await publish(context, stream, { resolution: "360" });
+    for (const other of [context, await browser.context()]) {
+      const page = await other.newPage();
+      await page.goto(`${base}/publish?stream=${stream}&source=pattern&autostart=1`);
+      await page.waitForFunction(() => document.querySelector("#problem").textContent !== "");
+      assert.match(await page.textContent("#problem"), /^The name is taken/);
+    }
+    await waitLive(first);
   });
 });

@@ -3,6 +3,7 @@
 // For automation it takes its settings from the address:
 // ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&autostart=1
 
+import { Claim } from "./claim";
 import { encodingsFor, VIDEO_CODECS, type VideoCodec } from "./encodings";
 import { LevelMeter } from "./level";
 import { nameProblem } from "./name";
@@ -59,6 +60,9 @@ const LIMITS: Readonly<Record<Limit, string>> = {
 
 let source: Source | null = null;
 let publisher: WhipPublisher | null = null;
+let claim: Claim | null = null;
+let openings = 0;
+let goingLive = false;
 let figures: PublisherFigures | null = null;
 let reader = new StatsReader();
 const level = new LevelMeter((share) => {
@@ -99,7 +103,8 @@ for (const radio of sourceRadios()) {
   radio.onchange = () => {
     showSource();
     close();
-    if (radio.value !== "camera") void open();
+    // Not the screen: whoever moves through the choices by keyboard would meet the browser's question.
+    if (radio.value === "pattern") void open();
   };
 }
 camera.onchange = () => void changeDevice("video", camera.value);
@@ -133,6 +138,7 @@ if (query.get("autostart") === "1") void goLive();
 /** Opens the chosen source and shows it. */
 async function open(): Promise<boolean> {
   close();
+  const turn = openings;
   showProblem("");
   openButton.disabled = true;
   try {
@@ -142,35 +148,51 @@ async function open(): Promise<boolean> {
       camera: camera.value,
       microphone: microphone.value,
     });
+    if (turn !== openings) {
+      opened.stop();
+      return false;
+    }
     source = opened;
     for (const track of opened.stream.getTracks()) watchEnd(track);
   } catch (error) {
-    showProblem(error instanceof Error ? error.message : String(error));
+    if (turn === openings) showProblem(error instanceof Error ? error.message : String(error));
     return false;
   } finally {
-    openButton.disabled = false;
+    if (turn === openings) openButton.disabled = false;
   }
   showPreview();
   await showDevices();
   return true;
 }
 
+/** Lets the source go, and one that is still being opened. */
 function close(): void {
+  openings++;
+  openButton.disabled = false;
   source?.stop();
   source = null;
   showPreview();
 }
 
 async function goLive(): Promise<void> {
-  if (publisher) return;
+  if (publisher || goingLive) return;
   const name = nameField.value.trim();
   showWrong(nameField, nameWrong, nameProblem(name));
   showWrong(bitrate, bitrateWrong, bitrateProblem());
   const wrong = settings.querySelector<HTMLElement>("[aria-invalid=true]");
   if (wrong) return wrong.focus();
   showProblem("");
-  if (!source && !(await open())) return;
-  if (!source) return;
+  goingLive = true;
+  try {
+    if (source || (await open())) await publish(name);
+  } finally {
+    goingLive = false;
+  }
+}
+
+async function publish(name: string): Promise<void> {
+  claim = await Claim.take(name);
+  if (!source) return claim.release();
   const [video] = source.stream.getVideoTracks();
   const [audio] = source.stream.getAudioTracks();
   const chosenCodec = codec.value as VideoCodec;
@@ -186,7 +208,7 @@ async function goLive(): Promise<void> {
       bitrateBps: Number(bitrate.value) * 1_000,
       simulcast: simulcast.checked,
     }),
-    replaces: remembered(name),
+    replaces: claim.session,
   });
   reader = new StatsReader();
   publisher.onstatus = (status) => onStatus(name, status);
@@ -201,13 +223,15 @@ async function stop(): Promise<void> {
   if (ended) ended.onstatus = null;
   showRunning(false, nameField.value.trim());
   showState("idle", "Not live");
-  remember(nameField.value.trim(), null);
+  claim?.keep(null);
+  claim?.release();
   await ended?.stop();
 }
 
 function onStatus(name: string, { state, sentence, retryInMs }: Status): void {
-  remember(name, publisher?.location ?? null);
+  claim?.keep(publisher?.location ?? null);
   if (state === "stopped") {
+    claim?.release();
     publisher = null;
     figures = null;
     showRunning(false, name);
@@ -322,6 +346,7 @@ function showPreview(): void {
 function showSource(): void {
   const kind = chosenSource();
   devices.hidden = kind !== "camera";
+  setText(openButton, kind === "screen" ? "Choose a screen" : "Show preview");
   setText(sourceHint, SOURCE_HINTS[kind]);
 }
 
@@ -418,14 +443,4 @@ function chosenSource(): SourceKind {
 
 function sourceRadios(): HTMLInputElement[] {
   return [...settings.querySelectorAll<HTMLInputElement>("input[name=source]")];
-}
-
-/** The session of an earlier life of this tab, which a new one may replace. */
-function remembered(name: string): string | undefined {
-  return sessionStorage.getItem(`whip:${name}`) ?? undefined;
-}
-
-function remember(name: string, session: string | null): void {
-  if (session === null) sessionStorage.removeItem(`whip:${name}`);
-  else sessionStorage.setItem(`whip:${name}`, session);
 }

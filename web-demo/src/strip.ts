@@ -2,7 +2,8 @@
 //
 // The strip lies along the lower edge of the picture, two rows of twenty blocks. Read by rows, most
 // significant bit first, it holds 32 bits of time in units of 0.1 ms (milliseconds since 1970, times ten,
-// modulo 2^32) and a CRC-8 (polynomial 0x07) of those four bytes. White is one.
+// modulo 2^32) and a CRC-8 of those four bytes (polynomial 0x07, start 0, xored with 0x55: a black picture is
+// no time). White is one.
 
 /** Blocks in a row. */
 export const STRIP_COLUMNS = 20;
@@ -39,7 +40,7 @@ export function stripElapsedMs(from: number, to: number): number {
   return ((to - from) | 0) / 10;
 }
 
-/** CRC-8, polynomial 0x07, start 0. */
+/** CRC-8, polynomial 0x07, start 0, xored with 0x55 at the end. */
 export function crc8(bytes: readonly number[]): number {
   let crc = 0;
   for (const byte of bytes) {
@@ -47,5 +48,5 @@ export function crc8(bytes: readonly number[]): number {
     for (let bit = 0; bit < 8; bit++)
       crc = crc & 0x80 ? ((crc << 1) ^ 0x07) & 0xff : (crc << 1) & 0xff;
   }
-  return crc;
+  return crc ^ 0x55;
 }

@@ -225,7 +225,10 @@ function showState(): void {
 /** Whether frames stopped coming while the connection stands. A hidden page shows none, so nothing is said of it. */
 function isAway(): boolean {
   if (document.hidden || !hasVideo() || frames === 0 || video.paused) return false;
-  return performance.now() - lastFrameAt > AWAY_AFTER_MS && info?.live !== true;
+  if (performance.now() - lastFrameAt <= AWAY_AFTER_MS) return false;
+  // A publisher that vanished counts as live until its silence has lasted: its layers stop sooner.
+  const picture = info?.tracks.find((track) => track.kind === "video");
+  return info?.live !== true || !picture?.layers.some((layer) => layer.active);
 }
 
 function hasVideo(): boolean {

@@ -78,7 +78,7 @@ export class WhipPublisher extends Session {
     if (problem.status === 409) {
       const sentence = opened
         ? "The name is taken: another publisher went live under it, or our lost session still holds it."
-        : "The name is taken: somebody is live under it. Choose another name, or stop the other publisher.";
+        : "The name is taken: somebody is live under it. Choose another name, or stop the other publisher; one that lost its connection frees the name within half a minute.";
       return { sentence, again: opened };
     }
     if (problem.status === 503) return { sentence: problem.message, again: true, afterMs };

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { crc8, decodeStrip, encodeStrip, stripElapsedMs, stripTime } from "../src/strip";
 
-test("the checksum is CRC-8 with polynomial 7", () => {
-  expect(crc8([..."123456789"].map((digit) => digit.charCodeAt(0)))).toBe(0xf4);
+test("the checksum is CRC-8 with polynomial 7 and ends in a pattern", () => {
+  expect(crc8([..."123456789"].map((digit) => digit.charCodeAt(0)))).toBe(0xa1);
 });
 
 test.each([0, 1, 0x7fff_ffff, 0x8000_0000, 0xffff_ffff, 0x1234_5678])(
@@ -28,6 +28,11 @@ test("time is in tenths of milliseconds and wraps at 32 bits", () => {
   expect(stripTime(wrapMs * 4_000 + 5)).toBe(50);
   expect(stripElapsedMs(stripTime(wrapMs - 2), stripTime(wrapMs + 3))).toBeCloseTo(5, 0);
   expect(stripElapsedMs(30, 20)).toBe(-1);
+});
+
+test("a black or a white strip is no time", () => {
+  expect(decodeStrip(Array<boolean>(40).fill(false))).toBeNull();
+  expect(decodeStrip(Array<boolean>(40).fill(true))).toBeNull();
 });
 
 test("a strip of another length is none", () => {

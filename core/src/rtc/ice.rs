@@ -11,6 +11,7 @@ mod rng;
 mod stun;
 
 use std::collections::VecDeque;
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
@@ -34,12 +35,12 @@ pub enum IceRole {
     Controlling,
 }
 
-/// The name and password of one side for one ICE session.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// The name and password of one side for one ICE session (RFC 8839 section 5.4).
+#[derive(Clone, PartialEq, Eq)]
 pub struct Credentials {
-    /// `a=ice-ufrag`.
+    /// `a=ice-ufrag`, 4 to 256 characters.
     pub ufrag: String,
-    /// `a=ice-pwd`.
+    /// `a=ice-pwd`, 22 to 256 characters.
     pub pwd: String,
 }
 
@@ -70,6 +71,30 @@ struct Secrets {
 struct Validated(SmallVec<[SocketAddr; MAX_VALIDATED]>);
 
 type Transmits = VecDeque<(Transport, BytesMut)>;
+
+// === impl Credentials ===
+
+impl Credentials {
+    /// Checks what RFC 8839 section 5.4 demands of both values and says what is wrong.
+    pub fn check(&self) -> Result<(), &'static str> {
+        // A colon separates the two fragments in a STUN user name.
+        let plain = |text: &str| text.bytes().all(|c| c.is_ascii_graphic() && c != b':');
+        if !(4..=256).contains(&self.ufrag.len()) || !plain(&self.ufrag) {
+            return Err("ice-ufrag must have 4 to 256 characters");
+        }
+        if !(22..=256).contains(&self.pwd.len()) || !plain(&self.pwd) {
+            return Err("ice-pwd must have 22 to 256 characters");
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Credentials {
+    /// Leaves the password out, so that it reaches no log.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Credentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
+    }
+}
 
 // === impl Agent ===
 

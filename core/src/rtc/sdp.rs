@@ -27,10 +27,11 @@ use thiserror::Error;
 use super::section::Section;
 use crate::media::{Format, Ssrc};
 
+pub use super::ice::Credentials as IceCredentials;
 pub use candidate::parse_candidate;
 pub use client::{PublishOffer, offer_publish, offer_watch, read_answer};
 pub use fragment::ice_fragment;
-pub use identity::{Fingerprint, IceCredentials, Setup};
+pub use identity::{Fingerprint, Setup};
 pub use publish::answer_publish;
 pub use watch::answer_watch;
 

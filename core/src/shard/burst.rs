@@ -18,7 +18,7 @@ use crate::rtc::srtp::Sender;
 
 /// What was written into the buffer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Burst {
+pub(super) struct Burst {
     /// Packets.
     pub packets: usize,
     /// Bytes.
@@ -44,7 +44,7 @@ struct Header {
 }
 
 /// Writes as many of the planned packets as fit into one run. The rest stays planned.
-pub fn write(
+pub(super) fn write(
     now: Instant,
     egress: &mut Egress,
     track: &Track,
@@ -128,7 +128,7 @@ pub fn write(
 /// Writes the next retransmission that the viewer asked for, if the ring still has its bytes.
 ///
 /// With RTX it gets a number of its own; without, it is the same packet to the byte.
-pub fn write_resend(
+pub(super) fn write_resend(
     now: Instant,
     egress: &mut Egress,
     track: &Track,

@@ -15,7 +15,7 @@ use crate::rtc::section::{AgreedFormat, Section};
 use crate::rtc::srtp::{Sender, Slot};
 
 /// The sending side of a viewer's session.
-pub struct Egress {
+pub(super) struct Egress {
     /// The stream it shows.
     pub stream: StreamId,
     /// Its sound.
@@ -36,7 +36,7 @@ pub struct Egress {
 }
 
 /// One track on its way to a viewer.
-pub struct Outgoing {
+pub(super) struct Outgoing {
     /// What was agreed.
     pub section: Section,
     /// Decides and rewrites.
@@ -68,7 +68,7 @@ pub struct Outgoing {
 impl Egress {
     /// The egress of what was agreed, and its connection's beginnings; `seed` chooses first sequence
     /// numbers and timestamps.
-    pub fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Opening, Self) {
+    pub(super) fn new(now: Instant, request: Subscribe, seed: u64) -> (connection::Opening, Self) {
         let mut egress = Self {
             stream: request.stream,
             audio: None,
@@ -112,7 +112,7 @@ impl Egress {
     }
 
     /// One track.
-    pub fn track(&self, kind: Kind) -> Option<&Outgoing> {
+    pub(super) fn track(&self, kind: Kind) -> Option<&Outgoing> {
         match kind {
             Kind::Audio => self.audio.as_ref(),
             Kind::Video => self.video.as_ref(),
@@ -120,33 +120,33 @@ impl Egress {
     }
 
     /// One track.
-    pub fn track_mut(&mut self, kind: Kind) -> Option<&mut Outgoing> {
+    pub(super) fn track_mut(&mut self, kind: Kind) -> Option<&mut Outgoing> {
         self.slot_mut(kind).as_mut()
     }
 
     /// The tracks there are.
-    pub fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
+    pub(super) fn tracks_mut(&mut self) -> impl Iterator<Item = &mut Outgoing> {
         self.audio.iter_mut().chain(self.video.iter_mut())
     }
 
     /// Registers our SSRCs with the connection's sender.
-    pub fn connected(&mut self, sender: &mut Sender) {
+    pub(super) fn connected(&mut self, sender: &mut Sender) {
         for outgoing in self.tracks_mut() {
             outgoing.slots = Some((sender.add(outgoing.ssrc), sender.add(outgoing.rtx_ssrc)));
         }
     }
 
     /// Takes note that something is being sent; returns whether reports become due by that.
-    pub fn note_sending(&mut self, now: Instant) -> bool {
+    pub(super) fn note_sending(&mut self, now: Instant) -> bool {
         let idle = self.next_report.is_none();
         if idle {
-            self.next_report = Some(now + REPORT_INTERVAL);
+            self.next_report = Some(now + FIRST_REPORT);
         }
         idle
     }
 
     /// Whether a report is due now. Without news since the last one there are no more.
-    pub fn takes_report(&mut self, now: Instant) -> bool {
+    pub(super) fn takes_report(&mut self, now: Instant) -> bool {
         if self.next_report.is_none_or(|due| due > now) {
             return false;
         }
@@ -159,14 +159,14 @@ impl Egress {
     }
 
     /// Chooses the video layer.
-    pub fn choose(&mut self, wish: Wish) {
+    pub(super) fn choose(&mut self, wish: Wish) {
         if let Some(video) = &mut self.video {
             video.forwarder.choose(wish);
         }
     }
 
     /// Takes in a NACK: what is still remembered will be sent again.
-    pub fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
+    pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
         for seq in seqs {
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
@@ -181,7 +181,7 @@ impl Egress {
     }
 
     /// Takes in what the viewer reports of our SSRCs.
-    pub fn handle_report(&mut self, block: &ReportBlock) {
+    pub(super) fn handle_report(&mut self, block: &ReportBlock) {
         for outgoing in self.tracks_mut() {
             if outgoing.ssrc == block.ssrc {
                 outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
@@ -190,14 +190,14 @@ impl Egress {
     }
 
     /// Our SSRCs, retransmissions too.
-    pub fn ssrcs(&self) -> Vec<Ssrc> {
+    pub(super) fn ssrcs(&self) -> Vec<Ssrc> {
         let audio = self.audio.iter().map(|audio| audio.ssrc);
         let video = self.video.iter().flat_map(|video| [video.ssrc, video.rtx_ssrc]);
         audio.chain(video).collect()
     }
 
     /// The next transport-wide number.
-    pub fn next_transport_seq(&mut self) -> u16 {
+    pub(super) fn next_transport_seq(&mut self) -> u16 {
         let seq = self.transport_seq;
         self.transport_seq = seq.wrapping_add(1);
         seq
@@ -217,7 +217,7 @@ impl Outgoing {
     /// Chooses the payload types for a track's format, anew with each of its publishers.
     ///
     /// Without a match the viewer's decoder is told nothing wrong: the track is not sent.
-    pub fn match_format(&mut self, generation: u32, format: &Format) {
+    pub(super) fn match_format(&mut self, generation: u32, format: &Format) {
         if self.payload_generation == Some(generation) {
             return;
         }
@@ -228,7 +228,7 @@ impl Outgoing {
     }
 
     /// Collects the header extension elements of a packet.
-    pub fn elements<'a>(
+    pub(super) fn elements<'a>(
         &'a self,
         arrived: &'a Arrived,
         scratch: &'a Scratch,
@@ -259,7 +259,7 @@ impl Outgoing {
 
 /// The bytes of extension values that are not the publisher's.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Scratch {
+pub(super) struct Scratch {
     /// Transport-wide number.
     pub transport_seq: [u8; 2],
     /// Capture time in the server's clock.
@@ -268,7 +268,7 @@ pub struct Scratch {
 
 impl Scratch {
     /// The values for one packet.
-    pub fn new(transport_seq: u16, capture: Option<Ntp>) -> Self {
+    pub(super) fn new(transport_seq: u16, capture: Option<Ntp>) -> Self {
         Self {
             transport_seq: transport_seq.to_be_bytes(),
             capture: capture.map_or([0; 8], |ntp| ntp.0.to_be_bytes()),
@@ -277,7 +277,10 @@ impl Scratch {
 }
 
 /// The agreed format that carries what a publisher sends, closest parameters first.
-pub fn best_match<'a>(formats: &'a [AgreedFormat], published: &Format) -> Option<&'a AgreedFormat> {
+pub(super) fn best_match<'a>(
+    formats: &'a [AgreedFormat],
+    published: &Format,
+) -> Option<&'a AgreedFormat> {
     let closeness = |agreed: &AgreedFormat| match published.codec {
         Codec::H264 => {
             let same = |name: &str, default: &str, digits: usize| {
@@ -319,6 +322,9 @@ const PASSED_THROUGH: [ExtensionKind; 5] = [
 
 /// Sender reports go out this often.
 const REPORT_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The first ones sooner: sound and picture are not in step before.
+const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
 const MIN_RESEND_MS: u32 = 15;

@@ -4,21 +4,9 @@ use std::time::{Duration, Instant};
 
 /// The last packets sent to one viewer, by transport-wide number.
 #[derive(Debug, Default)]
-pub struct History {
+pub(super) struct History {
     entries: Vec<Entry>,
     epoch: Option<Instant>,
-    totals: Acknowledged,
-}
-
-/// What feedback told so far.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Acknowledged {
-    /// Packets that arrived.
-    pub received: u64,
-    /// Packets reported missing.
-    pub lost: u64,
-    /// Bytes that arrived.
-    pub bytes: u64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -33,10 +21,10 @@ struct Entry {
 
 impl History {
     /// Packets remembered.
-    pub const CAPACITY: usize = 512;
+    pub(super) const CAPACITY: usize = 512;
 
     /// Remembers a packet; the one 512 earlier is forgotten.
-    pub fn sent(&mut self, now: Instant, seq: u16, bytes: usize) {
+    pub(super) fn sent(&mut self, now: Instant, seq: u16, bytes: usize) {
         if self.entries.is_empty() {
             self.entries = vec![Entry::default(); Self::CAPACITY];
         }
@@ -46,27 +34,16 @@ impl History {
         self.entries[usize::from(seq) % Self::CAPACITY] = Entry { sent_ms, seq, bytes };
     }
 
-    /// Takes in what one feedback packet says of a number. Returns how long ago it was sent.
-    pub fn acknowledge(&mut self, now: Instant, seq: u16, received: bool) -> Option<Duration> {
+    /// Takes in that feedback spoke of a number. Returns how long ago it was sent, the first time.
+    pub(super) fn acknowledge(&mut self, now: Instant, seq: u16) -> Option<Duration> {
         let epoch = self.epoch?;
         let entry = self.entries.get_mut(usize::from(seq) % Self::CAPACITY)?;
         if entry.seq != seq || entry.bytes == 0 {
             return None;
         }
-        if received {
-            self.totals.received += 1;
-            self.totals.bytes += u64::from(entry.bytes);
-        } else {
-            self.totals.lost += 1;
-        }
         entry.bytes = 0;
         let sent = epoch + Duration::from_millis(u64::from(entry.sent_ms));
         Some(now.saturating_duration_since(sent))
-    }
-
-    /// What feedback told so far.
-    pub fn totals(&self) -> Acknowledged {
-        self.totals
     }
 }
 
@@ -83,10 +60,8 @@ mod tests {
         }
         let later = start + Duration::from_millis(700);
         let newest = 66_099_u32 as u16;
-        assert_eq!(history.acknowledge(later, newest, true), Some(Duration::from_millis(101)));
-        assert_eq!(history.acknowledge(later, newest, true), None);
-        assert_eq!(history.acknowledge(later, 65_500, true), None, "it was forgotten");
-        history.acknowledge(later, newest - 1, false);
-        assert_eq!(history.totals(), Acknowledged { received: 1, lost: 1, bytes: 1000 });
+        assert_eq!(history.acknowledge(later, newest), Some(Duration::from_millis(101)));
+        assert_eq!(history.acknowledge(later, newest), None);
+        assert_eq!(history.acknowledge(later, 65_500), None, "it was forgotten");
     }
 }

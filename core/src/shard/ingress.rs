@@ -28,7 +28,7 @@ use crate::rtc::section::Section;
 use crate::rtc::transport::Transport;
 
 /// The receiving side of a publisher's session.
-pub struct Ingress {
+pub(super) struct Ingress {
     /// The stream it feeds.
     pub stream: StreamId,
     sections: Vec<Section>,
@@ -58,7 +58,7 @@ struct Source {
 
 /// A packet with its place.
 #[derive(Debug)]
-pub struct Inbound {
+pub(super) struct Inbound {
     /// The track.
     pub kind: Kind,
     /// The layer.
@@ -69,7 +69,7 @@ pub struct Inbound {
 
 /// Why a publisher's packet went no further.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Why {
+pub(super) enum Why {
     /// It is not RTP.
     Malformed,
     /// Its SSRC belongs to no layer.
@@ -94,7 +94,7 @@ struct Budget {
 
 impl Ingress {
     /// The ingress of what was agreed; `max_bitrate_bps` 0 is no limit.
-    pub fn new(
+    pub(super) fn new(
         now: Instant,
         stream: StreamId,
         sections: Vec<Section>,
@@ -127,12 +127,12 @@ impl Ingress {
     }
 
     /// The sections that were agreed.
-    pub fn sections(&self) -> &[Section] {
+    pub(super) fn sections(&self) -> &[Section] {
         &self.sections
     }
 
     /// Reads one protected RTP datagram.
-    pub fn handle_rtp(
+    pub(super) fn handle_rtp(
         &mut self,
         now: Instant,
         connection: &mut Connection,
@@ -169,14 +169,18 @@ impl Ingress {
     }
 
     /// Takes in a sender report and tells which layer it is about.
-    pub fn handle_report(&mut self, now: Instant, report: &SenderReport) -> Option<(Kind, u8)> {
+    pub(super) fn handle_report(
+        &mut self,
+        now: Instant,
+        report: &SenderReport,
+    ) -> Option<(Kind, u8)> {
         let source = self.sources.iter_mut().find(|source| source.ssrc == report.ssrc)?;
         source.reception.note_sender_report(now, report.ntp);
         (!source.repairs).then(|| (self.sections[source.section].kind, source.layer))
     }
 
     /// The SSRC to ask for a keyframe of a layer.
-    pub fn ssrc_of(&self, kind: Kind, layer: u8) -> Option<Ssrc> {
+    pub(super) fn ssrc_of(&self, kind: Kind, layer: u8) -> Option<Ssrc> {
         self.sources
             .iter()
             .find(|source| {
@@ -188,12 +192,12 @@ impl Ingress {
     }
 
     /// Our own SSRC in feedback.
-    pub fn ssrc(&self) -> u32 {
+    pub(super) fn ssrc(&self) -> u32 {
         self.ssrc
     }
 
     /// When feedback is due next.
-    pub fn poll_timeout(&mut self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&mut self) -> Option<Instant> {
         [Some(self.next_report), self.nack.poll_timeout(), self.transport_wide.poll_timeout()]
             .into_iter()
             .flatten()
@@ -201,7 +205,7 @@ impl Ingress {
     }
 
     /// Writes the feedback that is due as compound RTCP packets.
-    pub fn handle_timeout(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+    pub(super) fn handle_timeout(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
         // The interceptors only fail on closed transports, which these have none of.
         let _ = self.nack.handle_timeout(now);
         let _ = self.transport_wide.handle_timeout(now);
@@ -359,7 +363,7 @@ impl Budget {
 }
 
 /// The capture time that a packet carries in its publisher's clock.
-pub fn carried_capture(packet: &Packet) -> Option<Ntp> {
+pub(super) fn carried_capture(packet: &Packet) -> Option<Ntp> {
     let value = packet.extension(ExtensionKind::AbsCaptureTime)?;
     Some(Ntp(u64::from_be_bytes(value.get(..8)?.try_into().ok()?)))
 }

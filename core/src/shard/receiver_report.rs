@@ -11,7 +11,7 @@ use crate::media::{Ntp, Packet, Ssrc};
 
 /// What was received of one SSRC.
 #[derive(Debug, Default)]
-pub struct Reception {
+pub(super) struct Reception {
     seqs: Unwrapper16,
     first: Option<i64>,
     highest: i64,
@@ -27,7 +27,7 @@ pub struct Reception {
 
 impl Reception {
     /// Counts a packet.
-    pub fn note_packet(&mut self, now: Instant, packet: &Packet, clock_rate: u32) {
+    pub(super) fn note_packet(&mut self, now: Instant, packet: &Packet, clock_rate: u32) {
         let seq = self.seqs.extend(packet.seq);
         self.highest = if self.first.is_some() { self.highest.max(seq) } else { seq };
         self.first = Some(self.first.map_or(seq, |first| first.min(seq)));
@@ -41,12 +41,12 @@ impl Reception {
     }
 
     /// Remembers the sender's report for the round trip.
-    pub fn note_sender_report(&mut self, now: Instant, ntp: Ntp) {
+    pub(super) fn note_sender_report(&mut self, now: Instant, ntp: Ntp) {
         self.sender_report = Some((now, ntp));
     }
 
     /// A report block since the last one; `None` while nothing came.
-    pub fn block(&mut self, now: Instant, ssrc: Ssrc) -> Option<ReportBlock> {
+    pub(super) fn block(&mut self, now: Instant, ssrc: Ssrc) -> Option<ReportBlock> {
         let expected = (self.highest - self.first? + 1).max(0) as u64;
         let expected_now = expected.saturating_sub(self.expected_prior);
         let received_now = self.received - self.received_prior;
@@ -69,7 +69,7 @@ impl Reception {
 }
 
 /// A receiver report with its blocks; `None` without blocks.
-pub fn compound(ssrc: u32, blocks: &[ReportBlock]) -> Option<BytesMut> {
+pub(super) fn compound(ssrc: u32, blocks: &[ReportBlock]) -> Option<BytesMut> {
     if blocks.is_empty() {
         return None;
     }

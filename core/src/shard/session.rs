@@ -285,17 +285,24 @@ impl Shard {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
                 let mut wants_keyframe = false;
+                let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
+                        // Feedback may list more packets than are remembered.
                         for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
-                            egress.history.acknowledge(now, seq, arrival.is_some());
+                            if egress.history.acknowledge(now, seq).is_some() {
+                                delivered += u64::from(arrival.is_some());
+                                lost += u64::from(arrival.is_none());
+                            }
                         }
                     }
                     Rtcp::Report { block, .. } => egress.handle_report(&block),
                     Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
+                self.gauges.delivered += delivered;
+                self.gauges.reported_lost += lost;
                 let waiting = !egress.resend.is_empty();
                 let stream = egress.stream;
                 let layer = egress.video.as_ref().and_then(|video| video.forwarder.layer());

@@ -4,7 +4,7 @@ use super::command::SessionKey;
 
 /// Values by slot and generation.
 #[derive(Debug)]
-pub struct Slab<T> {
+pub(super) struct Slab<T> {
     slots: Vec<(u32, Option<T>)>,
     free: Vec<u32>,
 }
@@ -13,7 +13,7 @@ pub struct Slab<T> {
 
 impl<T> Slab<T> {
     /// Stores a value under a new key.
-    pub fn insert(&mut self, value: T) -> SessionKey {
+    pub(super) fn insert(&mut self, value: T) -> SessionKey {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push((0, None));
             (self.slots.len() - 1) as u32
@@ -25,19 +25,19 @@ impl<T> Slab<T> {
     }
 
     /// The value of a key.
-    pub fn get(&self, key: SessionKey) -> Option<&T> {
+    pub(super) fn get(&self, key: SessionKey) -> Option<&T> {
         let slot = self.slots.get(key.index as usize)?;
         slot.1.as_ref().filter(|_| slot.0 == key.generation)
     }
 
     /// The value of a key.
-    pub fn get_mut(&mut self, key: SessionKey) -> Option<&mut T> {
+    pub(super) fn get_mut(&mut self, key: SessionKey) -> Option<&mut T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         slot.1.as_mut().filter(|_| slot.0 == key.generation)
     }
 
     /// Takes a value out.
-    pub fn remove(&mut self, key: SessionKey) -> Option<T> {
+    pub(super) fn remove(&mut self, key: SessionKey) -> Option<T> {
         let slot = self.slots.get_mut(key.index as usize)?;
         let value = slot.1.take_if(|_| slot.0 == key.generation)?;
         self.free.push(key.index);
@@ -45,17 +45,12 @@ impl<T> Slab<T> {
     }
 
     /// How many values there are.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.slots.len() - self.free.len()
     }
 
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-
     /// Every key in use, in slot order.
-    pub fn keys(&self) -> Vec<SessionKey> {
+    pub(super) fn keys(&self) -> Vec<SessionKey> {
         let keys = self.slots.iter().enumerate();
         keys.filter(|(_, slot)| slot.1.is_some())
             .map(|(index, slot)| SessionKey { index: index as u32, generation: slot.0 })

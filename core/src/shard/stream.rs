@@ -10,7 +10,7 @@ use crate::media::{Arrived, Kind, Rid};
 
 /// Where a stream's packets come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Source {
+pub(super) enum Source {
     /// A session of this shard.
     Publisher(SessionKey),
     /// Nobody at present; its window runs.
@@ -21,7 +21,7 @@ pub enum Source {
 
 /// One stream in one shard.
 #[derive(Debug)]
-pub struct Stream {
+pub(super) struct Stream {
     /// Which one.
     pub id: StreamId,
     /// Who feeds it.
@@ -56,7 +56,7 @@ pub struct Stream {
 
 impl Stream {
     /// A stream without tracks.
-    pub fn new(now: Instant, id: StreamId, source: Source, window: Duration) -> Self {
+    pub(super) fn new(now: Instant, id: StreamId, source: Source, window: Duration) -> Self {
         Self {
             id,
             source,
@@ -77,7 +77,7 @@ impl Stream {
     }
 
     /// Replaces the tracks by those of a new publisher.
-    pub fn set_tracks(&mut self, heads: &[TrackHead]) {
+    pub(super) fn set_tracks(&mut self, heads: &[TrackHead]) {
         self.audio = None;
         self.video = None;
         self.clock = PublisherClock::default();
@@ -93,7 +93,7 @@ impl Stream {
     }
 
     /// One of its tracks.
-    pub fn track(&self, kind: Kind) -> Option<&Track> {
+    pub(super) fn track(&self, kind: Kind) -> Option<&Track> {
         match kind {
             Kind::Audio => self.audio.as_ref(),
             Kind::Video => self.video.as_ref(),
@@ -101,7 +101,7 @@ impl Stream {
     }
 
     /// One of its tracks.
-    pub fn track_mut(&mut self, kind: Kind) -> Option<&mut Track> {
+    pub(super) fn track_mut(&mut self, kind: Kind) -> Option<&mut Track> {
         match kind {
             Kind::Audio => self.audio.as_mut(),
             Kind::Video => self.video.as_mut(),
@@ -109,7 +109,7 @@ impl Stream {
     }
 
     /// One of its tracks, and the clock that they share.
-    pub fn track_and_clock(&mut self, kind: Kind) -> (Option<&mut Track>, &PublisherClock) {
+    pub(super) fn track_and_clock(&mut self, kind: Kind) -> (Option<&mut Track>, &PublisherClock) {
         let track = match kind {
             Kind::Audio => self.audio.as_mut(),
             Kind::Video => self.video.as_mut(),
@@ -118,12 +118,12 @@ impl Stream {
     }
 
     /// Its tracks.
-    pub fn tracks(&self) -> impl Iterator<Item = &Track> {
+    pub(super) fn tracks(&self) -> impl Iterator<Item = &Track> {
         self.audio.iter().chain(self.video.iter())
     }
 
     /// The viewers of a track in this shard.
-    pub fn listeners(&self, kind: Kind) -> &[SessionKey] {
+    pub(super) fn listeners(&self, kind: Kind) -> &[SessionKey] {
         match kind {
             Kind::Audio => &self.audio_listeners,
             Kind::Video => &self.video_listeners,
@@ -131,7 +131,7 @@ impl Stream {
     }
 
     /// Adds a viewer to a track.
-    pub fn listen(&mut self, kind: Kind, key: SessionKey) {
+    pub(super) fn listen(&mut self, kind: Kind, key: SessionKey) {
         match kind {
             Kind::Audio => self.audio_listeners.push(key),
             Kind::Video => self.video_listeners.push(key),
@@ -139,14 +139,14 @@ impl Stream {
     }
 
     /// Takes a viewer out; returns whether it was the last.
-    pub fn unlisten(&mut self, key: SessionKey) -> bool {
+    pub(super) fn unlisten(&mut self, key: SessionKey) -> bool {
         self.audio_listeners.retain(|listener| *listener != key);
         self.video_listeners.retain(|listener| *listener != key);
         self.audio_listeners.is_empty() && self.video_listeners.is_empty()
     }
 
     /// Marks a track as having news; returns whether it had none before.
-    pub fn touch(&mut self, kind: Kind) -> bool {
+    pub(super) fn touch(&mut self, kind: Kind) -> bool {
         let touched = match kind {
             Kind::Audio => &mut self.audio_touched,
             Kind::Video => &mut self.video_touched,
@@ -155,7 +155,7 @@ impl Stream {
     }
 
     /// Takes a track's mark away.
-    pub fn untouch(&mut self, kind: Kind) {
+    pub(super) fn untouch(&mut self, kind: Kind) {
         match kind {
             Kind::Audio => self.audio_touched = false,
             Kind::Video => self.video_touched = false,
@@ -163,7 +163,7 @@ impl Stream {
     }
 
     /// When something of the stream is due.
-    pub fn poll_timeout(&self, now: Instant) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
         let expiry = self.lost_at.map(|lost| lost + self.window);
         let arbiters = self
             .tracks()
@@ -175,7 +175,7 @@ impl Stream {
     }
 
     /// What a shard that begins to listen has to know, oldest first.
-    pub fn introduction(&self, now: Instant) -> Vec<LinkMessage> {
+    pub(super) fn introduction(&self, now: Instant) -> Vec<LinkMessage> {
         let mut messages = vec![LinkMessage::Tracks { stream: self.id, tracks: self.heads() }];
         for track in self.tracks() {
             for (index, layer) in track.layers.iter().enumerate() {
@@ -200,7 +200,7 @@ impl Stream {
     }
 
     /// How a layer's clock stands, for mirrors.
-    pub fn clocks(&self, kind: Kind, layer: u8) -> Option<LinkMessage> {
+    pub(super) fn clocks(&self, kind: Kind, layer: u8) -> Option<LinkMessage> {
         let this = self.track(kind)?.layers.get(usize::from(layer))?;
         Some(LinkMessage::Clocks {
             stream: self.id,
@@ -214,7 +214,7 @@ impl Stream {
     }
 
     /// The tracks without their packets.
-    pub fn heads(&self) -> Vec<TrackHead> {
+    pub(super) fn heads(&self) -> Vec<TrackHead> {
         self.tracks()
             .map(|track| TrackHead {
                 generation: track.generation,
@@ -226,7 +226,7 @@ impl Stream {
     }
 
     /// Takes in what the home shard says of a layer's clock.
-    pub fn set_clocks(
+    pub(super) fn set_clocks(
         &mut self,
         (kind, layer): (Kind, u8),
         shift: Option<i64>,
@@ -241,7 +241,7 @@ impl Stream {
     }
 
     /// The stream as the API shows it.
-    pub fn report(&self) -> StreamReport {
+    pub(super) fn report(&self) -> StreamReport {
         let tracks = self.tracks().map(|track| TrackReport {
             mid: track.mid.clone(),
             format: track.format.clone(),
@@ -301,4 +301,4 @@ impl Layers for Track {
 }
 
 /// Layers are looked at this often.
-pub const REFRESH_INTERVAL: Duration = Duration::from_millis(100);
+pub(super) const REFRESH_INTERVAL: Duration = Duration::from_millis(100);

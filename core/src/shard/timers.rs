@@ -17,7 +17,7 @@ pub enum Reason {
 
 /// The timers of a shard: at most one per session and stream.
 #[derive(Debug, Default)]
-pub struct Timers {
+pub(super) struct Timers {
     due: BTreeSet<(Instant, Reason)>,
 }
 
@@ -25,7 +25,12 @@ pub struct Timers {
 
 impl Timers {
     /// Moves a timer from where its owner remembers it to an earlier or later time.
-    pub fn arm(&mut self, armed: &mut Option<Instant>, wanted: Option<Instant>, reason: Reason) {
+    pub(super) fn arm(
+        &mut self,
+        armed: &mut Option<Instant>,
+        wanted: Option<Instant>,
+        reason: Reason,
+    ) {
         if *armed == wanted {
             return;
         }
@@ -39,25 +44,20 @@ impl Timers {
     }
 
     /// The next timer to fire.
-    pub fn next(&self) -> Option<(Instant, Reason)> {
+    pub(super) fn next(&self) -> Option<(Instant, Reason)> {
         self.due.first().copied()
     }
 
     /// Takes out a timer that is due.
-    pub fn pop(&mut self, now: Instant) -> Option<Reason> {
+    pub(super) fn pop(&mut self, now: Instant) -> Option<Reason> {
         let first = self.due.first().copied().filter(|(at, _)| *at <= now)?;
         self.due.remove(&first);
         Some(first.1)
     }
 
     /// How many timers are armed.
-    pub fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.due.len()
-    }
-
-    /// Whether none is armed.
-    pub fn is_empty(&self) -> bool {
-        self.due.is_empty()
     }
 }
 

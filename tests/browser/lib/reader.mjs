@@ -1,7 +1,7 @@
 // A reader that takes the pattern's clock from the pixels of a playing video. It runs inside the page.
 //
 // The pattern carries, along its lower edge, two rows of twenty black or white blocks: 32 bits of time in
-// 0.1 ms (milliseconds since 1970, times ten, modulo 2^32), then a CRC-8 of those four bytes, polynomial 0x07.
+// 0.1 ms (milliseconds since 1970, times ten, modulo 2^32), then a CRC-8 of those four bytes, polynomial 0x07, xored with 0x55.
 // This is written anew here, so that the tests do not merely agree with the page that draws it.
 
 /** Installs `window.readPattern`. Passed to `addInitScript`, so it must not use anything outside itself. */
@@ -20,7 +20,7 @@ export function installReader() {
         if (out) crc ^= 7;
       }
     }
-    return crc;
+    return crc ^ 0x55;
   };
 
   const decode = (pixels, width) => {

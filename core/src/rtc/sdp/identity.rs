@@ -1,5 +1,4 @@
-//! The secrets and roles by which two sides recognise each other: ICE credentials, certificate
-//! fingerprints, DTLS setup.
+//! The marks by which two sides recognise each other: certificate fingerprints and DTLS roles.
 
 use std::fmt::{self, Write as _};
 
@@ -21,15 +20,6 @@ pub enum Setup {
     Passive,
     /// Either; the answer decides.
     ActPass,
-}
-
-/// Username fragment and password of one ICE session (RFC 8839 section 5.4).
-#[derive(Clone, PartialEq, Eq)]
-pub struct IceCredentials {
-    /// The username fragment, 4 to 256 characters.
-    pub ufrag: String,
-    /// The password, 22 to 256 characters.
-    pub pwd: String,
 }
 
 // === impl Fingerprint ===
@@ -90,29 +80,5 @@ impl fmt::Display for Setup {
             Self::Passive => "passive",
             Self::ActPass => "actpass",
         })
-    }
-}
-
-// === impl IceCredentials ===
-
-impl IceCredentials {
-    /// Checks what RFC 8839 section 5.4 demands of both values and says what is wrong.
-    pub fn check(&self) -> Result<(), &'static str> {
-        // A colon separates the two fragments in a STUN user name.
-        let plain = |text: &str| text.bytes().all(|c| c.is_ascii_graphic() && c != b':');
-        if !(4..=256).contains(&self.ufrag.len()) || !plain(&self.ufrag) {
-            return Err("ice-ufrag must have 4 to 256 characters");
-        }
-        if !(22..=256).contains(&self.pwd.len()) || !plain(&self.pwd) {
-            return Err("ice-pwd must have 22 to 256 characters");
-        }
-        Ok(())
-    }
-}
-
-impl fmt::Debug for IceCredentials {
-    /// Leaves the password out, so that it reaches no log.
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IceCredentials").field("ufrag", &self.ufrag).finish_non_exhaustive()
     }
 }

@@ -215,7 +215,7 @@ fn what_is_no_offer_is_malformed() {
         (WHIP_H264.replace("a=ice-ufrag:ex5a\n", ""), "no a=ice-ufrag"),
         (WHIP_H264.replace("ice-ufrag:ex5a", "ice-ufrag:e:x5a"), "ice-ufrag must"),
         (without(WHIP_H264, "a=ice-pwd"), "no a=ice-pwd"),
-        (WHIP_H264.replace("dLvcY5hOZZq9v/G", ""), "22 to 256"),
+        (WHIP_H264.replace("DLvcY5hOZZq9v/G", ""), "22 to 256"),
         (without(WHIP_H264, "a=fingerprint"), "no a=fingerprint"),
         (WHIP_H264.replace("94:DB", "94:DX"), "hexadecimal"),
         (WHIP_H264.replace("94:DB:", ""), "32 bytes"),

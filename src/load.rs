@@ -1,0 +1,39 @@
+//! A load generator that watches and publishes at any WHEP or WHIP server, and measures.
+//!
+//! It is a client of its own: nothing of the server runs in it but the sessions' client role.
+
+mod bare;
+mod clip;
+mod dial;
+mod drain;
+mod frames;
+mod gaps;
+mod options;
+mod packetize;
+mod receive;
+mod secrets;
+mod source;
+mod tell;
+mod trace;
+mod usage;
+mod viewer;
+mod whep;
+mod whip;
+
+pub use options::Command;
+
+/// Does what the command line asks for, and prints what was measured.
+///
+/// # Errors
+///
+/// Fails if nothing could be measured at all.
+pub fn run(command: &Command) -> anyhow::Result<()> {
+    // Whoever asks rustls for its default gets this; `Err` means that there is one already.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    match command {
+        Command::Whep(options) => whep::run(options),
+        Command::Whip(options) => whip::run(options),
+        Command::Bare(options) => bare::run(options),
+        Command::Drain(options) => drain::run(options),
+    }
+}

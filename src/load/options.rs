@@ -1,0 +1,149 @@
+//! The command line of `whitewater load`.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand, ValueEnum};
+use reqwest::Url;
+
+/// What to load a server with.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Watches a stream many times over, at any WHEP server.
+    Whep(Whep),
+    /// Publishes a stream of H.264 and Opus, at any WHIP server.
+    Whip(Whip),
+    /// Seals and sends without a server around it: the measure of what a server can reach.
+    #[command(hide = true)]
+    Bare(Bare),
+    /// Receives and throws away; what `bare` sends to.
+    #[command(hide = true)]
+    Drain(Drain),
+}
+
+/// Options of `load whep`.
+#[derive(Args, Clone, Debug)]
+pub struct Whep {
+    /// The WHEP endpoint of a stream, such as http://127.0.0.1:8080/whep/NAME.
+    #[arg(long)]
+    pub url: Url,
+    /// Viewers.
+    #[arg(long, default_value_t = 1)]
+    pub viewers: usize,
+    /// How long to measure once all viewers have joined.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub seconds: Duration,
+    /// The viewers join evenly within these seconds.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    pub ramp: Duration,
+    /// Which packets are decrypted and their frames looked into.
+    #[arg(long, value_enum, default_value_t = Verify::Sample)]
+    pub verify: Verify,
+    /// Threads that receive; the default is one per core, at most four.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Bearer token.
+    #[arg(long)]
+    pub token: Option<String>,
+    /// A process whose CPU time and memory are measured too, such as the server's.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// A URL that is fetched when measuring begins and ends; both answers stand in the JSON.
+    #[arg(long)]
+    pub sample: Option<Url>,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Which packets a viewer decrypts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Verify {
+    /// All of the first two seconds and while waiting for a keyframe; afterwards those of every
+    /// tenth viewer. Headers are read of all.
+    Sample,
+    /// All.
+    All,
+}
+
+/// Options of `load whip`.
+#[derive(Args, Clone, Debug)]
+pub struct Whip {
+    /// The WHIP endpoint of a stream, such as http://127.0.0.1:8080/whip/NAME.
+    #[arg(long)]
+    pub url: Url,
+    /// Simulcast layers: 3 (320x180, 640x360, 1280x720), 2, or 1 without simulcast.
+    #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u8).range(1..=3))]
+    pub layers: u8,
+    /// How long to publish; the default is until interrupted.
+    #[arg(long, value_parser = seconds)]
+    pub seconds: Option<Duration>,
+    /// The arrival trace that paces the largest layer: browser-2500k-30fps, browser-1100k-4ppf, or
+    /// a file like them.
+    #[arg(long, default_value = "browser-2500k-30fps")]
+    pub trace: String,
+    /// Publishes no sound.
+    #[arg(long)]
+    pub no_audio: bool,
+    /// Bearer token.
+    #[arg(long)]
+    pub token: Option<String>,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `load bare`.
+#[derive(Args, Clone, Debug)]
+pub struct Bare {
+    /// Arrival trace, as for `whip`.
+    #[arg(long, default_value = "browser-2500k-30fps")]
+    pub trace: String,
+    /// Receivers.
+    #[arg(long, default_value_t = 200)]
+    pub viewers: usize,
+    /// How long to measure.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub seconds: Duration,
+    /// Most packets in one write.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=64))]
+    pub burst: u16,
+    /// The cipher.
+    #[arg(long, value_enum, default_value_t = Cipher::Aes128Gcm)]
+    pub cipher: Cipher,
+    /// Replays without pauses, in the trace's bursts.
+    #[arg(long)]
+    pub full_speed: bool,
+    /// The core that the receiving process is bound to.
+    #[arg(long)]
+    pub drain_cpu: Option<usize>,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A cipher of `load bare`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Cipher {
+    /// What clients of ours negotiate.
+    #[value(name = "aes-128-gcm")]
+    Aes128Gcm,
+    /// What Chromium negotiates.
+    #[value(name = "aes-256-gcm")]
+    Aes256Gcm,
+}
+
+/// Options of `load drain`.
+#[derive(Args, Clone, Debug)]
+pub struct Drain {
+    /// Sockets to open; their ports are printed.
+    #[arg(long)]
+    pub sockets: usize,
+    /// The core to be bound to.
+    #[arg(long)]
+    pub cpu: Option<usize>,
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.trim_end_matches('s').parse().map_err(|_| "not a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
