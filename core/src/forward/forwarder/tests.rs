@@ -168,7 +168,9 @@ fn the_budget_ends_a_plan_and_the_next_goes_on() {
     let now = Instant::now();
     let mut track = Fake::new(&["h"]);
     track.push_key(now, 0, 0, 0);
-    (1..10).for_each(|seq| drop(track.push(now, 0, seq, seq, true)));
+    (1..10).for_each(|seq| {
+        track.push(now, 0, seq, seq, true);
+    });
     let mut forwarder = Forwarder::new(Kind::Video, 90_000, 1);
     let mut out = Vec::new();
     forwarder.plan(now, &track, 4, &mut out);
@@ -272,7 +274,9 @@ fn another_publisher_s_packets_wait_for_a_keyframe() {
     viewer.plan(now, &track);
     let mut track = Fake { generation: 2, ..Fake::new(&["h"]) };
     // More than the viewer's old cursor: its numbers mean nothing here.
-    (0..5).for_each(|seq| drop(track.push(now, 0, 9000 + seq, seq, true)));
+    (0..5).for_each(|seq| {
+        track.push(now, 0, 9000 + seq, seq, true);
+    });
     assert_eq!(viewer.plan(now, &track), (vec![], Need::Keyframe(0)));
     track.push_key(now, 0, 9005, 5);
     assert_eq!(viewer.plan(now, &track), (vec![(0, 5)], Need::Nothing));
@@ -335,7 +339,9 @@ fn what_the_ring_has_let_go_stays_a_hole() {
     track.push_key(now, 0, 0, 0);
     let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
     viewer.plan(now, &track);
-    (1..6).for_each(|seq| drop(track.push(now, 0, seq, seq, true)));
+    (1..6).for_each(|seq| {
+        track.push(now, 0, seq, seq, true);
+    });
     track.layers[0].packets.drain(..4);
     track.layers[0].first = 4;
     assert_eq!(viewer.plan(now, &track).0, [(0, 4), (0, 5)]);
@@ -348,7 +354,9 @@ fn a_joiner_catches_up_at_four_times_the_speed() {
     let begin = Instant::now();
     let mut track = Fake::new(&["h"]);
     track.push_key(begin, 0, 0, 0);
-    (1..30).for_each(|seq| drop(track.push(begin + ms(33 * seq as u64), 0, seq, seq, true)));
+    (1..30).for_each(|seq| {
+        track.push(begin + ms(33 * seq as u64), 0, seq, seq, true);
+    });
     let joined = begin + ms(960);
     let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
     let mut sent = Vec::new();
@@ -372,7 +380,9 @@ fn sound_begins_with_the_newest_packet_and_goes_on_with_another_publisher() {
     let mut track = Fake::new(&["a"]);
     let mut viewer = Viewer::new(Kind::Audio, Wish::Highest);
     assert_eq!(viewer.plan(now, &track), (vec![], Need::Nothing));
-    (0..5).for_each(|seq| drop(track.push(now, 0, seq, seq, false)));
+    (0..5).for_each(|seq| {
+        track.push(now, 0, seq, seq, false);
+    });
     assert_eq!(viewer.plan(now, &track).0, [(0, 4)]);
     let mut track = Fake { generation: 2, ..Fake::new(&["a"]) };
     assert_eq!(viewer.plan(now, &track), (vec![], Need::Nothing));

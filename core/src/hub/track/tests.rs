@@ -93,7 +93,7 @@ fn before_anything_is_known_arrivals_give_a_guess() {
     studio.send(1, 5, false, 20);
     assert!(studio.track.layers[1].shift.is_none());
     // The one thing that can be told apart from the clocks is how late the packets were.
-    let off = studio.place(0, 6) - studio.place(1, 6);
+    let off = studio.place(1, 6) - studio.place(0, 6);
     assert!((off - 20 * 90).abs() < 100, "{off}");
 }
 
