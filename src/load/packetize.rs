@@ -36,7 +36,7 @@ pub(super) fn fitted(nals: &[&[u8]], sizes: &[usize], max_len: usize) -> Option<
     let mut payloads = Vec::with_capacity(sizes.len());
     for &size in sizes {
         let mut count = 0;
-        while count < rest.len() && 1 + aggregated_len(&rest[..=count]) <= size {
+        while count < rest.len() && aggregated_len(&rest[..=count]) < size {
             count += 1;
         }
         if count == 0 && (payloads.is_empty() || size < 2) {

@@ -244,17 +244,15 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         let shared = self.shared.clone();
         tokio::spawn(async move {
-            let kind = match track.kind().await {
-                RtpCodecKind::Audio => Kind::Audio,
-                _ => Kind::Video,
-            };
+            let is_audio = track.kind().await == RtpCodecKind::Audio;
+            let kind = if is_audio { Kind::Audio } else { Kind::Video };
             let mut count = 0_u32;
             while let Some(event) = track.poll().await {
                 let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
                 let media_ssrc = packet.header.ssrc;
                 shared.received.lock().unwrap().push((kind, packet));
                 count += 1;
-                if shared.manner.asks && kind == Kind::Video && count % 300 == 0 {
+                if shared.manner.asks && kind == Kind::Video && count.is_multiple_of(300) {
                     let pli = PictureLossIndication { sender_ssrc: 1, media_ssrc };
                     track.write_rtcp(vec![Box::new(pli)]).await.unwrap();
                 }
