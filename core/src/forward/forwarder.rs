@@ -338,3 +338,6 @@ const MAX_BACKWARDS_MS: i64 = 100;
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests;

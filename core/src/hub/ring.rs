@@ -113,3 +113,100 @@ const MAX_FRAME_SPREAD: usize = 1024;
 
 // A position is used as an index of packets: the packet type must stay cheap to clone into rings.
 const _: () = assert!(size_of::<Packet>() <= 160);
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::media::codec::PayloadInfo;
+    use crate::media::{ExtensionIds, PictureIds};
+
+    fn arrived(at: Instant, timestamp: i64, keyframe: bool, len: usize) -> Arrived {
+        let mut bytes = vec![0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+        bytes.resize(12 + len, 7);
+        Arrived {
+            packet: Packet::parse(Bytes::from(bytes), &ExtensionIds::default()).unwrap(),
+            info: PayloadInfo { keyframe, ..PayloadInfo::default() },
+            picture: PictureIds::default(),
+            era: 0,
+            seq: 0,
+            timestamp,
+            at,
+            capture: None,
+        }
+    }
+
+    #[test]
+    fn the_latest_keyframe_begins_with_its_first_packet_to_come() {
+        // Timestamp and whether the packet tells a keyframe; where the keyframe is then.
+        type Row = (&'static str, &'static [(i64, bool)], Option<u64>);
+        let rows: [Row; 9] = [
+            ("none", &[(1, false), (2, false)], None),
+            ("at once", &[(1, false), (2, true), (2, false), (3, false)], Some(1)),
+            ("told by a later packet", &[(1, false), (2, false), (2, true)], Some(1)),
+            ("told twice", &[(2, true), (2, false), (2, true), (3, false)], Some(0)),
+            ("two", &[(2, true), (3, false), (4, true)], Some(2)),
+            (
+                "told last, behind the next frame",
+                &[(1, false), (2, false), (3, false), (2, true)],
+                Some(1),
+            ),
+            ("mixed with the frame before", &[(2, false), (1, false), (2, true)], Some(0)),
+            ("an older one told late", &[(4, false), (5, true), (4, true), (6, false)], Some(1)),
+            ("the first packet alone, late", &[(1, false), (3, false), (2, true)], Some(2)),
+        ];
+        let now = Instant::now();
+        for (name, packets, want) in rows {
+            let mut ring = Ring::default();
+            for (timestamp, keyframe) in packets {
+                ring.push(arrived(now, *timestamp, *keyframe, 10));
+            }
+            assert_eq!(ring.keyframe(), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_keyframe_whose_beginning_has_left_is_none_and_stays_none() {
+        let now = Instant::now();
+        let mut ring = Ring::default();
+        ring.push(arrived(now, 1, true, 10));
+        ring.push(arrived(now + Duration::from_millis(1600), 1, false, 10));
+        assert_eq!((ring.start(), ring.keyframe()), (1, None));
+        ring.push(arrived(now + Duration::from_millis(1601), 1, true, 10));
+        assert_eq!(ring.keyframe(), None);
+        ring.push(arrived(now + Duration::from_millis(1602), 2, true, 10));
+        assert_eq!(ring.keyframe(), Some(3));
+    }
+
+    #[test]
+    fn age_bytes_and_number_bound_it() {
+        let now = Instant::now();
+        let mut ring = Ring::default();
+        for step in 0..10_000 {
+            ring.push(arrived(now, step, false, 1));
+        }
+        assert_eq!(ring.end() - ring.start(), MAX_PACKETS as u64);
+        for step in 0..3000 {
+            ring.push(arrived(now, step, false, 1200));
+        }
+        assert!(ring.bytes() <= MAX_BYTES && ring.bytes() > MAX_BYTES - 1300);
+        ring.push(arrived(now + Duration::from_secs(9), 0, false, 5));
+        assert_eq!((ring.end() - ring.start(), ring.bytes()), (1, 17));
+        assert!(ring.get(ring.start()).is_some() && ring.get(ring.start() - 1).is_none());
+        assert!(ring.get(ring.end()).is_none());
+    }
+
+    #[test]
+    fn positions_go_on_when_all_is_let_go() {
+        let now = Instant::now();
+        let mut ring = Ring::default();
+        (0..5).for_each(|step| {
+            ring.push(arrived(now, step, true, 10));
+        });
+        ring.clear();
+        assert_eq!((ring.start(), ring.end(), ring.bytes(), ring.keyframe()), (5, 5, 0, None));
+        assert_eq!(ring.push(arrived(now, 0, true, 10)), 5);
+        assert_eq!(ring.keyframe(), Some(5));
+    }
+}

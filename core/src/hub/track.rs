@@ -206,3 +206,6 @@ const SILENT_AMONG_OTHERS: Duration = Duration::from_millis(600);
 
 /// A track's only layer is given up after this silence.
 const SILENT_ALONE: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests;

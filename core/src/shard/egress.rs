@@ -328,3 +328,51 @@ const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
 const MIN_RESEND_MS: u32 = 15;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn agreed(pt: u8, codec: Codec, fmtp: &str) -> AgreedFormat {
+        AgreedFormat { format: Format::video(codec, fmtp), pt: PayloadType(pt), rtx: None }
+    }
+
+    #[test]
+    fn the_closest_format_is_chosen_and_the_viewer_s_first_of_equals() {
+        let h264 = |mode: u8, profile: &str| {
+            format!(
+                "level-asymmetry-allowed=1;packetization-mode={mode};profile-level-id={profile}"
+            )
+        };
+        let formats = [
+            agreed(96, Codec::Vp8, ""),
+            agreed(97, Codec::H264, &h264(0, "42001f")),
+            agreed(98, Codec::H264, &h264(1, "42e01f")),
+            agreed(99, Codec::H264, &h264(1, "4d001f")),
+            agreed(100, Codec::Vp9, "profile-id=2"),
+            agreed(101, Codec::Vp9, ""),
+            agreed(102, Codec::H264, &h264(1, "42E034")),
+        ];
+        let rows = [
+            (Codec::Vp8, String::new(), Some(96)),
+            (Codec::H264, h264(1, "42e01f"), Some(98)),
+            (Codec::H264, h264(1, "42e028"), Some(98)),
+            (Codec::H264, h264(1, "4D0028"), Some(99)),
+            (Codec::H264, h264(1, "640032"), Some(98)),
+            (Codec::H264, h264(0, "42001f"), Some(97)),
+            (Codec::H264, h264(0, "640032"), Some(97)),
+            (Codec::H264, String::new(), Some(97)),
+            (Codec::H264, "profile-level-id=4".into(), Some(97)),
+            (Codec::Vp9, String::new(), Some(101)),
+            (Codec::Vp9, "profile-id=2".into(), Some(100)),
+            (Codec::Vp9, "profile-id=1".into(), Some(100)),
+            (Codec::Av1, String::new(), None),
+            (Codec::H265, String::new(), None),
+        ];
+        for (codec, fmtp, want) in rows {
+            let published = Format::video(codec, fmtp.as_str());
+            let best = best_match(&formats, &published).map(|agreed| agreed.pt.0);
+            assert_eq!(best, want, "{codec} {fmtp}");
+        }
+    }
+}

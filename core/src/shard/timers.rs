@@ -60,3 +60,43 @@ impl Timers {
         self.due.len()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn timers_fire_in_order_once_and_not_early() {
+        let now = Instant::now();
+        let at = |ms| now + Duration::from_millis(ms);
+        let reason = |id| Reason::Stream(StreamId(id));
+        let mut timers = Timers::default();
+        let mut armed = [None; 3];
+        for (id, ms) in [(0, 30), (1, 10), (2, 20)] {
+            timers.arm(&mut armed[id as usize], Some(at(ms)), reason(id));
+        }
+        assert_eq!((timers.len(), timers.next()), (3, Some((at(10), reason(1)))));
+        // Moved, cancelled, and armed as it was.
+        timers.arm(&mut armed[0], Some(at(5)), reason(0));
+        timers.arm(&mut armed[2], None, reason(2));
+        timers.arm(&mut armed[1], Some(at(10)), reason(1));
+        assert_eq!(timers.pop(at(4)), None);
+        assert_eq!(timers.pop(at(12)), Some(reason(0)));
+        assert_eq!(timers.pop(at(12)), Some(reason(1)));
+        assert_eq!((timers.pop(at(99)), timers.len()), (None, 0));
+    }
+
+    #[test]
+    fn timers_of_one_moment_are_kept_apart() {
+        let now = Instant::now();
+        let mut timers = Timers::default();
+        for id in 0..100 {
+            timers.arm(&mut None, Some(now), Reason::Stream(StreamId(id)));
+        }
+        assert_eq!(timers.len(), 100);
+        let fired = std::iter::from_fn(|| timers.pop(now)).count();
+        assert_eq!((fired, timers.len()), (100, 0));
+    }
+}

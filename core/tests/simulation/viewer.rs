@@ -398,7 +398,8 @@ impl Viewer {
             (before.source, before.layer, before.frame + 1)
                 == (piece.source, piece.layer, piece.frame)
         });
-        if !piece.keyframe && !(follows && contiguous) {
+        let decodable = piece.keyframe || follows && contiguous;
+        if !decodable {
             if contiguous {
                 self.error(format!(
                     "not decodable: {piece:?} after {:?}",

@@ -32,10 +32,7 @@ fn chromium_s_simulcast_is_taken_whole() {
     assert_eq!(video.extensions.id(ExtensionKind::AbsSendTime), None);
     assert_eq!((video.ssrc, video.rtx_ssrc), (None, None));
     assert_eq!(agreed.remote.ice.ufrag, "ex5a");
-    assert_eq!(
-        agreed.remote.candidates,
-        ["127.0.0.1:35633".parse::<std::net::SocketAddr>().unwrap()]
-    );
+    assert_eq!(agreed.remote.candidates, ["127.0.0.1:35633".parse::<SocketAddr>().unwrap()]);
     assert_eq!(agreed.remote.fingerprint.value.len(), 32);
     assert_eq!(agreed.remote.setup, Setup::ActPass);
     assert_eq!(publish(WHIP_VP8).unwrap().sections[1].formats[0].format.codec, Codec::Vp8);
@@ -168,10 +165,7 @@ fn firefox_s_layers_are_known_by_rid_alone() {
     assert_eq!(video.formats[0].rtx, Some(PayloadType(124)), "parameters may precede their name");
     assert_eq!(video.extensions.id(ExtensionKind::Rid), Some(8));
     assert_eq!(video.extensions.id(ExtensionKind::PlayoutDelay), None, "the other direction only");
-    assert_eq!(
-        agreed.remote.candidates,
-        ["203.0.113.20:50000".parse::<std::net::SocketAddr>().unwrap()]
-    );
+    assert_eq!(agreed.remote.candidates, ["203.0.113.20:50000".parse::<SocketAddr>().unwrap()]);
 }
 
 #[test]
