@@ -20,6 +20,7 @@ help:
 	@echo 'make run     build and start the server, pages included'
 	@echo 'make build   build everything, release: $(target)/release/whitewater'
 	@echo 'make test    check, and run every test'
+	@echo 'make bench   measure a release build on loopback, against a bare loop'
 	@echo 'make check   formatting, lints, walls, documents, licences'
 	@echo 'make setup   install what is missing (the others do it too)'
 
@@ -53,6 +54,10 @@ test: check $(pages)
 	cargo test --locked --workspace --no-fail-fast
 	cd web-demo && npm test
 	scripts/browser-tests.sh
+
+.PHONY: bench
+bench: build
+	CARGO_TARGET_DIR='$(target)' scripts/bench.sh
 
 # The order: setup may have to bring npm first.
 $(page_modules): web-demo/package-lock.json | setup

@@ -244,8 +244,8 @@ impl PeerConnectionEventHandler for Handler {
     async fn on_track(&self, track: Arc<dyn TrackRemote>) {
         let shared = self.shared.clone();
         tokio::spawn(async move {
-            let audio = track.kind().await == RtpCodecKind::Audio;
-            let kind = if audio { Kind::Audio } else { Kind::Video };
+            let is_audio = track.kind().await == RtpCodecKind::Audio;
+            let kind = if is_audio { Kind::Audio } else { Kind::Video };
             let mut count = 0_u32;
             while let Some(event) = track.poll().await {
                 let TrackRemoteEvent::OnRtpPacket(packet) = event else { continue };
