@@ -274,6 +274,7 @@ fn a_session_keeps_an_address_that_it_took_over() {
     let new = join(&mut world, 2);
     world.run(1500);
     world.leave(old);
+    assert_eq!(world.gauges(0).addresses, 2);
     world.run(5000);
     let seen = &world.viewers[new].viewer.seen;
     assert!(seen.frames > 150, "{seen:#?}");

@@ -162,7 +162,8 @@ fn a_layer_that_stops_gives_way_and_comes_back() {
 fn an_encoder_that_starts_again_is_followed() {
     for layers in [1, 3] {
         let mut world = World::new(2, 7);
-        world.up = Conditions::clean().jittering(20);
+        // Last packets of the old source come after the first of the new one.
+        world.up = Conditions::clean().jittering(60);
         let publisher = world.publish(layers);
         world.run(1000);
         let viewers = [world.watch(0), world.watch(1)];
@@ -176,7 +177,7 @@ fn an_encoder_that_starts_again_is_followed() {
         for viewer in viewers {
             let seen = seen(&world, viewer);
             assert!(seen.longest_gap < Duration::from_millis(300), "{layers}: {seen:#?}");
-            assert!(seen.worst_skew_ms <= 25, "{layers}: {seen:#?}");
+            assert!(seen.worst_skew_ms <= 100, "{layers}: {seen:#?}");
             assert!(seen.layers.last() == Some(&(layers as u8 - 1)), "{layers}: {seen:#?}");
         }
     }
