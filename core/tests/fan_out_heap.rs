@@ -1,5 +1,7 @@
 //! A count of what fan-out allocates per packet, and of what abandoned sessions leave behind.
 
+// The ledger of nonces allocates.
+#![cfg(not(feature = "nonce-ledger"))]
 #![allow(
     unsafe_code,
     clippy::unwrap_used,
