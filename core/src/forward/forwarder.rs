@@ -306,7 +306,11 @@ fn lowest_seq(
 ) -> i64 {
     let is_here = |packet: &&Arrived| packet.timestamp == first.timestamp;
     let frame = positions.clone().filter_map(|position| track.packet(layer, position));
-    let lowest = frame.filter(is_here).map(|packet| packet.seq).min().unwrap_or(first.seq);
+    let lowest = frame.filter(is_here).min_by_key(|packet| packet.seq).unwrap_or(first);
+    if lowest.info.starts_frame {
+        return lowest.seq;
+    }
+    let lowest = lowest.seq;
     let around = positions.start.saturating_sub(LOOK_BACK)..positions.end;
     let before = around
         .filter_map(|position| track.packet(layer, position))

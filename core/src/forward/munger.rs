@@ -39,6 +39,7 @@ pub struct Munger {
     clock_rate: u32,
     started: bool,
     floor: i64,
+    floor_ts: i64,
     seq_offset: i64,
     highest_seq: i64,
     /// Ticks from the track's common timeline to the viewer's.
@@ -76,6 +77,7 @@ impl Munger {
             clock_rate,
             started: false,
             floor: 0,
+            floor_ts: 0,
             seq_offset: 0,
             highest_seq: (seed & 0x3fff) as i64 + 1,
             origin: ((seed >> 16) & 0x3fff_ffff) as i64,
@@ -112,6 +114,7 @@ impl Munger {
             self.squeeze = Some(Squeeze { meet, percent: 50 });
         }
         self.floor = start.floor;
+        self.floor_ts = first.timestamp;
         self.seq_offset = self.highest_seq + 1 - start.floor;
         self.pictures.relearn = true;
         self.started = true;
@@ -119,7 +122,8 @@ impl Munger {
 
     /// Rewrites a packet of the present source; `None` if it is older than the source's start.
     pub fn rewrite(&mut self, arrived: &Arrived) -> Option<Rewrite> {
-        if arrived.seq < self.floor {
+        // A frame from before the start that fills a hole in front of it misleads decoders.
+        if arrived.seq < self.floor || arrived.timestamp < self.floor_ts {
             return None;
         }
         let seq = arrived.seq + self.seq_offset;

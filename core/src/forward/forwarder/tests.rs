@@ -333,6 +333,20 @@ fn what_is_missing_of_the_frame_before_a_keyframe_is_not_waited_for() {
 }
 
 #[test]
+fn a_lost_frame_before_a_keyframe_does_not_take_the_room_that_was_left() {
+    let now = Instant::now();
+    let mut track = Fake::new(&["h"]);
+    track.push(now, 0, 10, 1, true);
+    track.push_key(now, 0, 12, 3);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    viewer.plan(now, &track);
+    track.push(now, 0, 11, 2, true);
+    track.push(now, 0, 13, 4, true);
+    assert_eq!(viewer.plan(now, &track).0, [(0, 3)]);
+    assert_eq!(viewer.seqs(), [0, 1]);
+}
+
+#[test]
 fn what_the_ring_has_let_go_stays_a_hole() {
     let now = Instant::now();
     let mut track = Fake::new(&["h"]);

@@ -98,6 +98,10 @@ fn numbers_and_timestamps_go_on_whatever_the_source() {
             ],
         ),
         (
+            "room below the keyframe's lowest packet is for the keyframe only",
+            &[Switch(100, FRAME, 0), Sent(101, FRAME, 0, 0), Old(100, 0), Sent(100, FRAME, -1, 0)],
+        ),
+        (
             "over the wrap of sequence numbers",
             &[
                 Switch(wrap - 2, 0, 0),
