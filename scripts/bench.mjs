@@ -103,8 +103,7 @@ function growth({ begin, end }) {
 }
 
 function delayOf(watched) {
-  const shard = watched.samples.end?.shards?.[0]?.forwarding_delay_us;
-  return shard ?? null;
+  return watched.samples.end?.forwarding_delay ?? null;
 }
 
 function row(trace, maxBurst, watched, bared) {
@@ -123,11 +122,11 @@ function row(trace, maxBurst, watched, bared) {
     "bare loop": bared.packets_per_cpu_second,
     ratio: round(rate / bared.packets_per_cpu_second, 2),
     "syscalls/packet": out ? round((grown("sends") + grown("receives")) / out, 3) : null,
-    "mean burst": out ? round(out / grown("sends"), 2) : null,
+    "mean burst": out ? round(grown("packets_out") / grown("bursts_out"), 2) : null,
     "bare's burst": bared.mean_burst,
     "loss %": watched.loss_percent,
-    "delay p50 us": delay?.p50 ?? null,
-    "delay p99 us": delay?.p99 ?? null,
+    "delay p50 us": delay?.p50_us ?? null,
+    "delay p99 us": delay?.p99_us ?? null,
     "client CPU %": round((watched.own_cpu_seconds / watched.seconds) * 100, 0),
     cipher: watched.cipher,
     resident: { before, begin },
@@ -210,7 +209,7 @@ if (delay) {
   console.log(
     `forwarding delay at half of the highest rate with less than 0.1 % lost ` +
       `(${Math.round(delay.highest.rate)} packets/s, ${delay.highest.viewers} viewers): ` +
-      `p50 ${shown(delay.delay?.p50)} us, p99 ${shown(delay.delay?.p99)} us ` +
+      `p50 ${shown(delay.delay?.p50_us)} us, p99 ${shown(delay.delay?.p99_us)} us ` +
       `(${delay.half} viewers, ${delay.watched.loss_percent} % lost)`,
   );
 }

@@ -189,21 +189,22 @@ impl Loop {
         for index in 0..self.viewers.len() {
             let (mut from, mut seq) = (0, self.seq);
             while from < lens.len() {
-                // All of one write are equal in length, but the last may be shorter.
-                let same = lens[from..].iter().take_while(|len| **len == lens[from]).count();
-                let shorter = lens.get(from + same).is_some_and(|len| *len < lens[from]);
-                let count = (same + usize::from(shorter)).min(self.max_burst);
-                self.write(index, seq, &lens[from..from + count]);
+                let (count, segment) = one_write(&lens[from..], self.max_burst);
+                self.write(index, seq, &lens[from..from + count], segment);
                 from += count;
                 seq = seq.wrapping_add(count as u16);
             }
         }
     }
 
-    fn write(&mut self, viewer: usize, seq: u16, lens: &[usize]) {
+    fn write(&mut self, viewer: usize, seq: u16, lens: &[usize], segment: usize) {
         let viewer = &mut self.viewers[viewer];
         let mut end = 0;
-        for (payload_len, seq) in lens.iter().zip(seq..) {
+        for (index, payload_len) in lens.iter().enumerate() {
+            let seq = seq.wrapping_add(index as u16);
+            // Padding evens out what differs by little; the last one may be shorter.
+            let is_last = index + 1 == lens.len();
+            let payload_len = if is_last { payload_len } else { &segment };
             let header_len = HEADER.len();
             let total = header_len + payload_len + TAG_LEN;
             let packet = &mut self.scratch[end..end + total];
@@ -223,7 +224,7 @@ impl Loop {
             }
             end += total;
         }
-        let segment = HEADER.len() + lens[0] + TAG_LEN;
+        let segment = HEADER.len() + segment + TAG_LEN;
         let transmit = Transmit {
             destination: viewer.address,
             ecn: None,
@@ -239,12 +240,51 @@ impl Loop {
     }
 }
 
+/// How many packets one write takes, and the length of all but the last.
+fn one_write(lens: &[usize], max_burst: usize) -> (usize, usize) {
+    let (mut count, mut segment, mut least) = (1, lens[0], lens[0]);
+    while count < max_burst.min(lens.len()) {
+        let len = lens[count];
+        if segment.max(len) - least > MAX_PADDING {
+            break;
+        }
+        count += 1;
+        if len + MAX_PADDING < segment {
+            break;
+        }
+        (segment, least) = (segment.max(len), least.min(len));
+    }
+    (count, segment)
+}
+
 // Fixed header, and an extension block with MID and a transport-wide number, as viewers get it.
 const HEADER: [u8; 24] =
     [0x90, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xBE, 0xDE, 0, 2, 0x40, b'1', 0x31, 0, 0, 0, 0, 0];
 const PAYLOAD: [u8; 1500] = [0x5A; 1500];
 const TAG_LEN: usize = 16;
+// As the server does.
+const MAX_PADDING: usize = 16;
 const MOST_AT_ONCE: usize = 40;
 const SCRATCH_BYTES: usize = 65_000;
 const BUFFER_BYTES: usize = 8 << 20;
 const TOGETHER: Duration = Duration::from_micros(500);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_write_takes_packets_that_differ_by_little_and_a_shorter_tail() {
+        type Row<'a> = (&'a [usize], usize, (usize, usize));
+        let rows: [Row<'_>; 5] = [
+            (&[1000, 1001, 1001], 64, (3, 1001)),
+            (&[1000, 1000, 300, 1000], 64, (3, 1000)),
+            (&[300, 1000], 64, (1, 300)),
+            (&[1000, 1000, 1000], 2, (2, 1000)),
+            (&[1000, 1000, 1000], 1, (1, 1000)),
+        ];
+        for (lens, max_burst, want) in rows {
+            assert_eq!(one_write(lens, max_burst), want, "{lens:?}");
+        }
+    }
+}

@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::net::{Ipv4Addr, UdpSocket};
 use std::os::fd::AsRawFd;
+use std::sync::Arc;
 
 use anyhow::Context;
 use mio::{Events, Interest, Poll, Token};
@@ -37,12 +38,14 @@ pub(super) fn run(options: &Drain) -> anyhow::Result<()> {
     let ports: Vec<u16> = ports.collect::<std::io::Result<_>>()?;
     tell::line(&serde_json::to_string(&ports)?);
 
-    let waker = mio::Waker::new(poll.registry(), WAKE)?;
+    // A waker that is dropped takes back its event.
+    let waker = Arc::new(mio::Waker::new(poll.registry(), WAKE)?);
+    let at_end = Arc::clone(&waker);
     std::thread::spawn(move || {
         let mut rest = Vec::new();
         // An error is an end as well.
         let _ = std::io::stdin().read_to_end(&mut rest);
-        let _ = waker.wake();
+        let _ = at_end.wake();
     });
     let mut receiver = Receiver::new();
     let mut events = Events::with_capacity(EVENTS);

@@ -1,5 +1,6 @@
 //! A printer of what was measured, for people and for programs.
 
+use std::io::{self, Write};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -18,10 +19,9 @@ pub(super) fn print(json: &Value, as_json: bool, table: impl FnOnce() -> Vec<(St
     }
 }
 
-/// Prints one line, for programs that wait for it.
-#[allow(clippy::print_stdout, reason = "the parent process reads it")]
+/// Prints one line, for a process that waits for it and may be gone.
 pub(super) fn line(text: &str) {
-    println!("{text}");
+    let _ = writeln!(io::stdout(), "{text}");
 }
 
 /// Half, 95 of 100, and all of some durations.
