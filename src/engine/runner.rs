@@ -1,5 +1,6 @@
 //! The loop that drives one shard: receive, feed, fire timers, send.
 
+use std::collections::VecDeque;
 use std::io::IoSliceMut;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,6 +54,8 @@ pub(super) struct Runner {
     events: mpsc::Sender<(ShardId, Event)>,
     counters: Arc<Counters>,
     transmit: Vec<u8>,
+    /// Words about streams that found their link full, by shard.
+    held: Vec<VecDeque<LinkMessage>>,
 }
 
 /// Why a turn of the loop began.
@@ -75,7 +78,8 @@ impl Runner {
         counters: Arc<Counters>,
     ) -> Self {
         let transmit = vec![0; TRANSMIT_BYTES];
-        Self { id, shard, socket: Some(socket), links, events, counters, transmit }
+        let held = links.iter().map(|_| VecDeque::new()).collect();
+        Self { id, shard, socket: Some(socket), links, events, counters, transmit, held }
     }
 
     /// Runs on the calling thread until the engine's handle is dropped.
@@ -218,10 +222,28 @@ impl Runner {
     }
 
     fn hand_on(&mut self) {
+        for (held, link) in self.held.iter_mut().zip(&self.links) {
+            while let Some(message) = held.pop_front() {
+                if let Err(TrySendError::Full(message)) = link.try_send(message) {
+                    held.push_front(message);
+                    break;
+                }
+            }
+        }
         while let Some((shard, message)) = self.shard.poll_link() {
-            let Some(link) = self.links.get(usize::from(shard.0)) else { continue };
-            if link.try_send(message).is_err() {
-                self.counters.dropped_link.fetch_add(1, Ordering::Relaxed);
+            let index = usize::from(shard.0);
+            let (Some(link), Some(held)) = (self.links.get(index), self.held.get_mut(index)) else {
+                continue;
+            };
+            match link.try_send(message) {
+                Ok(()) | Err(TrySendError::Closed(_)) => {}
+                // A lost packet is repaired, a lost word about a stream is not.
+                Err(TrySendError::Full(message)) if !message.may_be_dropped() => {
+                    held.push_back(message);
+                }
+                Err(TrySendError::Full(_)) => {
+                    self.counters.dropped_link.fetch_add(1, Ordering::Relaxed);
+                }
             }
         }
         while let Some(event) = self.shard.poll_event() {

@@ -82,6 +82,22 @@ pub enum LinkMessage {
     },
 }
 
+// === impl LinkMessage ===
+
+impl LinkMessage {
+    /// Whether the network's own repair makes up for its loss.
+    pub fn may_be_dropped(&self) -> bool {
+        match self {
+            Self::Datagram { .. } | Self::Packet { .. } | Self::Want { .. } => true,
+            Self::Listen { .. }
+            | Self::Unlisten { .. }
+            | Self::Tracks { .. }
+            | Self::Clocks { .. }
+            | Self::Gone { .. } => false,
+        }
+    }
+}
+
 /// A track without its packets.
 #[derive(Clone, Debug)]
 pub struct TrackHead {
