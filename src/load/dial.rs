@@ -10,7 +10,7 @@ use reqwest::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use reqwest::{StatusCode, Url};
 use socket2::{Domain, Protocol, Socket, Type};
 use whitewater_core::rtc::connection::{self, Connection};
-use whitewater_core::rtc::sdp::{self, Agreed, Fingerprint, IceCredentials, Local};
+use whitewater_core::rtc::sdp::{self, Agreed, Fingerprint, Local};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
 
 use super::secrets::Secrets;
@@ -78,7 +78,7 @@ impl Dialler {
         let credentials = Credentials { ufrag, pwd };
         let cname = self.secrets.text(16);
         let offer = offer(&Local {
-            ice: &IceCredentials { ufrag: credentials.ufrag.clone(), pwd: credentials.pwd.clone() },
+            ice: &credentials,
             fingerprint: &Fingerprint::sha256(*self.identity.fingerprint()),
             candidates: &[candidate],
             session_id: self.secrets.number() >> 2,

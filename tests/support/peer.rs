@@ -15,7 +15,7 @@ use tokio::sync::mpsc;
 use whitewater_core::media::ext::{extensions_len, write_extensions};
 use whitewater_core::media::{Codec, ExtensionKind, Format, Kind, Rid, Ssrc};
 use whitewater_core::rtc::connection::{Config, Connection};
-use whitewater_core::rtc::sdp::{self, Agreed, IceCredentials, Local, PublishOffer};
+use whitewater_core::rtc::sdp::{self, Agreed, Local, PublishOffer};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
 
 use super::Server;
@@ -136,7 +136,7 @@ impl Peer {
         let mut fingerprint = identity.fingerprint().to_vec();
         fingerprint[0] ^= u8::from(ask.spoil);
         let offer = offer(&Local {
-            ice: &IceCredentials { ufrag: local.ufrag.clone(), pwd: local.pwd.clone() },
+            ice: &local,
             fingerprint: &sdp::Fingerprint::sha256(fingerprint),
             candidates: &[address],
             session_id: 7,

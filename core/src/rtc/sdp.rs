@@ -27,7 +27,7 @@ use thiserror::Error;
 use super::section::Section;
 use crate::media::{Format, Ssrc};
 
-pub use super::ice::Credentials as IceCredentials;
+pub use super::ice::Credentials;
 pub use candidate::parse_candidate;
 pub use client::{PublishOffer, offer_publish, offer_watch, read_answer};
 pub use fragment::ice_fragment;
@@ -39,7 +39,7 @@ pub use watch::answer_watch;
 #[derive(Clone, Copy, Debug)]
 pub struct Local<'a> {
     /// Our ICE credentials.
-    pub ice: &'a IceCredentials,
+    pub ice: &'a Credentials,
     /// The fingerprint of our certificate.
     pub fingerprint: &'a Fingerprint,
     /// Our host candidates, best first.
@@ -54,7 +54,7 @@ pub struct Local<'a> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remote {
     /// Its ICE credentials.
-    pub ice: IceCredentials,
+    pub ice: Credentials,
     /// The SHA-256 fingerprint of its certificate.
     pub fingerprint: Fingerprint,
     /// The DTLS role it offered or took.

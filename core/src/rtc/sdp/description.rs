@@ -8,7 +8,7 @@ use rtc_sdp::description::common::Attribute;
 
 use super::candidate::parse_candidate;
 use super::media::Media;
-use super::{Fingerprint, IceCredentials, Remote, SdpError, Setup};
+use super::{Credentials, Fingerprint, Remote, SdpError, Setup};
 use crate::media::Mid;
 
 /// One side's description.
@@ -128,7 +128,7 @@ impl Description {
 
         let ufrag = text(|place| place.ufrag.as_ref());
         let pwd = text(|place| place.pwd.as_ref());
-        let ice = IceCredentials {
+        let ice = Credentials {
             ufrag: ufrag.ok_or_else(|| malformed("it has no a=ice-ufrag"))?.into(),
             pwd: pwd.ok_or_else(|| malformed("it has no a=ice-pwd"))?.into(),
         };

@@ -2,14 +2,14 @@
 
 use std::net::SocketAddr;
 
-use super::IceCredentials;
+use super::Credentials;
 use super::write::{push_candidates, push_line};
 use crate::media::{Kind, Mid};
 
 /// The body of a restart's answer: our new credentials and all candidates, with the same `ice-lite`
 /// and `ice-options` as the session's SDP answer.
 pub fn ice_fragment(
-    ice: &IceCredentials,
+    ice: &Credentials,
     candidates: &[SocketAddr],
     tagged_mid: &Mid,
     kind: Kind,

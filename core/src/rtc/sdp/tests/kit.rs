@@ -12,10 +12,8 @@ pub(super) const WHIP_H264: &str =
     include_str!("../fixtures/chromium-156-whip-simulcast-h264-offer.sdp");
 pub(super) const WHEP: &str = include_str!("../fixtures/chromium-156-whep-offer.sdp");
 
-static ICE: LazyLock<IceCredentials> = LazyLock::new(|| IceCredentials {
-    ufrag: "s0ufrag".into(),
-    pwd: "0123456789012345678901".into(),
-});
+static ICE: LazyLock<Credentials> =
+    LazyLock::new(|| Credentials { ufrag: "s0ufrag".into(), pwd: "0123456789012345678901".into() });
 static FINGERPRINT: LazyLock<Fingerprint> = LazyLock::new(|| Fingerprint::sha256([0xab; 32]));
 static CANDIDATES: LazyLock<[SocketAddr; 2]> =
     LazyLock::new(|| ["192.0.2.7:7000".parse().unwrap(), "[2001:db8::7]:7000".parse().unwrap()]);
