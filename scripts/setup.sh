@@ -75,7 +75,8 @@ install_cargo_deny() {
 
 packages=(build-essential ca-certificates cmake curl pkg-config)
 if [ "$purpose" = tests ]; then
-    packages+=(chromium ffmpeg fonts-dejavu-core git procps valgrind)
+    # valgrind reads the symbols of libc6-dbg; it only recommends them.
+    packages+=(chromium fonts-dejavu-core git libc6-dbg procps valgrind)
 fi
 
 install_packages "${packages[@]}"
