@@ -242,7 +242,8 @@ pub struct LayerInfo {
 pub struct ServerInfo {
     /// The server's version.
     pub version: String,
-    /// From the kernel's receive time to the return of the write that forwards it.
+    /// From the kernel's receive time to the return of the write that forwards it, of what the kernel
+    /// gave to the viewer's own shard; what came over a link is not counted.
     pub forwarding_delay: DelayInfo,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
