@@ -9,6 +9,9 @@ pub mod munger;
 
 pub mod sent;
 
+pub mod target;
+
 pub use forwarder::{Forwarder, Layers, Need, Planned, Wish};
 pub use munger::{Munger, Rewrite};
 pub use sent::{Sent, SentMap};
+pub use target::{Rung, Target};

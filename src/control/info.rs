@@ -3,14 +3,54 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use whitewater_core::media::Rid;
-use whitewater_core::shard::Gauges;
-use whitewater_core::shard::command::TrackReport;
-use whitewater_signaling::control::{DelayInfo, LayerInfo, ShardInfo, TrackInfo};
+use whitewater_core::shard::command::{StreamReport, TrackReport};
+use whitewater_core::shard::{Command, Gauges, Reply, ShardId};
+use whitewater_signaling::control::{
+    DelayInfo, LayerInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName, TrackInfo,
+};
 
+use super::Control;
+use super::registry::StreamEntry;
 use crate::engine::{Counters, Quantiles};
 
+impl Control {
+    pub(super) async fn describe(&self, stream: &StreamEntry) -> StreamReport {
+        match self.engine.ask(stream.home, Command::Describe(stream.id)).await {
+            Some(Reply::Stream(report)) => *report,
+            _ => StreamReport::default(),
+        }
+    }
+
+    pub(super) async fn describe_server(&self) -> Result<ServerInfo, Refusal> {
+        let mut shards = Vec::with_capacity(self.engine.shards());
+        for id in (0..self.engine.shards()).map(|index| ShardId(index as u8)) {
+            let Some(Reply::Gauges(gauges)) = self.engine.ask(id, Command::Gauges).await else {
+                return Err(Refusal::Closing);
+            };
+            let counters = self.engine.counters(id).ok_or(Refusal::Closing)?;
+            shards.push(shard(&gauges, counters));
+        }
+        Ok(ServerInfo {
+            version: env!("CARGO_PKG_VERSION").into(),
+            forwarding_delay: delay(self.engine.forwarding_delay()),
+            shards,
+        })
+    }
+
+    pub(super) async fn info(&self, name: StreamName, stream: StreamEntry) -> StreamInfo {
+        let report = self.describe(&stream).await;
+        StreamInfo {
+            name: name.into(),
+            live: report.live,
+            uptime_ms: stream.since.elapsed().as_millis() as u64,
+            viewers: stream.viewers,
+            tracks: report.tracks.iter().map(track).collect(),
+        }
+    }
+}
+
 /// A track, its highest layer first.
-pub(super) fn track(track: &TrackReport) -> TrackInfo {
+fn track(track: &TrackReport) -> TrackInfo {
     let mut layers: Vec<_> = track.layers.iter().collect();
     let pixels = |size: Option<(u16, u16)>| {
         size.map_or(0, |(width, height)| u32::from(width) * u32::from(height))
@@ -37,7 +77,7 @@ pub(super) fn track(track: &TrackReport) -> TrackInfo {
 }
 
 /// A distribution of durations.
-pub(super) fn delay(quantiles: Quantiles) -> DelayInfo {
+fn delay(quantiles: Quantiles) -> DelayInfo {
     DelayInfo {
         count: quantiles.count,
         p50_us: quantiles.p50.as_micros() as u64,
@@ -47,7 +87,7 @@ pub(super) fn delay(quantiles: Quantiles) -> DelayInfo {
 }
 
 /// A shard's machine and its loop together.
-pub(super) fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
+fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     ShardInfo {
         sessions: gauges.sessions as u64,
