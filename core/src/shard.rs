@@ -38,7 +38,7 @@ mod timers;
 
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -85,6 +85,8 @@ pub struct Shard {
     links: VecDeque<(ShardId, LinkMessage)>,
     events: VecDeque<Event>,
     fan_out: FanOut,
+    /// How long the datagrams that are being fed have waited already.
+    waited: Duration,
     scratch: Vec<BytesMut>,
     gauges: Gauges,
 }
@@ -157,9 +159,15 @@ impl Shard {
             out: VecDeque::new(),
             links: VecDeque::new(),
             events: VecDeque::new(),
+            waited: Duration::ZERO,
             scratch: Vec::new(),
             gauges: Gauges::default(),
         }
+    }
+
+    /// Says how long ago the machine received the datagrams that are fed next.
+    pub fn set_waited(&mut self, waited: Duration) {
+        self.waited = waited;
     }
 
     /// Takes in one datagram.
@@ -238,6 +246,7 @@ impl Shard {
             match reason {
                 Reason::Session(key) => self.session_timeout(now, key),
                 Reason::Stream(id) => self.stream_timeout(now, id),
+                Reason::Hold(id) => self.release(id),
             }
         }
     }
@@ -389,6 +398,7 @@ impl Shard {
     /// Puts a publisher's packet into its ring and tells who listens.
     fn take_in(&mut self, now: Instant, id: StreamId, kind: Kind, layer: u8, mut offered: Offered) {
         let wall = self.wall(now);
+        offered.received = now.checked_sub(self.waited).unwrap_or(now);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(carried) = ingress::carried_capture(&offered.packet) {
             offered.capture = stream.clock.to_server(carried);
@@ -411,12 +421,11 @@ impl Shard {
             return;
         };
         self.gauges.packets_in += 1;
+        let (received, complete) = (arrived.received, arrived.packet.marker);
         let for_mirrors = is_mirrored.then(|| arrived.clone());
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
-        if stream.touch(kind) {
-            self.fan_out.touch(id, kind);
-        }
+        self.note_packet(now, id, kind, received, complete);
         if !started {
             self.events.push_back(Event::MediaStarted { stream: id, kind });
         }

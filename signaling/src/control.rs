@@ -242,15 +242,15 @@ pub struct LayerInfo {
 pub struct ServerInfo {
     /// The server's version.
     pub version: String,
-    /// From the kernel's receive time to the return of the write that forwards it, of what the kernel
-    /// gave to the viewer's own shard; what came over a link is not counted.
+    /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
+    /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }
 
 /// A distribution of durations, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DelayInfo {
     /// How many were counted.
     pub count: u64,
@@ -260,6 +260,9 @@ pub struct DelayInfo {
     pub p99_us: u64,
     /// None is longer.
     pub max_us: u64,
+    /// Upper ends of the buckets that counted any, with their counts: what was counted between two
+    /// readings is their difference.
+    pub buckets: Vec<(u64, u64)>,
 }
 
 /// What one shard counts.

@@ -83,6 +83,11 @@ fn delay(quantiles: Quantiles) -> DelayInfo {
         p50_us: quantiles.p50.as_micros() as u64,
         p99_us: quantiles.p99.as_micros() as u64,
         max_us: quantiles.max.as_micros() as u64,
+        buckets: quantiles
+            .buckets
+            .iter()
+            .map(|(upper, count)| (upper.as_micros() as u64, *count))
+            .collect(),
     }
 }
 

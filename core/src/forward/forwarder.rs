@@ -48,6 +48,8 @@ pub struct Planned {
     pub position: u64,
     /// The numbers it leaves with.
     pub rewrite: Rewrite,
+    /// Whether it came while the viewer followed its layer, not before.
+    pub live: bool,
 }
 
 /// What a forwarder lacks after planning.
@@ -89,6 +91,8 @@ struct Source {
     layer: u8,
     era: u32,
     cursor: u64,
+    /// The ring's end when it was taken up.
+    live_from: u64,
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
     catch_up: Option<CatchUp>,
@@ -171,7 +175,12 @@ impl Forwarder {
                 break;
             }
             if let Some(rewrite) = self.munger.rewrite(arrived) {
-                out.push(Planned { layer: source.layer, position: source.cursor, rewrite });
+                out.push(Planned {
+                    layer: source.layer,
+                    position: source.cursor,
+                    rewrite,
+                    live: source.cursor >= source.live_from,
+                });
                 source.frame_open = (!arrived.packet.marker).then_some((arrived.timestamp, now));
             } else {
                 self.counters.before_start += 1;
@@ -263,6 +272,7 @@ impl Forwarder {
             layer,
             era: first.era,
             cursor: position,
+            live_from: end,
             frame_open: None,
             catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
         });

@@ -20,6 +20,8 @@ pub struct Offered {
     pub info: PayloadInfo,
     /// VP8 and VP9 picture ids.
     pub picture: PictureIds,
+    /// When the machine received it.
+    pub received: Instant,
     /// Capture time in the server's clock that the packet itself carried.
     pub capture: Option<Ntp>,
 }
@@ -126,7 +128,7 @@ impl Layer {
         let timestamp = self.timestamps.extend(offered.packet.timestamp);
         self.note_arrival(timestamp, wall, clock_rate);
         let capture = offered.capture.or_else(|| capture(self, timestamp));
-        let Offered { packet, info, picture, .. } = offered;
+        let Offered { packet, info, picture, received, .. } = offered;
         self.store(Arrived {
             packet,
             info,
@@ -135,6 +137,7 @@ impl Layer {
             seq,
             timestamp,
             at: now,
+            received,
             capture,
         });
         Ok(self.ring.last().expect("a packet was just stored"))

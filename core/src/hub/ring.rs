@@ -133,6 +133,7 @@ mod tests {
             seq: 0,
             timestamp,
             at,
+            received: at,
             capture: None,
         }
     }

@@ -25,6 +25,8 @@ pub(super) struct Burst {
     pub len: usize,
     /// Bytes of each segment but the last; 0 when nothing was written.
     pub segment: usize,
+    /// When the oldest of its packets was received that came since its viewer followed the layer.
+    pub received: Option<Instant>,
 }
 
 /// How many packets go into one write, and how long each is.
@@ -64,7 +66,7 @@ pub(super) fn write(
         sizes.push(plain_len(outgoing, arrived) + overhead);
     }
     let run = Run::of(&sizes, buffer.len());
-    let mut burst = Burst { packets: run.packets, len: 0, segment: run.segment };
+    let mut burst = Burst { packets: run.packets, segment: run.segment, ..Burst::default() };
     if run.segment == 0 {
         // No buffer holds it: it is passed over.
         return burst;
@@ -104,6 +106,10 @@ pub(super) fn write(
             break;
         }
         burst.len += len;
+        if plan.live {
+            let oldest = burst.received.map_or(arrived.received, |it| it.min(arrived.received));
+            burst.received = Some(oldest);
+        }
         outgoing.packets = outgoing.packets.wrapping_add(1);
         outgoing.octets = outgoing.octets.wrapping_add(arrived.packet.payload().len() as u32);
         if kind == Kind::Video && outgoing.section.nack {
@@ -173,7 +179,7 @@ pub(super) fn write_resend(
             write_plain(buffer, outgoing, arrived, &header, &scratch, original, picture, padding);
         let len = sender.protect(slot, buffer, header_len, plain_len);
         egress.history.sent(now, transport_seq, len);
-        return Burst { packets: 1, len, segment: len };
+        return Burst { packets: 1, len, segment: len, received: None };
     }
     Burst::default()
 }

@@ -252,7 +252,8 @@ impl Ingress {
         // Every sound packet can be started from: there is nothing to ask for.
         info.keyframe &= kind == Kind::Video;
         let picture = picture_ids(codec, payload);
-        Ok(Inbound { kind, layer, offered: Offered { packet, info, picture, capture: None } })
+        let offered = Offered { packet, info, picture, received: now, capture: None };
+        Ok(Inbound { kind, layer, offered })
     }
 
     /// Finds the section and layer of a new SSRC: announced, by rid, by mid, by payload type.

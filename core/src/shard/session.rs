@@ -227,6 +227,7 @@ impl Shard {
         self.links.push_back((home, LinkMessage::Unlisten { stream: id, from }));
         if let Some(mut stream) = self.streams.remove(&id) {
             self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+            self.timers.arm(&mut stream.held, None, Reason::Hold(id));
         }
     }
 

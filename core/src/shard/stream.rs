@@ -48,6 +48,8 @@ pub(super) struct Stream {
     pub armed: Option<Instant>,
     /// When its layers are looked at next.
     pub next_refresh: Instant,
+    /// Until when the fan-out of its picture waits for the rest of a frame.
+    pub held: Option<Instant>,
     audio_touched: bool,
     video_touched: bool,
 }
@@ -71,6 +73,7 @@ impl Stream {
             generation: 0,
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
+            held: None,
             audio_touched: false,
             video_touched: false,
         }
@@ -152,6 +155,14 @@ impl Stream {
             Kind::Video => &mut self.video_touched,
         };
         !std::mem::replace(touched, true)
+    }
+
+    /// Whether a track is marked.
+    pub(super) fn is_touched(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio => self.audio_touched,
+            Kind::Video => self.video_touched,
+        }
     }
 
     /// Takes a track's mark away.

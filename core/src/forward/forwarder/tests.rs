@@ -89,6 +89,7 @@ impl Fake {
             seq,
             timestamp: frame * FRAME - layer.shift,
             at,
+            received: at,
             capture: None,
         });
         layer.first + layer.packets.len() as u64 - 1
