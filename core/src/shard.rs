@@ -421,11 +421,11 @@ impl Shard {
             return;
         };
         self.gauges.packets_in += 1;
-        let (received, complete) = (arrived.received, arrived.packet.marker);
+        let received = arrived.received;
         let for_mirrors = is_mirrored.then(|| arrived.clone());
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
-        self.note_packet(now, id, kind, received, complete);
+        self.note_packet(now, id, kind, received);
         if !started {
             self.events.push_back(Event::MediaStarted { stream: id, kind });
         }

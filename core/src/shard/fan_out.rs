@@ -9,6 +9,7 @@ use super::command::{SessionKey, StreamId};
 use super::session::Role;
 use super::timers::Reason;
 use crate::forward::{Need, Planned};
+use crate::hub::Track;
 use crate::media::Kind;
 use crate::rtc::transport::Transport;
 
@@ -91,13 +92,17 @@ impl Shard {
         id: StreamId,
         kind: Kind,
         received: Instant,
-        complete: bool,
     ) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
-        let hold = HOLD_PER_LISTENER * stream.listeners(kind).len() as u32;
-        let due = stream.held.unwrap_or(received + hold.min(MAX_HOLD));
-        let waits = kind == Kind::Video && !complete && hold >= MIN_HOLD && now < due;
-        if waits {
+        let hold = (HOLD_PER_LISTENER * stream.listeners(kind).len() as u32).min(MAX_HOLD);
+        let due = stream.held.unwrap_or(received + hold);
+        let is_open = |track: &Track| {
+            track.layers.iter().filter_map(|layer| layer.ring.last()).any(|last| {
+                !last.packet.marker && now.saturating_duration_since(last.received) < MAX_HOLD
+            })
+        };
+        let waits = kind == Kind::Video && hold >= MIN_HOLD && now < due;
+        if waits && stream.track(kind).is_some_and(is_open) {
             if !stream.is_touched(kind) {
                 self.timers.arm(&mut stream.held, Some(due), Reason::Hold(id));
             }

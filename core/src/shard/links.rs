@@ -33,10 +33,10 @@ impl Shard {
                 let Some(mirror) = self.streams.get_mut(&stream) else { return };
                 let Some(track) = mirror.track_mut(kind) else { return };
                 let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
-                let (received, complete) = (arrived.received, arrived.packet.marker);
+                let received = arrived.received;
                 this.mirror(*arrived);
                 track.note_mirrored(now, layer);
-                self.note_packet(now, stream, kind, received, complete);
+                self.note_packet(now, stream, kind, received);
             }
             LinkMessage::Clocks { stream, kind, layer, shift, report, arrival, clock } => {
                 if let Some(mirror) = self.streams.get_mut(&stream) {
