@@ -162,6 +162,9 @@ impl Control {
             }
             Event::MediaStarted { stream, kind } => debug!(?stream, %kind, "media arrives"),
             Event::PublisherLost { stream } => debug!(?stream, "the publisher is gone"),
+            Event::PublisherBack { stream, changed } => {
+                debug!(?stream, changed, "the publisher is back");
+            }
         }
     }
 }

@@ -31,6 +31,7 @@ impl Control {
             if known.is_none() && max > 0 && registry.streams.len() >= max {
                 return Err(Refusal::Full(format!("the server has its {max} streams")));
             }
+            let resumes = known.is_some();
             let home = known.as_ref().map_or_else(|| registry.least_loaded(), |stream| stream.home);
             let local = self.secrets.credentials(home);
             let policy_sdp = sdp::PublishPolicy { max_bitrate_bps: policy.max_bitrate_bps };
@@ -57,6 +58,7 @@ impl Control {
             registry.reserve(id.clone(), entry_of(&path, stream, home, &opened, &agreed));
             let command = Command::Publish(Box::new(Publish {
                 stream,
+                resumes,
                 connection: self.connection(local, &agreed).into(),
                 sections: agreed.sections,
                 window: policy.reconnect_window,
