@@ -4,6 +4,7 @@
 
 mod agreed;
 mod anything;
+mod disconnect;
 mod garbage;
 mod ledger;
 mod network;
