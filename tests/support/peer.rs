@@ -139,6 +139,7 @@ impl Peer {
             ice: &local,
             fingerprint: &sdp::Fingerprint::sha256(fingerprint),
             candidates: &[address],
+            tcp: false,
             session_id: 7,
             cname: "peer",
         });
