@@ -14,6 +14,8 @@ pub mod command;
 
 mod egress;
 
+mod disconnect;
+
 mod fan_out;
 
 mod history;
@@ -39,7 +41,6 @@ mod stream;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
@@ -53,7 +54,7 @@ pub use timers::Reason;
 use crate::hub::Offered;
 use crate::media::{Kind, Ntp};
 use crate::rtc::demux::{self, Class};
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Protocol, Transport};
 use fan_out::FanOut;
 use session::{Role, Session};
 use slab::Slab;
@@ -80,12 +81,13 @@ pub struct Shard {
     sessions: Slab<Session>,
     streams: HashMap<StreamId, Stream>,
     by_ufrag: HashMap<String, SessionKey>,
-    by_remote: HashMap<SocketAddr, SessionKey>,
+    by_remote: HashMap<Origin, SessionKey>,
     /// Addresses whose datagrams belong to another shard, as unauthenticated checks claimed.
-    elsewhere: HashMap<SocketAddr, ShardId>,
+    elsewhere: HashMap<Origin, ShardId>,
     timers: Timers,
     out: VecDeque<(Transport, BytesMut)>,
     links: VecDeque<(ShardId, LinkMessage)>,
+    hang_ups: VecDeque<Transport>,
     events: VecDeque<Event>,
     fan_out: FanOut,
     /// How long the datagrams that are being fed have waited already.
@@ -161,6 +163,7 @@ impl Shard {
             timers: Timers::default(),
             out: VecDeque::new(),
             links: VecDeque::new(),
+            hang_ups: VecDeque::new(),
             events: VecDeque::new(),
             waited: Duration::ZERO,
             scratch: Vec::new(),
@@ -177,17 +180,18 @@ impl Shard {
     pub fn handle_datagram(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         self.gauges.datagrams_in += 1;
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
+        match self.home(class, transport.origin(), datagram) {
             Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
-            Some(Home::Shard(shard)) => {
+            Some(Home::Shard(shard)) if transport.protocol == Protocol::Udp => {
                 self.gauges.handed_over += 1;
-                self.remember_elsewhere(transport.remote, shard);
+                self.remember_elsewhere(transport.origin(), shard);
                 self.links.push_back((
                     shard,
                     LinkMessage::Datagram { transport, bytes: BytesMut::from(datagram) },
                 ));
             }
-            None => self.gauges.dropped_stranger += 1,
+            // A TCP connection stays with the shard that its first check named.
+            Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
         }
     }
 
@@ -195,7 +199,7 @@ impl Shard {
     /// believed the same address to be the other's would hand it over for ever.
     fn handle_handed_over(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
+        match self.home(class, transport.origin(), datagram) {
             Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
             Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
         }
@@ -294,13 +298,13 @@ impl Shard {
         self.config.wall = (now, wall);
     }
 
-    fn home(&self, class: Class, remote: SocketAddr, datagram: &[u8]) -> Option<Home> {
+    fn home(&self, class: Class, origin: Origin, datagram: &[u8]) -> Option<Home> {
         if let (Class::Stun, Some(ufrag)) = (class, demux::stun_local_ufrag(datagram)) {
             return self.home_of_ufrag(ufrag);
         }
         // What a session's own checks proved goes before what strangers' checks claim.
-        let here = self.by_remote.get(&remote).copied().map(Home::Here);
-        here.or_else(|| self.elsewhere.get(&remote).copied().map(Home::Shard))
+        let here = self.by_remote.get(&origin).copied().map(Home::Here);
+        here.or_else(|| self.elsewhere.get(&origin).copied().map(Home::Shard))
     }
 
     fn home_of_ufrag(&self, ufrag: &str) -> Option<Home> {
@@ -310,18 +314,19 @@ impl Shard {
         shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id).map(Home::Shard)
     }
 
-    fn remember_elsewhere(&mut self, remote: SocketAddr, shard: ShardId) {
-        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&remote) {
+    fn remember_elsewhere(&mut self, origin: Origin, shard: ShardId) {
+        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&origin) {
             // They are learned again from their next STUN checks.
             self.elsewhere.clear();
         }
-        self.elsewhere.insert(remote, shard);
+        self.elsewhere.insert(origin, shard);
     }
 
-    /// Takes an address away from a session, unless another one has it by now.
-    fn forget(&mut self, remote: SocketAddr, key: SessionKey) {
-        if self.by_remote.get(&remote) == Some(&key) {
-            self.by_remote.remove(&remote);
+    /// Takes an origin away from a session, unless another one has it by now.
+    fn forget(&mut self, origin: Origin, key: SessionKey) {
+        if self.by_remote.get(&origin) == Some(&key) {
+            self.by_remote.remove(&origin);
+            self.hang_ups.extend(origin.connection());
         }
     }
 
@@ -361,15 +366,16 @@ impl Shard {
             return;
         }
         // The check was authentic: what comes from there is this session's from now on.
+        let origin = transport.origin();
         let mut oldest = None;
-        if !session.remotes.contains(&transport.remote) {
+        if !session.remotes.contains(&origin) {
             if session.remotes.len() == MAX_REMOTES {
                 oldest = Some(session.remotes.remove(0));
             }
-            session.remotes.push(transport.remote);
+            session.remotes.push(origin);
         }
-        self.by_remote.insert(transport.remote, key);
-        self.elsewhere.remove(&transport.remote);
+        self.by_remote.insert(origin, key);
+        self.elsewhere.remove(&origin);
         if let Some(oldest) = oldest {
             self.forget(oldest, key);
         }
@@ -474,5 +480,5 @@ pub const MAX_SHARDS: usize = UFRAG_SHARDS.len();
 /// Addresses of other shards' sessions that are remembered.
 const MAX_ELSEWHERE: usize = 65_536;
 
-/// Addresses one session may come from.
+/// Addresses and TCP connections one session may come from.
 const MAX_REMOTES: usize = 8;

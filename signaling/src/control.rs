@@ -318,6 +318,10 @@ pub struct ShardInfo {
     pub dropped_error: u64,
     /// Messages to other shards dropped because their queue was full.
     pub dropped_link: u64,
+    /// TCP connections open.
+    pub tcp_connections: u64,
+    /// TCP connections refused because there were too many.
+    pub tcp_refused: u64,
 }
 
 /// Why the port said no.

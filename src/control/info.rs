@@ -120,5 +120,7 @@ fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         dropped_full: read(&counters.dropped_full),
         dropped_error: read(&counters.dropped_error),
         dropped_link: read(&counters.dropped_link),
+        tcp_connections: read(&counters.tcp_connections),
+        tcp_refused: read(&counters.tcp_refused),
     }
 }

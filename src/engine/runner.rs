@@ -10,10 +10,12 @@ use quinn_udp::{BATCH_SIZE, RecvMeta};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, error, warn};
-use whitewater_core::shard::{Event, LinkMessage, Reason, Shard, ShardId};
+use whitewater_core::rtc::Protocol;
+use whitewater_core::shard::{Event, LinkMessage, Reason, Shard, ShardId, Transmit};
 
 use super::histogram::Histogram;
 use super::socket::{ShardSocket, Unregistered};
+use super::tcp::{Connections, Inbound};
 use super::{Asked, wall_now};
 
 /// What a shard's loop counts. One thread writes, others read.
@@ -38,6 +40,16 @@ pub struct Counters {
     pub dropped_error: AtomicU64,
     /// Messages to another shard dropped because its queue was full.
     pub dropped_link: AtomicU64,
+    /// TCP connections open.
+    pub tcp_connections: AtomicU64,
+    /// TCP connections refused because there were too many.
+    pub tcp_refused: AtomicU64,
+}
+
+/// Where datagrams come in and go out.
+pub(super) struct Sockets {
+    pub(super) udp: Unregistered,
+    pub(super) tcp: Connections,
 }
 
 /// What comes in beside datagrams.
@@ -51,6 +63,7 @@ pub(super) struct Runner {
     id: ShardId,
     shard: Shard,
     socket: Option<Unregistered>,
+    tcp: Connections,
     links: Vec<mpsc::Sender<LinkMessage>>,
     events: mpsc::Sender<(ShardId, Event)>,
     counters: Arc<Counters>,
@@ -62,6 +75,7 @@ pub(super) struct Runner {
 /// Why a turn of the loop began.
 enum Woken {
     Datagrams,
+    Tcp(Inbound),
     Link(Option<LinkMessage>),
     Command(Option<Asked>),
     Timer,
@@ -73,14 +87,15 @@ impl Runner {
     pub(super) fn new(
         id: ShardId,
         shard: Shard,
-        socket: Unregistered,
+        sockets: Sockets,
         links: Vec<mpsc::Sender<LinkMessage>>,
         events: mpsc::Sender<(ShardId, Event)>,
         counters: Arc<Counters>,
     ) -> Self {
         let transmit = vec![0; TRANSMIT_BYTES];
         let held = links.iter().map(|_| VecDeque::new()).collect();
-        Self { id, shard, socket: Some(socket), links, events, counters, transmit, held }
+        let Sockets { udp, tcp } = sockets;
+        Self { id, shard, socket: Some(udp), tcp, links, events, counters, transmit, held }
     }
 
     /// Runs on the calling thread until the engine's handle is dropped.
@@ -106,12 +121,17 @@ impl Runner {
             // 1. Wait for whatever comes first.
             let woken = match self.shard.poll_timeout() {
                 Some((at, Reason::Hold(_))) => Self::wait_briefly(&socket, &mut inputs, at),
-                due => Self::wait(&socket, &mut inputs, due.map(|(at, _)| at)).await,
+                due => {
+                    let due = due.map(|(at, _)| at);
+                    Self::wait(&socket, &mut inputs, &mut self.tcp, due).await
+                }
             };
             let begun = Instant::now();
             // 2. Take in one batch of datagrams, or the message that woke us with its followers.
+            let mut framed = None;
             match woken {
                 Woken::Datagrams => self.receive(&socket, &mut storage, &mut metas, begun),
+                Woken::Tcp(inbound) => framed = Some(inbound),
                 Woken::Link(Some(message)) => self.take_links(begun, message, &mut inputs),
                 Woken::Command(Some(asked)) => self.carry_out(begun, asked),
                 Woken::Link(None) | Woken::Command(None) => {
@@ -120,6 +140,7 @@ impl Runner {
                 }
                 Woken::Timer => {}
             }
+            self.tcp.feed(&mut self.shard, begun, framed);
             // 3. Fire what is due, and follow the wall clock where it is corrected.
             self.shard.handle_timeout(begun);
             if begun >= wall_due {
@@ -147,7 +168,12 @@ impl Runner {
         if socket.is_readable_within(left.min(BRIEFLY)) { Woken::Datagrams } else { Woken::Timer }
     }
 
-    async fn wait(socket: &ShardSocket, inputs: &mut Inputs, due: Option<Instant>) -> Woken {
+    async fn wait(
+        socket: &ShardSocket,
+        inputs: &mut Inputs,
+        tcp: &mut Connections,
+        due: Option<Instant>,
+    ) -> Woken {
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -159,6 +185,7 @@ impl Runner {
             command = inputs.commands.recv() => Woken::Command(command),
             message = inputs.link.recv() => Woken::Link(message),
             _ = socket.readable() => Woken::Datagrams,
+            Some(inbound) = tcp.next() => Woken::Tcp(inbound),
             () = timer => Woken::Timer,
         }
     }
@@ -209,12 +236,15 @@ impl Runner {
         let (mut sends, mut datagrams, mut bytes) = (0, 0, 0);
         while let Some(out) = self.shard.poll_transmit(now, &mut self.transmit) {
             sends += 1;
-            match socket.send(&out.transport, &self.transmit[..out.len], out.segment) {
+            match self.send(socket, now, &out) {
                 Ok(()) => {
                     let count = out.len.div_ceil(out.segment.max(1)) as u64;
                     datagrams += count;
                     bytes += out.len as u64;
-                    if let Some(received) = out.received {
+                    // What is queued for a TCP connection is not written yet.
+                    if let Some(received) = out.received
+                        && out.transport.protocol == Protocol::Udp
+                    {
                         self.counters.forwarding_delay.record(received.elapsed(), count);
                     }
                 }
@@ -227,9 +257,18 @@ impl Runner {
                 }
             }
         }
+        self.tcp.hang_up(&mut self.shard);
         self.counters.sends.fetch_add(sends, Ordering::Relaxed);
         self.counters.datagrams_out.fetch_add(datagrams, Ordering::Relaxed);
         self.counters.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn send(&self, socket: &ShardSocket, now: Instant, out: &Transmit) -> std::io::Result<()> {
+        let contents = &self.transmit[..out.len];
+        match out.transport.protocol {
+            Protocol::Udp => socket.send(&out.transport, contents, out.segment),
+            Protocol::Tcp => self.tcp.send(now, &out.transport, contents, out.segment),
+        }
     }
 
     fn hand_on(&mut self) {

@@ -1,6 +1,5 @@
 //! Sessions of a shard: how they open, what their feedback does, how they end.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
@@ -15,14 +14,14 @@ use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
 use crate::rtc::connection::{self, CloseReason, Connection, Opening};
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Transport};
 
 /// One WebRTC connection and what it is for.
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) role: Role,
     pub(super) ufrags: Vec<String>,
-    pub(super) remotes: Vec<SocketAddr>,
+    pub(super) remotes: Vec<Origin>,
     pub(super) opened: Instant,
     /// Of a publisher that counts as lost, when its last packet came.
     pub(super) silent_since: Option<Instant>,
@@ -188,7 +187,7 @@ impl Shard {
     fn open(&mut self, now: Instant, opening: Opening, role: Role) -> Reply {
         let (ufrag, remote) = match &opening {
             Opening::Handshake(config) => (Some(config.local.ufrag.clone()), None),
-            Opening::Preset(preset) => (None, Some(preset.path.remote)),
+            Opening::Preset(preset) => (None, Some(preset.path.origin())),
         };
         let connection = match Connection::open(now, opening) {
             Ok(connection) => connection,

@@ -5,6 +5,7 @@
 mod accidents;
 mod agreed;
 mod anything;
+mod disconnect;
 mod garbage;
 mod ledger;
 mod network;
