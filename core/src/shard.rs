@@ -219,7 +219,7 @@ impl Shard {
                 Reply::Done
             }
             Command::Describe(id) => match self.streams.get(&id) {
-                Some(stream) => Reply::Stream(Box::new(stream.report())),
+                Some(stream) => Reply::Stream(Box::new(stream.report(now))),
                 None => Reply::Unknown,
             },
             Command::Gauges => Reply::Gauges(Box::new(self.gauges())),

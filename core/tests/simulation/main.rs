@@ -5,6 +5,7 @@
 mod agreed;
 mod anything;
 mod garbage;
+mod gop;
 mod ledger;
 mod network;
 mod picture;
