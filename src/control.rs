@@ -14,6 +14,8 @@ mod secrets;
 
 mod sessions;
 
+mod warnings;
+
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;

@@ -201,6 +201,9 @@ pub struct StreamInfo {
     pub viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
+    /// What its host should change, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A track as the API shows it.
@@ -235,6 +238,10 @@ pub struct LayerInfo {
     pub keyframes: u64,
     /// Packets lost on the way to us and not recovered.
     pub packets_lost: u64,
+    /// Milliseconds between the latest two keyframes, or since the latest where that is longer; of a
+    /// picture, once there was a keyframe.
+    #[serde(default)]
+    pub gop_ms: Option<u64>,
 }
 
 /// What the media half counts, as the API shows it.

@@ -9,8 +9,8 @@ use whitewater_signaling::control::{
     DelayInfo, LayerInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName, TrackInfo,
 };
 
-use super::Control;
 use super::registry::StreamEntry;
+use super::{Control, warnings};
 use crate::engine::{Counters, Quantiles};
 
 impl Control {
@@ -45,6 +45,7 @@ impl Control {
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
             tracks: report.tracks.iter().map(track).collect(),
+            warnings: warnings::of(&report),
         }
     }
 }
@@ -71,6 +72,7 @@ fn track(track: &TrackReport) -> TrackInfo {
                 fps: layer.fps,
                 keyframes: layer.keyframes,
                 packets_lost: layer.packets_lost,
+                gop_ms: layer.gop.map(|gop| gop.as_millis() as u64),
             })
             .collect(),
     }

@@ -25,6 +25,8 @@ pub trait Layers {
     fn era(&self, layer: u8) -> u32;
     /// Where the latest keyframe of a layer starts.
     fn keyframe(&self, layer: u8) -> Option<u64>;
+    /// How old a keyframe of a layer may be to start from it.
+    fn reach(&self, layer: u8, now: Instant) -> Duration;
     /// Ticks from a layer's clock to the track's common timeline, at `now` if it has to be guessed.
     fn shift(&self, layer: u8, now: Instant) -> i64;
 }
@@ -69,6 +71,7 @@ pub struct Forwarder {
     wish: Wish,
     source: Option<Source>,
     munger: Munger,
+    due: Option<Instant>,
     /// What was sent, for retransmission.
     pub sent: SentMap,
     counters: Counters,
@@ -116,6 +119,7 @@ impl Forwarder {
             wish: Wish::default(),
             source: None,
             munger: Munger::new(clock_rate, seed),
+            due: None,
             sent: SentMap::default(),
             counters: Counters::default(),
         }
@@ -146,6 +150,16 @@ impl Forwarder {
         self.counters
     }
 
+    /// When planning again is worth while even if no packet arrives until then.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether that time has come. It comes once.
+    pub fn takes_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
     /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.
     pub fn plan(
         &mut self,
@@ -155,11 +169,17 @@ impl Forwarder {
         out: &mut Vec<Planned>,
     ) -> Need {
         let need = self.follow(now, track);
+        self.due = (need != Need::Nothing).then(|| now + ASK_AGAIN);
         while out.len() < budget {
             let Some(source) = &mut self.source else { break };
             if !source.is_of(track) {
                 // The numbers of what follows are another's: it waits for a keyframe.
                 break;
+            }
+            if let Some(position) = source.shortcut(track) {
+                let layer = source.layer;
+                self.start(now, track, layer, position);
+                continue;
             }
             let Some((start, end)) = track.bounds(source.layer) else { break };
             if source.cursor < start {
@@ -171,7 +191,10 @@ impl Forwarder {
                 break;
             }
             let Some(arrived) = track.packet(source.layer, source.cursor) else { break };
-            if source.catch_up.is_some_and(|catch_up| !catch_up.allows(now, arrived)) {
+            let due =
+                source.catch_up.map(|catch_up| catch_up.due(arrived)).filter(|due| *due > now);
+            if due.is_some() {
+                self.due = due;
                 break;
             }
             if let Some(rewrite) = self.munger.rewrite(arrived) {
@@ -233,7 +256,7 @@ impl Forwarder {
     fn entry(&self, now: Instant, track: &impl Layers, layer: u8, switching: bool) -> Option<u64> {
         let position = track.keyframe(layer)?;
         let first = track.packet(layer, position)?;
-        if now.saturating_duration_since(first.at) > MAX_GOP_START {
+        if now.saturating_duration_since(first.at) > track.reach(layer, now) {
             return None;
         }
         if switching {
@@ -264,7 +287,8 @@ impl Forwarder {
         let new_timeline = self.source.is_some() && joining;
         let shift = track.shift(layer, now);
         self.munger.switch(now, first, Start { floor, shift, new_timeline, meet });
-        if self.source.is_some() {
+        let from = self.source.map(|source| (source.generation, source.layer, source.era));
+        if from.is_some_and(|from| from != (generation, layer, first.era)) {
             self.counters.switches += 1;
         }
         self.source = Some(Source {
@@ -287,6 +311,12 @@ impl Source {
         self.generation == track.generation() && self.era == track.era(self.layer)
     }
 
+    /// The keyframe of its layer that makes the rest of catching up needless.
+    fn shortcut(&self, track: &impl Layers) -> Option<u64> {
+        let between_frames = self.catch_up.is_some() && self.frame_open.is_none();
+        track.keyframe(self.layer).filter(|position| between_frames && *position > self.cursor)
+    }
+
     /// Whether the last frame sent still lacks packets that may come.
     fn in_frame(&self, now: Instant) -> bool {
         self.frame_open
@@ -297,10 +327,10 @@ impl Source {
 // === impl CatchUp ===
 
 impl CatchUp {
-    /// Whether a packet of the past is due: four times as fast as it came.
-    fn allows(&self, now: Instant, arrived: &Arrived) -> bool {
+    /// When a packet of the past is due: four times as fast as it came.
+    fn due(&self, arrived: &Arrived) -> Instant {
         let media = arrived.at.saturating_duration_since(self.first_at);
-        media <= now.saturating_duration_since(self.started) * 4 + FIRST_FRAME
+        self.started + media.saturating_sub(FIRST_FRAME) / 4
     }
 }
 
@@ -338,8 +368,8 @@ const LOOK_BACK: u64 = 32;
 /// Packets at a keyframe's beginning that may be missing when it is taken up.
 const MAX_MISSING: i64 = 8;
 
-/// A keyframe older than this is not worth catching up from.
-const MAX_GOP_START: Duration = Duration::from_millis(1000);
+/// Whoever waits for a keyframe looks again after this time: it may turn out that none is sent.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Up to this age a keyframe counts as live.
 const LIVE_AGE: Duration = Duration::from_millis(80);

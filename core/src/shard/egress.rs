@@ -145,6 +145,17 @@ impl Egress {
         idle
     }
 
+    /// When reports, or packets that wait for their time, are due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let packets = self.video.as_ref().and_then(|video| video.forwarder.due());
+        [self.next_report, packets].into_iter().flatten().min()
+    }
+
+    /// Whether packets waited for this moment.
+    pub(super) fn takes_due(&mut self, now: Instant) -> bool {
+        self.video.as_mut().is_some_and(|video| video.forwarder.takes_due(now))
+    }
+
     /// Whether a report is due now. Without news since the last one there are no more.
     pub(super) fn takes_report(&mut self, now: Instant) -> bool {
         if self.next_report.is_none_or(|due| due > now) {

@@ -258,12 +258,16 @@ impl Shard {
         }
         self.fan_out.planned.clear();
         let need = outgoing.forwarder.plan(now, track, MAX_BURST, &mut self.fan_out.planned);
+        let wakes = outgoing.forwarder.due().is_some();
         let more = self.fan_out.planned.len() == MAX_BURST;
         if !self.fan_out.planned.is_empty() {
             self.fan_out.pending = Some(Pending { key, stream, kind, written: 0, more });
         }
         if let Need::Keyframe(layer) = need {
             self.want_keyframe(now, stream, layer);
+        }
+        if wakes {
+            self.rearm_session(key);
         }
     }
 }

@@ -264,6 +264,9 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
+                if egress.takes_due(now) {
+                    self.fan_out.make_ready(key);
+                }
                 if egress.takes_report(now)
                     && let Some(stream) = self.streams.get(&egress.stream)
                 {
@@ -285,7 +288,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => egress.next_report,
+            Role::Viewer(egress) => egress.poll_timeout(),
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.

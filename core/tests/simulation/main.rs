@@ -7,6 +7,7 @@ mod agreed;
 mod anything;
 mod disconnect;
 mod garbage;
+mod gop;
 mod ledger;
 mod network;
 mod picture;

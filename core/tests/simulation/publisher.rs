@@ -34,6 +34,8 @@ pub struct Publisher {
     pub deaf: bool,
     /// Whether sender reports go out.
     pub reports: bool,
+    /// The length of GOPs of its own, which begin in each layer a third later than in the one below.
+    pub gop: Option<Duration>,
     codec: Codec,
     source: u16,
     started: Instant,
@@ -72,6 +74,7 @@ pub struct Encoder {
     sent: BTreeMap<u16, (u32, bool, Vec<u8>)>,
     order: std::collections::VecDeque<u16>,
     needs_key: bool,
+    turn: Option<u128>,
 }
 
 struct Sound {
@@ -105,6 +108,7 @@ impl Publisher {
             frozen: false,
             deaf: false,
             reports: true,
+            gop: None,
             codec,
             source: seed as u16,
             started: began,
@@ -193,13 +197,23 @@ impl Publisher {
                 self.keyframe_due = None;
             }
             for layer in 0..self.layers.len() {
-                self.send_frame(now, layer, key, out);
+                let own = self.takes_turn(now, layer);
+                self.send_frame(now, layer, key || own, out);
             }
         }
         if self.reports && self.next_report <= now {
             self.next_report = now + Duration::from_millis(1000);
             self.send_reports(now, out);
         }
+    }
+
+    /// Whether the layer's own GOP begins with this frame.
+    fn takes_turn(&mut self, now: Instant, layer: usize) -> bool {
+        let Some(gop) = self.gop else { return false };
+        let phase = gop * layer as u32 / 3;
+        let turn = (now + gop - phase).saturating_duration_since(self.started).as_millis()
+            / gop.as_millis();
+        self.layers[layer].turn.replace(turn).is_some_and(|it| it != turn)
     }
 
     fn add_slots(&mut self) {
@@ -364,6 +378,7 @@ impl Encoder {
             sent: BTreeMap::new(),
             order: std::collections::VecDeque::new(),
             needs_key: true,
+            turn: None,
         }
     }
 }

@@ -27,6 +27,9 @@ pub struct Viewer {
     pub frozen: bool,
     /// Whether it sends NACKs.
     pub repairs: bool,
+    /// After this time timestamps must keep their distance to capture times: a joiner's first
+    /// frames are squeezed together on purpose.
+    pub settles: Duration,
     codec: Codec,
     ssrc: Ssrc,
     began: Instant,
@@ -71,6 +74,8 @@ pub struct Seen {
     pub first: Option<Instant>,
     /// When the last one was.
     pub last: Option<Instant>,
+    /// How old each frame was when it was displayed, in milliseconds.
+    pub ages_ms: Vec<u64>,
     /// The longest time without a frame.
     pub longest_gap: Duration,
     /// Milliseconds between timestamp and capture time: the least and the most of one publisher.
@@ -125,6 +130,7 @@ impl Viewer {
             alive: true,
             frozen: false,
             repairs: true,
+            settles: Duration::from_millis(800),
             codec,
             ssrc,
             began,
@@ -442,6 +448,8 @@ impl Viewer {
         }
         self.seen.first.get_or_insert(now);
         self.seen.last = Some(now);
+        let age = now.saturating_duration_since(self.began).as_millis() as u64;
+        self.seen.ages_ms.push(age.saturating_sub(u64::from(piece.captured_ms)));
     }
 
     fn check_numbers(&mut self, shown: Shown, first: &Stored) {
@@ -456,8 +464,7 @@ impl Viewer {
     }
 
     fn note_skew(&mut self, now: Instant, shown: Option<Shown>, first: &Stored) {
-        // A joiner's first frames are squeezed together on purpose.
-        let settled = self.seen.first.is_some_and(|at| now > at + Duration::from_millis(800));
+        let settled = self.seen.first.is_some_and(|at| now > at + self.settles);
         if !settled {
             return;
         }
