@@ -55,7 +55,7 @@ mod tests {
             habit,
         };
         let track = TrackReport { mid: Mid::new("1"), format: Format::opus(), layers: vec![layer] };
-        StreamReport { live: true, tracks: vec![track] }
+        StreamReport { live: true, window: None, tracks: vec![track] }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 use std::time::{Duration, Instant};
 
 use super::munger::{Munger, Rewrite, Start};
+use super::selector::{Parts, Selector, Verdict};
 use super::sent::SentMap;
 use crate::media::{Arrived, Kind, Rid};
 
@@ -72,6 +73,12 @@ pub struct Forwarder {
     source: Option<Source>,
     munger: Munger,
     due: Option<Instant>,
+    /// How much of a scalable layer the viewer asked for.
+    parts: Parts,
+    /// Whether the viewer can do with a part of a scalable layer.
+    takes_parts: bool,
+    /// There while not everything of the source is sent.
+    selector: Option<Box<Selector>>,
     /// What was sent, for retransmission.
     pub sent: SentMap,
     counters: Counters,
@@ -86,6 +93,8 @@ pub struct Counters {
     pub overrun: u64,
     /// Packets from before the source's start.
     pub before_start: u64,
+    /// Packets of scalable layers that were left out.
+    pub left_out: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -120,6 +129,9 @@ impl Forwarder {
             source: None,
             munger: Munger::new(clock_rate, seed),
             due: None,
+            parts: Parts::ALL,
+            takes_parts: true,
+            selector: None,
             sent: SentMap::default(),
             counters: Counters::default(),
         }
@@ -128,6 +140,16 @@ impl Forwarder {
     /// Chooses another layer. It changes when that layer's keyframe comes.
     pub fn choose(&mut self, wish: Wish) {
         self.wish = wish;
+    }
+
+    /// Chooses how much of a scalable layer to send at most. Less is sent from the next picture on.
+    pub fn restrict(&mut self, parts: Parts) {
+        self.parts = parts;
+    }
+
+    /// Tells whether the viewer understands a part of a scalable layer; else it gets every layer whole.
+    pub fn take_parts(&mut self, takes_parts: bool) {
+        self.takes_parts = takes_parts;
     }
 
     /// The layer that is forwarded now.
@@ -197,20 +219,32 @@ impl Forwarder {
                 self.due = due;
                 break;
             }
-            if let Some(rewrite) = self.munger.rewrite(arrived) {
-                out.push(Planned {
-                    layer: source.layer,
-                    position: source.cursor,
-                    rewrite,
-                    live: source.cursor >= source.live_from,
-                });
-                source.frame_open = (!arrived.packet.marker).then_some((arrived.timestamp, now));
-            } else {
-                self.counters.before_start += 1;
-            }
+            let limits = if self.takes_parts { self.parts } else { Parts::ALL };
+            let planned = match judge(&mut self.selector, arrived, limits) {
+                Verdict::Send { marker } => {
+                    let rewrite = self.munger.rewrite(arrived);
+                    self.counters.before_start += u64::from(rewrite.is_none());
+                    if rewrite.is_some() {
+                        source.frame_open = (!marker).then_some((arrived.timestamp, now));
+                    }
+                    rewrite.map(|rewrite| Rewrite { marker, ..rewrite })
+                }
+                Verdict::LeaveOut { all_between } => {
+                    self.counters.left_out += 1;
+                    self.munger.leave_out(arrived, all_between)
+                }
+            };
+            let (layer, position) = (source.layer, source.cursor);
+            let live = position >= source.live_from;
+            out.extend(planned.map(|rewrite| Planned { layer, position, rewrite, live }));
             source.cursor += 1;
         }
-        need
+        match (need, &self.source, &self.selector) {
+            (Need::Nothing, Some(source), Some(selector)) if selector.waits_for_keyframe() => {
+                Need::Keyframe(source.layer)
+            }
+            _ => need,
+        }
     }
 
     /// Takes up the wished layer when it can be.
@@ -287,6 +321,7 @@ impl Forwarder {
         let new_timeline = self.source.is_some() && joining;
         let shift = track.shift(layer, now);
         self.munger.switch(now, first, Start { floor, shift, new_timeline, meet });
+        self.selector = None;
         let from = self.source.map(|source| (source.generation, source.layer, source.era));
         if from.is_some_and(|from| from != (generation, layer, first.era)) {
             self.counters.switches += 1;
@@ -332,6 +367,19 @@ impl CatchUp {
         let media = arrived.at.saturating_duration_since(self.first_at);
         self.started + media.saturating_sub(FIRST_FRAME) / 4
     }
+}
+
+/// Judges a packet, by a selector where the viewer gets or got less than everything.
+fn judge(selector: &mut Option<Box<Selector>>, arrived: &Arrived, limits: Parts) -> Verdict {
+    if arrived.info.frame.is_some() && (limits != Parts::ALL || selector.is_some()) {
+        let judging = selector.get_or_insert_default();
+        let verdict = judging.judge(arrived, limits);
+        if judging.is_idle() {
+            *selector = None;
+        }
+        return verdict;
+    }
+    Verdict::Send { marker: arrived.packet.marker }
 }
 
 /// The sequence number where a keyframe begins.

@@ -8,8 +8,11 @@ use smallvec::SmallVec;
 use super::command::{StreamId, Subscribe};
 use super::history::History;
 use crate::forward::{Forwarder, Wish};
+use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
-use crate::media::{Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc};
+use crate::media::{
+    Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc, dependency,
+};
 use crate::rtc::connection;
 use crate::rtc::section::{AgreedFormat, Section};
 use crate::rtc::srtp::{Sender, Slot};
@@ -234,8 +237,22 @@ impl Outgoing {
         }
         self.payload_generation = Some(generation);
         self.codec = Some(format.codec);
+        // Whoever reads AV1 without the descriptor takes every hole for a loss.
+        let described = self.section.extensions.id(ExtensionKind::DependencyDescriptor).is_some();
+        self.forwarder.take_parts(format.codec != Codec::Av1 || described);
         self.payload =
             best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
+    }
+
+    /// Writes a frame number over that of the dependency descriptor in a packet's extensions.
+    pub(super) fn renumber(&self, block: &mut [u8], arrived: &Arrived, number: Option<u16>) {
+        let kind = ExtensionKind::DependencyDescriptor;
+        if arrived.packet.extension(kind).is_some()
+            && let (Some(number), Some(id)) = (number, self.section.extensions.id(kind))
+            && let Some(place) = extension_at(block, id)
+        {
+            dependency::renumber(&mut block[place], number);
+        }
     }
 
     /// Collects the header extension elements of a packet.
@@ -323,12 +340,13 @@ pub(super) fn best_match<'a>(
 }
 
 /// What the publisher's packets say that its viewers should know.
-const PASSED_THROUGH: [ExtensionKind; 5] = [
+const PASSED_THROUGH: [ExtensionKind; 6] = [
     ExtensionKind::AudioLevel,
     ExtensionKind::VideoOrientation,
     ExtensionKind::PlayoutDelay,
     ExtensionKind::VideoContentType,
     ExtensionKind::ColorSpace,
+    ExtensionKind::DependencyDescriptor,
 ];
 
 /// Sender reports go out this often.

@@ -32,6 +32,7 @@ fn publish(
     let Opening::Preset(ours) = ours else { unreachable!("presets are preset") };
     let command = Command::Publish(Box::new(Publish {
         stream: StreamId(u64::from(number)),
+        resumes: false,
         connection: Opening::Preset(Box::new(Preset { path, ..*ours })),
         sections: sections(Codec::Vp8, 1, true),
         window: Duration::from_secs(10),

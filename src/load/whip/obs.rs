@@ -105,6 +105,7 @@ mod tests {
             ice: &ice,
             fingerprint: &Fingerprint::sha256([7; 32]),
             candidates: &[],
+            tcp: false,
             session_id: 1,
             cname: "x",
         };
