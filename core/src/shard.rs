@@ -8,6 +8,8 @@
 //! What arrives is sorted into rings at once; fan-out happens while transmits are drained, one burst
 //! per viewer and track, so a whole batch of datagrams leaves in few writes.
 
+mod allocation;
+
 mod burst;
 
 pub mod command;
@@ -19,6 +21,8 @@ mod fan_out;
 mod history;
 
 mod ingress;
+
+mod ladder;
 
 pub mod link;
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::munger::{Munger, Rewrite, Start};
 use super::sent::SentMap;
+use super::target::Target;
 use crate::media::{Arrived, Kind, Rid};
 
 /// What a forwarder sees of a track.
@@ -15,6 +16,8 @@ pub trait Layers {
     fn generation(&self) -> u32;
     /// The highest layer that arrives now.
     fn best(&self) -> Option<u8>;
+    /// Whether a layer arrives now.
+    fn is_active(&self, layer: u8) -> bool;
     /// The layer of a rid, and whether it arrives now.
     fn find(&self, rid: &Rid) -> Option<(u8, bool)>;
     /// The packet at a position of a layer's ring.
@@ -32,7 +35,7 @@ pub trait Layers {
 /// Which layer a viewer asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
-    /// The highest that arrives.
+    /// The highest that arrives, within the [limit](Forwarder::limit).
     #[default]
     Highest,
     /// This one; the highest while it does not arrive.
@@ -65,6 +68,11 @@ pub struct Forwarder {
     kind: Kind,
     clock_rate: u32,
     wish: Wish,
+    limit: Option<Target>,
+    /// Until when nothing of a layer that is to be left is sent.
+    hold: Option<Instant>,
+    /// The layer that was left because the network does not carry it.
+    left: Option<u8>,
     source: Option<Source>,
     munger: Munger,
     /// What was sent, for retransmission.
@@ -110,6 +118,9 @@ impl Forwarder {
             kind,
             clock_rate,
             wish: Wish::default(),
+            limit: None,
+            hold: None,
+            left: None,
             source: None,
             munger: Munger::new(clock_rate, seed),
             sent: SentMap::default(),
@@ -120,6 +131,33 @@ impl Forwarder {
     /// Chooses another layer. It changes when that layer's keyframe comes.
     pub fn choose(&mut self, wish: Wish) {
         self.wish = wish;
+        self.hold = None;
+    }
+
+    /// Whether the viewer leaves the choice to us.
+    pub fn is_automatic(&self) -> bool {
+        self.wish == Wish::Highest
+    }
+
+    /// Sets the most that is sent while the viewer leaves the choice to us; `None` is no limit.
+    pub fn limit(&mut self, limit: Option<Target>) {
+        (self.limit, self.hold, self.left) = (limit, None, None);
+    }
+
+    /// As [`Self::limit`], for a network that does not carry what is sent now: of the present layer
+    /// no new frame is begun while the other's keyframe is waited for.
+    ///
+    /// Where that does not come in time, the layer goes on where it stopped.
+    pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>) {
+        self.limit = limit;
+        self.hold = Some(now + MAX_HOLD);
+        self.left = self.layer();
+    }
+
+    /// Whether a layer's packets are not worth sending again: the network does not carry them, and a
+    /// keyframe will make them needless.
+    pub fn has_left(&self, now: Instant, layer: u8) -> bool {
+        self.left == Some(layer) && (self.is_holding(now) || self.layer() != Some(layer))
     }
 
     /// The layer that is forwarded now.
@@ -151,6 +189,7 @@ impl Forwarder {
         out: &mut Vec<Planned>,
     ) -> Need {
         let need = self.follow(now, track);
+        let holding = self.is_holding(now);
         while out.len() < budget {
             let Some(source) = &mut self.source else { break };
             if !source.is_of(track) {
@@ -168,6 +207,9 @@ impl Forwarder {
             }
             let Some(arrived) = track.packet(source.layer, source.cursor) else { break };
             if source.catch_up.is_some_and(|catch_up| !catch_up.allows(now, arrived)) {
+                break;
+            }
+            if holding && source.frame_open.is_none_or(|(open, _)| open < arrived.timestamp) {
                 break;
             }
             if let Some(rewrite) = self.munger.rewrite(arrived) {
@@ -210,7 +252,10 @@ impl Forwarder {
 
     fn target(&self, track: &impl Layers) -> Option<u8> {
         let wished = match &self.wish {
-            Wish::Highest => None,
+            Wish::Highest => {
+                let within = self.limit.map(|limit| limit.layer);
+                return within.filter(|layer| track.is_active(*layer)).or_else(|| track.best());
+            }
             Wish::Rid(rid) => track.find(rid),
         };
         match wished {
@@ -218,6 +263,10 @@ impl Forwarder {
             Some((layer, false)) => track.best().or(Some(layer)),
             None => track.best(),
         }
+    }
+
+    fn is_holding(&self, now: Instant) -> bool {
+        self.hold.is_some_and(|until| now < until)
     }
 
     /// The keyframe at which a layer may be taken up now.
@@ -258,6 +307,7 @@ impl Forwarder {
         if self.source.is_some() {
             self.counters.switches += 1;
         }
+        self.hold = None;
         self.source = Some(Source {
             generation,
             layer,
@@ -339,6 +389,9 @@ const FIRST_FRAME: Duration = Duration::from_millis(30);
 
 /// How far a layer's keyframe may lie behind what the viewer saw.
 const MAX_BACKWARDS_MS: i64 = 100;
+
+/// How long nothing is sent while a lower layer's keyframe is on its way.
+const MAX_HOLD: Duration = Duration::from_millis(600);
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);

@@ -7,7 +7,8 @@ use smallvec::SmallVec;
 
 use super::command::{StreamId, Subscribe};
 use super::history::History;
-use crate::forward::{Forwarder, Wish};
+use crate::congestion::Allocator;
+use crate::forward::{Forwarder, Target, Wish};
 use crate::media::rtcp::ReportBlock;
 use crate::media::{Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc};
 use crate::rtc::connection;
@@ -24,6 +25,8 @@ pub(super) struct Egress {
     pub video: Option<Outgoing>,
     /// Sent packets by transport-wide number.
     pub history: History,
+    /// Decides how much of the picture the network carries, where there is a choice.
+    pub allocator: Option<Box<Allocator<Target>>>,
     /// Our canonical name.
     pub cname: String,
     /// Retransmissions asked for and not yet sent, newest last.
@@ -74,6 +77,7 @@ impl Egress {
             audio: None,
             video: None,
             history: History::default(),
+            allocator: None,
             cname: request.cname,
             resend: VecDeque::new(),
             next_report: None,
@@ -169,6 +173,10 @@ impl Egress {
     pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
         for seq in seqs {
+            let layer = video.forwarder.sent.get_mut(seq).map(|sent| sent.layer);
+            if layer.is_none_or(|layer| video.forwarder.has_left(now, layer)) {
+                continue;
+            }
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
             // A viewer may repeat its NACK before a retransmission can have reached it.
             let now_ms = now.saturating_duration_since(self.opened).as_millis() as u32 + 1;
