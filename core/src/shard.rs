@@ -30,6 +30,8 @@ mod links;
 
 mod receiver_report;
 
+mod repair;
+
 mod sender_report;
 
 mod session;

@@ -132,8 +132,9 @@ impl Path {
         let since_us = self.micros(since);
         let now_us = self.micros(now);
         for window_us in LOSS_WINDOWS_US {
-            let (packets, lost) = self.losses.count((now_us - window_us).max(since_us));
-            if is_too_much(packets, lost) {
+            let (packets, lost, spread) = self.losses.count((now_us - window_us).max(since_us));
+            // A keyframe that overflows a short queue once is no overload.
+            if spread >= MIN_SPREAD && is_too_much(packets, lost) {
                 return Sign::Overloaded { delivered_bps: self.delivered_bps(since_us, false) };
             }
         }
@@ -150,7 +151,7 @@ impl Path {
                 return Sign::Overloaded { delivered_bps };
             }
         }
-        let (packets, lost) = self.losses.count((now_us - LOSS_WINDOWS_US[1]).max(since_us));
+        let (packets, lost, _) = self.losses.count((now_us - LOSS_WINDOWS_US[1]).max(since_us));
         if queue.length_us >= CLEAR_US || packets > 0 && lost * 10 > packets {
             return Sign::Strained;
         }
@@ -248,11 +249,13 @@ impl Losses {
         }
     }
 
-    /// Packets sent since a time, and how many of them were lost.
-    fn count(&self, since_us: i64) -> (u32, u32) {
+    /// Packets sent since a time, how many of them were lost, and in how many slots.
+    fn count(&self, since_us: i64) -> (u32, u32, u32) {
         let first = since_us.div_euclid(LOSS_SLOT_US);
         let slots = self.slots.iter().rev().take_while(|slot| slot.index >= first);
-        slots.fold((0, 0), |(packets, lost), slot| (packets + slot.packets, lost + slot.lost))
+        slots.fold((0, 0, 0), |(packets, lost, spread), slot| {
+            (packets + slot.packets, lost + slot.lost, spread + u32::from(slot.lost > 0))
+        })
     }
 }
 
@@ -265,6 +268,8 @@ pub(super) fn is_too_much(packets: u32, lost: u32) -> bool {
 /// The share of packets that may be lost.
 const MAX_LOSS: f64 = 0.1;
 const MIN_PACKETS: u32 = 20;
+/// Slots of a tenth of a second in which something was lost.
+const MIN_SPREAD: u32 = 3;
 
 /// A heavy loss shows within the first, one close to what may be lost within the second.
 const LOSS_WINDOWS_US: [i64; 2] = [1_000_000, 3_000_000];

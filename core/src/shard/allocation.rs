@@ -39,12 +39,14 @@ impl Egress {
         let mut settled = Settled::default();
         let mut path = self.allocator.as_mut().map(|allocator| allocator.path_mut());
         let mut at_us = feedback.reference_time_us;
+        let mut newest = None;
         // Feedback may list more packets than are remembered.
         for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
             at_us += i64::from(arrival.unwrap_or(0));
             let Some(departed) = self.history.settle(seq, arrival.is_some()) else { continue };
             settled.delivered += u64::from(arrival.is_some() && !departed.was_lost);
             settled.lost += u64::from(arrival.is_none());
+            newest = arrival.map(|_| departed.sent).or(newest);
             let Some(path) = &mut path else { continue };
             match arrival {
                 Some(_) => {
@@ -52,6 +54,10 @@ impl Egress {
                 }
                 None => path.lose(now, departed.sent),
             }
+        }
+        if let Some(sent) = newest {
+            // The newest packet has waited least at the receiver.
+            self.repair.note_round_trip(now.saturating_duration_since(sent));
         }
         settled
     }
@@ -105,6 +111,7 @@ impl Shard {
         let Some(change) = allocator.decide(now, &steps, Target::whole(layer)) else { return };
         if change.at_once {
             egress.resend.clear();
+            egress.repair.note_overload();
             video.forwarder.limit_at_once(now, change.ceiling);
         } else {
             video.forwarder.limit(change.ceiling);

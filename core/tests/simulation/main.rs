@@ -7,6 +7,7 @@ mod anything;
 mod garbage;
 mod ledger;
 mod network;
+mod networks;
 mod picture;
 mod publisher;
 mod random;
