@@ -8,6 +8,8 @@
 //! What arrives is sorted into rings at once; fan-out happens while transmits are drained, one burst
 //! per viewer and track, so a whole batch of datagrams leaves in few writes.
 
+mod allocation;
+
 mod burst;
 
 pub mod command;
@@ -22,6 +24,8 @@ mod history;
 
 mod ingress;
 
+mod ladder;
+
 pub mod link;
 
 mod links;
@@ -29,6 +33,8 @@ mod links;
 mod liveness;
 
 mod receiver_report;
+
+mod repair;
 
 mod sender_report;
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use super::munger::{Munger, Rewrite, Start};
 use super::selector::{Parts, Selector, Verdict};
 use super::sent::SentMap;
+use super::target::Target;
 use crate::media::{Arrived, Kind, Rid};
 
 /// What a forwarder sees of a track.
@@ -16,6 +17,8 @@ pub trait Layers {
     fn generation(&self) -> u32;
     /// The highest layer that arrives now.
     fn best(&self) -> Option<u8>;
+    /// Whether a layer arrives now.
+    fn is_active(&self, layer: u8) -> bool;
     /// The layer of a rid, and whether it arrives now.
     fn find(&self, rid: &Rid) -> Option<(u8, bool)>;
     /// The packet at a position of a layer's ring.
@@ -35,7 +38,7 @@ pub trait Layers {
 /// Which layer a viewer asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
-    /// The highest that arrives.
+    /// The highest that arrives, within the [limit](Forwarder::limit).
     #[default]
     Highest,
     /// This one; the highest while it does not arrive.
@@ -70,6 +73,11 @@ pub struct Forwarder {
     kind: Kind,
     clock_rate: u32,
     wish: Wish,
+    limit: Option<Target>,
+    /// Until when nothing of a layer that is to be left is sent.
+    hold: Option<Instant>,
+    /// The layer that was left because the network does not carry it.
+    left: Option<u8>,
     source: Option<Source>,
     munger: Munger,
     due: Option<Instant>,
@@ -126,6 +134,9 @@ impl Forwarder {
             kind,
             clock_rate,
             wish: Wish::default(),
+            limit: None,
+            hold: None,
+            left: None,
             source: None,
             munger: Munger::new(clock_rate, seed),
             due: None,
@@ -140,6 +151,33 @@ impl Forwarder {
     /// Chooses another layer. It changes when that layer's keyframe comes.
     pub fn choose(&mut self, wish: Wish) {
         self.wish = wish;
+        self.hold = None;
+    }
+
+    /// Whether the viewer leaves the choice to us.
+    pub fn is_automatic(&self) -> bool {
+        self.wish == Wish::Highest
+    }
+
+    /// Sets the most that is sent while the viewer leaves the choice to us; `None` is no limit.
+    pub fn limit(&mut self, limit: Option<Target>) {
+        (self.limit, self.hold, self.left) = (limit, None, None);
+    }
+
+    /// As [`Self::limit`], for a network that does not carry what is sent now: of the present layer
+    /// no new frame is begun while the other's keyframe is waited for.
+    ///
+    /// Where that does not come in time, the layer goes on where it stopped.
+    pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>) {
+        self.limit = limit;
+        self.hold = Some(now + MAX_HOLD);
+        self.left = self.layer();
+    }
+
+    /// Whether a layer's packets are not worth sending again: the network does not carry them, and a
+    /// keyframe will make them needless.
+    pub fn has_left(&self, now: Instant, layer: u8) -> bool {
+        self.left == Some(layer) && (self.is_holding(now) || self.layer() != Some(layer))
     }
 
     /// Chooses how much of a scalable layer to send at most. Less is sent from the next picture on.
@@ -182,6 +220,21 @@ impl Forwarder {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
+    /// How much of its layer the viewer gets now: what it asked for, what its network carries.
+    fn limits(&self) -> Parts {
+        let carried = self
+            .limit
+            .filter(|limit| self.is_automatic() && self.layer() == Some(limit.layer))
+            .unwrap_or(Target::whole(0));
+        match self.takes_parts {
+            true => Parts {
+                spatial: self.parts.spatial.min(carried.spatial),
+                temporal: self.parts.temporal.min(carried.temporal),
+            },
+            false => Parts::ALL,
+        }
+    }
+
     /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.
     pub fn plan(
         &mut self,
@@ -192,6 +245,8 @@ impl Forwarder {
     ) -> Need {
         let need = self.follow(now, track);
         self.due = (need != Need::Nothing).then(|| now + ASK_AGAIN);
+        let holding = self.is_holding(now);
+        let limits = self.limits();
         while out.len() < budget {
             let Some(source) = &mut self.source else { break };
             if !source.is_of(track) {
@@ -219,7 +274,9 @@ impl Forwarder {
                 self.due = due;
                 break;
             }
-            let limits = if self.takes_parts { self.parts } else { Parts::ALL };
+            if holding && source.frame_open.is_none_or(|(open, _)| open < arrived.timestamp) {
+                break;
+            }
             let planned = match judge(&mut self.selector, arrived, limits) {
                 Verdict::Send { marker } => {
                     let rewrite = self.munger.rewrite(arrived);
@@ -276,7 +333,10 @@ impl Forwarder {
 
     fn target(&self, track: &impl Layers) -> Option<u8> {
         let wished = match &self.wish {
-            Wish::Highest => None,
+            Wish::Highest => {
+                let within = self.limit.map(|limit| limit.layer);
+                return within.filter(|layer| track.is_active(*layer)).or_else(|| track.best());
+            }
             Wish::Rid(rid) => track.find(rid),
         };
         match wished {
@@ -284,6 +344,10 @@ impl Forwarder {
             Some((layer, false)) => track.best().or(Some(layer)),
             None => track.best(),
         }
+    }
+
+    fn is_holding(&self, now: Instant) -> bool {
+        self.hold.is_some_and(|until| now < until)
     }
 
     /// The keyframe at which a layer may be taken up now.
@@ -326,6 +390,7 @@ impl Forwarder {
         if from.is_some_and(|from| from != (generation, layer, first.era)) {
             self.counters.switches += 1;
         }
+        self.hold = None;
         self.source = Some(Source {
             generation,
             layer,
@@ -427,6 +492,9 @@ const FIRST_FRAME: Duration = Duration::from_millis(30);
 
 /// How far a layer's keyframe may lie behind what the viewer saw.
 const MAX_BACKWARDS_MS: i64 = 100;
+
+/// How long nothing is sent while a lower layer's keyframe is on its way.
+const MAX_HOLD: Duration = Duration::from_millis(600);
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);

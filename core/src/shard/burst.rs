@@ -141,6 +141,7 @@ pub(super) fn write(
         }
         egress.history.sent(now, transport_seq, len);
     }
+    egress.repair.note_sent(burst.len);
     burst
 }
 
@@ -156,6 +157,10 @@ pub(super) fn write_resend(
 ) -> Burst {
     let has_rtx = egress.video.as_ref().and_then(|video| video.payload?.1).is_some();
     while let Some(seq) = egress.resend.pop_front() {
+        if !egress.repair.has_credit() {
+            // The viewer asks again.
+            continue;
+        }
         let fresh = if has_rtx { egress.next_transport_seq() } else { 0 };
         let Some(outgoing) = egress.track_mut(Kind::Video) else { return Burst::default() };
         let (Some((slot, rtx_slot)), Some((pt, rtx_pt))) = (outgoing.slots, outgoing.payload)
@@ -198,6 +203,7 @@ pub(super) fn write_resend(
             write_plain(buffer, outgoing, arrived, &header, &scratch, original, inside, padding);
         let len = sender.protect(slot, buffer, header_len, plain_len);
         egress.history.sent(now, transport_seq, len);
+        egress.repair.note_resent(len);
         return Burst { packets: 1, len, segment: len, received: None };
     }
     Burst::default()

@@ -7,7 +7,9 @@ use smallvec::SmallVec;
 
 use super::command::{StreamId, Subscribe};
 use super::history::History;
-use crate::forward::{Forwarder, Wish};
+use super::repair::Repair;
+use crate::congestion::Allocator;
+use crate::forward::{Forwarder, Target, Wish};
 use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
 use crate::media::{
@@ -27,8 +29,12 @@ pub(super) struct Egress {
     pub video: Option<Outgoing>,
     /// Sent packets by transport-wide number.
     pub history: History,
+    /// Decides how much of the picture the network carries, where there is a choice.
+    pub allocator: Option<Box<Allocator<Target>>>,
     /// Our canonical name.
     pub cname: String,
+    /// How much may be sent again.
+    pub repair: Repair,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
     /// When sender reports are due; never while nothing is sent.
@@ -77,6 +83,8 @@ impl Egress {
             audio: None,
             video: None,
             history: History::default(),
+            allocator: None,
+            repair: Repair::default(),
             cname: request.cname,
             resend: VecDeque::new(),
             next_report: None,
@@ -182,11 +190,16 @@ impl Egress {
     /// Takes in a NACK: what is still remembered will be sent again.
     pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
+        let again_after_ms = self.repair.again_after_ms();
         for seq in seqs {
+            let layer = video.forwarder.sent.get_mut(seq).map(|sent| sent.layer);
+            if layer.is_none_or(|layer| video.forwarder.has_left(now, layer)) {
+                continue;
+            }
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
             // A viewer may repeat its NACK before a retransmission can have reached it.
             let now_ms = now.saturating_duration_since(self.opened).as_millis() as u32 + 1;
-            let waited = sent.resent_ms == 0 || now_ms - sent.resent_ms >= MIN_RESEND_MS;
+            let waited = sent.resent_ms == 0 || now_ms - sent.resent_ms >= again_after_ms;
             if self.resend.len() < MAX_RESEND && waited {
                 sent.resent_ms = now_ms;
                 self.resend.push_back(seq);
@@ -356,7 +369,6 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
-const MIN_RESEND_MS: u32 = 15;
 
 #[cfg(test)]
 mod tests {

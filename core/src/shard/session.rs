@@ -4,7 +4,6 @@ use std::time::Instant;
 
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
-use super::history::History;
 use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
@@ -304,6 +303,7 @@ impl Shard {
         transport: Transport,
         datagram: &[u8],
     ) {
+        self.prepare_allocation(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Ok(plain) = session.connection.unprotect_rtcp(now, &transport, datagram) else {
             self.gauges.dropped_unauthentic += 1;
@@ -312,21 +312,22 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
-                let mut wants_keyframe = false;
+                let (mut wants_keyframe, mut has_news) = (false, false);
                 let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
-                        // Feedback may list more packets than are remembered.
-                        for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
-                            if egress.history.acknowledge(now, seq).is_some() {
-                                delivered += u64::from(arrival.is_some());
-                                lost += u64::from(arrival.is_none());
-                            }
-                        }
+                        let settled = egress.handle_transport_wide(now, &feedback);
+                        delivered += settled.delivered;
+                        lost += settled.lost;
+                        has_news = true;
                     }
-                    Rtcp::Report { block, .. } => egress.handle_report(&block),
+                    Rtcp::Report { block, .. } => {
+                        egress.handle_report(&block);
+                        egress.note_picture_report(now, &block);
+                        has_news = true;
+                    }
                     Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
                 self.gauges.delivered += delivered;
@@ -339,6 +340,9 @@ impl Shard {
                 }
                 if let Some(layer) = layer.filter(|_| wants_keyframe) {
                     self.want_keyframe(now, stream, layer);
+                }
+                if has_news {
+                    self.allocate(now, key);
                 }
             }
         }

@@ -299,6 +299,10 @@ impl Layers for Track {
         Self::best(self)
     }
 
+    fn is_active(&self, layer: u8) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|layer| layer.active)
+    }
+
     fn find(&self, rid: &Rid) -> Option<(u8, bool)> {
         let layer = Self::find(self, rid)?;
         Some((layer, self.layers[usize::from(layer)].active))

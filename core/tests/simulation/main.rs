@@ -10,6 +10,7 @@ mod garbage;
 mod gop;
 mod ledger;
 mod network;
+mod networks;
 mod picture;
 mod publisher;
 mod random;

@@ -64,6 +64,8 @@ pub struct Encoder {
     pub wide: bool,
     /// Packets of a frame; keyframes have five times as many.
     pub packets: u16,
+    /// Bytes of a payload, and up to 200 more.
+    pub bytes: usize,
     rtx_ssrc: Ssrc,
     rtx_seq: u16,
     slots: Option<(Slot, Slot)>,
@@ -132,10 +134,10 @@ impl Publisher {
     /// Starts a layer's encoder again: another SSRC, other numbers.
     pub fn restart(&mut self, layer: usize) {
         self.source += 100;
-        let (active, packets) = (self.layers[layer].active, self.layers[layer].packets);
+        let Encoder { active, packets, bytes, .. } = self.layers[layer];
         self.layers[layer] = Encoder::new(&mut self.random, layer, self.source);
         self.layers[layer].active = active;
-        self.layers[layer].packets = packets;
+        (self.layers[layer].packets, self.layers[layer].bytes) = (packets, bytes);
         self.add_slots();
     }
 
@@ -289,13 +291,13 @@ impl Publisher {
         let timestamp = encoder.offset.wrapping_add(captured_ms.wrapping_mul(90));
         let count = if keyframe { encoder.packets * 5 } else { encoder.packets };
         let numbers = Numbers { picture: encoder.picture, wide: encoder.wide, tl0: encoder.tl0 };
+        let bytes = encoder.bytes + jitter;
         let (source, frame, ssrc) = (encoder.source, encoder.frame, encoder.ssrc);
         for index in 0..count {
             let piece =
                 Piece { source, layer: layer as u8, keyframe, frame, index, count, captured_ms };
             // The last packets of a frame are a byte longer, as a browser's are.
-            let payload =
-                piece.write(codec, numbers, 900 + jitter + usize::from(index > count / 2));
+            let payload = piece.write(codec, numbers, bytes + usize::from(index > count / 2));
             let marker = index + 1 == count;
             let encoder = &mut self.layers[layer];
             let seq = encoder.seq;
@@ -368,6 +370,7 @@ impl Encoder {
             offset: random.next() as u32,
             wide: true,
             packets: 1 + layer as u16 * 2,
+            bytes: 900,
             rtx_ssrc: Ssrc(random.next() as u32),
             rtx_seq: random.next() as u16,
             slots: None,

@@ -32,6 +32,10 @@ impl Layers for Fake {
         self.best
     }
 
+    fn is_active(&self, layer: u8) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|layer| layer.active)
+    }
+
     fn find(&self, rid: &Rid) -> Option<(u8, bool)> {
         let index = self.layers.iter().position(|layer| layer.rid == *rid)?;
         Some((index as u8, self.layers[index].active))
