@@ -1,5 +1,7 @@
 //! What shards tell each other. Once per far shard, never per viewer.
 
+use std::net::SocketAddr;
+
 use bytes::BytesMut;
 
 use super::command::{ShardId, StreamId};
@@ -12,10 +14,19 @@ use crate::rtc::Transport;
 pub enum LinkMessage {
     /// A datagram that the kernel gave to the wrong shard.
     Datagram {
+        /// Who got it.
+        from: ShardId,
         /// Where it came from.
         transport: Transport,
         /// Its bytes.
         bytes: BytesMut,
+    },
+    /// An address has proved to be a session's of the sender.
+    Proved {
+        /// The address.
+        remote: SocketAddr,
+        /// The sender.
+        home: ShardId,
     },
     /// The sender has viewers of a stream that lives at the receiver.
     Listen {
@@ -88,7 +99,10 @@ impl LinkMessage {
     /// Whether the network's own repair makes up for its loss.
     pub fn may_be_dropped(&self) -> bool {
         match self {
-            Self::Datagram { .. } | Self::Packet { .. } | Self::Want { .. } => true,
+            Self::Datagram { .. }
+            | Self::Proved { .. }
+            | Self::Packet { .. }
+            | Self::Want { .. } => true,
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Tracks { .. }

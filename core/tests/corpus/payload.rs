@@ -1,7 +1,7 @@
 //! A check of the payload readers of every codec, and of what rewrites picture ids.
 
-use whitewater_core::media::codec::{self, h264, vp8, vp9};
 use whitewater_core::media::Codec;
+use whitewater_core::media::codec::{self, h264, vp8, vp9};
 
 /// Reads one payload; the first byte is the codec.
 pub fn run(data: &[u8]) {

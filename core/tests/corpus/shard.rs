@@ -74,8 +74,8 @@ impl House {
     fn new(codec: Codec) -> Self {
         let now = Instant::now();
         let wall = (now, Ntp::from_unix_seconds(1_700_000_000.0));
-        let shards = [0, 1]
-            .map(|id| Shard::new(Config { id: ShardId(id), seed: 7, wall, max_burst: 64 }));
+        let shards =
+            [0, 1].map(|id| Shard::new(Config { id: ShardId(id), seed: 7, wall, max_burst: 64 }));
         let (buffer, clients) = (vec![0; 65_000], Vec::new());
         let mut house =
             Self { now, codec, shards, clients, opened: 0, seqs: [1; SOURCES], buffer, links: 0 };
@@ -253,7 +253,7 @@ impl House {
             _ => {
                 let remote = agreed::client(u32::from(which));
                 let transport = Transport::udp(Some(agreed::server().ip()), remote);
-                LinkMessage::Datagram { transport, bytes: BytesMut::from(input.slice()) }
+                LinkMessage::Datagram { from, transport, bytes: BytesMut::from(input.slice()) }
             }
         };
         self.shards[to].handle_link(self.now, message);
