@@ -3,7 +3,8 @@
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
-use quinn_udp::{RecvMeta, UdpSocketState};
+use nix::sys::socket::{setsockopt, sockopt};
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -41,6 +42,14 @@ pub(super) fn open(address: SocketAddr, count: usize) -> Result<Vec<Unregistered
     };
     let probe = bind(address, false).map_err(failed)?;
     let local = probe.local_addr().and_then(as_std).map_err(failed)?;
+    let granted = probe.recv_buffer_size().unwrap_or_default();
+    if granted < FEW_BYTES {
+        tracing::warn!(
+            "the system grants a media socket {} KiB to receive into, which a burst may overflow: \
+             sysctl -w net.core.rmem_max={BUFFER_BYTES}",
+            granted / 1024
+        );
+    }
     drop(probe);
     (0..count)
         .map(|_| {
@@ -59,8 +68,10 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     socket.set_nonblocking(true)?;
-    // The kernel grants what its limits allow.
-    let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+    // The kernel grants what its limits allow; who may administer the network has none.
+    if setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES).is_err() {
+        let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+    }
     let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     socket.bind(&address.into())?;
     Ok(socket)
@@ -101,8 +112,15 @@ impl ShardSocket {
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> io::Result<usize> {
-        self.socket
-            .try_io(Interest::READABLE, || self.state.recv((&self.socket).into(), buffers, metas))
+        let receive = || self.state.recv((&self.socket).into(), buffers, metas);
+        let count = self.socket.try_io(Interest::READABLE, receive)?;
+        if count < BATCH_SIZE {
+            // The kernel had no more: the next wait begins without another call that finds nothing.
+            // What arrives from now on makes the socket readable anew.
+            let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.socket.try_io(Interest::READABLE, nothing);
+        }
+        Ok(count)
     }
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
@@ -156,3 +174,6 @@ impl ShardSocket {
 }
 
 const BUFFER_BYTES: usize = 8 << 20;
+
+/// What a flood of small datagrams fills in 20 ms.
+const FEW_BYTES: usize = 1 << 20;
