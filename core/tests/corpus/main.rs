@@ -5,6 +5,7 @@
 #![allow(clippy::unwrap_used, clippy::print_stderr, dead_code, unreachable_pub)]
 
 mod demux;
+mod dependency;
 mod dtls;
 mod payload;
 mod rtcp;
@@ -25,6 +26,7 @@ macro_rules! replays {
 }
 
 replays! {
+    dependency: the_corpus_of_dependency_descriptors_is_taken,
     demux: the_corpus_of_the_demultiplexer_is_taken,
     dtls: the_corpus_of_dtls_is_taken,
     payload: the_corpus_of_payloads_is_taken,
