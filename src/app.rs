@@ -38,7 +38,8 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let control = Control::new(engine, events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
     let router = signaling::router(signaling, port);
-    let http = listener.serve(router.merge(web::router()))?;
+    let max_connections = config.limits.max_http_connections;
+    let http = listener.serve(router.merge(web::router()), max_connections)?;
 
     Ok(Running { http, control })
 }

@@ -74,6 +74,8 @@ pub struct Limits {
     pub max_streams: usize,
     /// Viewers over WHEP at once, all streams together.
     pub max_viewers: usize,
+    /// Connections over HTTP at once.
+    pub max_http_connections: usize,
     /// Bits per second from one publisher, all its layers together.
     pub max_publisher_bitrate_bps: u64,
 }
@@ -235,7 +237,12 @@ impl Default for Config {
             ice_servers: Vec::new(),
             shards: None,
             max_burst: 64,
-            limits: Limits { max_streams: 0, max_viewers: 0, max_publisher_bitrate_bps: 0 },
+            limits: Limits {
+                max_streams: 0,
+                max_viewers: 0,
+                max_http_connections: 0,
+                max_publisher_bitrate_bps: 0,
+            },
             cors_origins: Vec::new(),
             tls: None,
             log: Log { format: LogFormat::Text, filter: String::new() },

@@ -311,6 +311,8 @@ pub struct ShardInfo {
     pub dropped_stranger: u64,
     /// STUN and DTLS that was refused.
     pub dropped_handshake: u64,
+    /// Checks of strangers above what they may cost.
+    pub dropped_flood: u64,
     /// RTP and RTCP that did not authenticate, replays too.
     pub dropped_unauthentic: u64,
     /// Packets of SSRCs that belong to no layer.

@@ -10,7 +10,7 @@ pub mod control;
 mod cors;
 mod endpoint;
 mod etag;
-mod fragment;
+pub mod fragment;
 mod ice;
 mod limit;
 mod location;

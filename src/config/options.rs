@@ -234,6 +234,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_viewers = n),
     },
     Opt {
+        key: "max_http_connections",
+        flag: "max-http-connections",
+        placeholder: "N",
+        default: "20000",
+        help: "Connections over HTTP that may be open at once; more are turned away with 503",
+        arity: Arity::One,
+        set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_http_connections = n),
+    },
+    Opt {
         key: "max_publisher_bitrate",
         flag: "max-publisher-bitrate",
         placeholder: "BITS",

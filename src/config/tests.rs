@@ -71,6 +71,7 @@ fn every_key_can_be_set_in_the_file() {
         shards = 4
         max_streams = 5
         max_viewers = 6
+        max_http_connections = 7
         max_publisher_bitrate = "7.5M"
         cors_origins = ["https://example.org", "http://localhost:5173"]
         tls_cert = "c.pem"

@@ -115,6 +115,7 @@ fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         handed_over: gauges.handed_over,
         dropped_stranger: gauges.dropped_stranger,
         dropped_handshake: gauges.dropped_handshake,
+        dropped_flood: gauges.dropped_flood,
         dropped_unauthentic: gauges.dropped_unauthentic,
         dropped_unknown_ssrc: gauges.dropped_unknown_ssrc,
         dropped_over_limit: gauges.dropped_over_limit,

@@ -15,9 +15,10 @@ impl Shard {
     /// Takes in a message of another shard.
     pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
         match message {
-            LinkMessage::Datagram { transport, bytes } => {
-                self.handle_handed_over(now, transport, &bytes);
+            LinkMessage::Datagram { from, transport, bytes } => {
+                self.handle_handed_over(now, from, transport, &bytes);
             }
+            LinkMessage::Proved { remote, home } => self.remember_elsewhere(remote, home),
             LinkMessage::Listen { stream, from } => self.add_mirror(now, stream, from),
             LinkMessage::Unlisten { stream, from } => {
                 if let Some(stream) = self.streams.get_mut(&stream) {

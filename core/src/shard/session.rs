@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use super::allowance::Allowance;
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
 use super::ingress::Ingress;
@@ -25,6 +26,11 @@ pub(super) struct Session {
     /// Of a publisher that counts as lost, when its last packet came.
     pub(super) silent_since: Option<Instant>,
     pub(super) armed: Option<Instant>,
+    /// Refused checks from addresses that were once right: looking at one costs what a hundred
+    /// strangers' datagrams cost.
+    pub(super) wrong_checks: Allowance,
+    /// Refused checks from elsewhere, apart, so that they do not keep the session's own away.
+    pub(super) strangers_checks: Allowance,
 }
 
 /// Which way a session's media goes.
@@ -200,6 +206,8 @@ impl Shard {
             opened: now,
             silent_since: None,
             armed: None,
+            wrong_checks: WRONG_CHECKS,
+            strangers_checks: WRONG_CHECKS,
         });
         self.by_ufrag.extend(ufrag.map(|ufrag| (ufrag, key)));
         self.by_remote.extend(remote.map(|remote| (remote, key)));
@@ -302,12 +310,12 @@ impl Shard {
         key: SessionKey,
         transport: Transport,
         datagram: &[u8],
-    ) {
+    ) -> bool {
         self.prepare_allocation(key);
-        let Some(session) = self.sessions.get_mut(key) else { return };
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         let Ok(plain) = session.connection.unprotect_rtcp(now, &transport, datagram) else {
             self.gauges.dropped_unauthentic += 1;
-            return;
+            return false;
         };
         match &mut session.role {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
@@ -346,6 +354,7 @@ impl Shard {
                 }
             }
         }
+        true
     }
 
     fn read_publisher_rtcp(&mut self, now: Instant, key: SessionKey, plain: &[u8]) {
@@ -394,5 +403,8 @@ impl Shard {
 
 /// A mirror has no window of its own: the home shard says when the stream ends.
 const MIRROR_WINDOW: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Checks that may be refused per session.
+const WRONG_CHECKS: Allowance = Allowance::new(100, std::time::Duration::from_secs(1));
 
 const MAX_REPORT_DISTANCE_S: i64 = 10;
