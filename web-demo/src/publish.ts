@@ -161,7 +161,8 @@ async function open(): Promise<boolean> {
     if (turn === openings) openButton.disabled = false;
   }
   showPreview();
-  await showDevices();
+  // Not awaited: a browser may list devices only once the page is in view.
+  void showDevices();
   return true;
 }
 

@@ -4,7 +4,12 @@ import { chromium } from "playwright-core";
 import { installReader } from "./reader.mjs";
 
 /** The server under test. */
-export const base = process.env.WHITEWATER_URL ?? "http://127.0.0.1:8080";
+export let base = process.env.WHITEWATER_URL ?? "http://127.0.0.1:8080";
+
+/** Tests another server from now on, one that the test started itself. */
+export function useServer(url) {
+  base = url;
+}
 
 const FLAGS = [
   "--headless=new",
