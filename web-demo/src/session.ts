@@ -37,6 +37,8 @@ export interface SessionOptions {
 
 /** After how long without connectivity a session counts as lost: shorter gaps heal by themselves. */
 const LOST_AFTER_MS = 3_000;
+/** After this long without a word neither side may send any more (RFC 7675): whoever slept longer starts anew. */
+const CONSENT_MS = 30_000;
 /** How long a connection may take from the answer on. */
 const CONNECT_WITHIN_MS = 15_000;
 
@@ -231,6 +233,7 @@ export abstract class Session {
       )?.transport;
       const done = () => {
         clearTimeout(timer);
+        stopWatching();
         pc.onconnectionstatechange = null;
         pc.oniceconnectionstatechange = null;
         if (transport) transport.onstatechange = null;
@@ -243,6 +246,7 @@ export abstract class Session {
         if (gone || transport?.state === "closed" || transport?.state === "failed") done();
         else if (pc.iceConnectionState === "disconnected") timer = setTimeout(done, LOST_AFTER_MS);
       };
+      const stopWatching = watchSleep(CONSENT_MS, done);
       pc.onconnectionstatechange = look;
       pc.oniceconnectionstatechange = look;
       if (transport) transport.onstatechange = look;
@@ -300,6 +304,20 @@ export abstract class Session {
 }
 
 class NotConnected extends Error {}
+
+/**
+ * Calls `onwake` when this page has not run for longer than `ms`, as after a laptop's sleep: the browser itself
+ * takes seconds to see that its connection is gone. Returns what ends the watch.
+ */
+function watchSleep(ms: number, onwake: () => void): () => void {
+  let before = Date.now();
+  const timer = setInterval(() => {
+    const asleepMs = Date.now() - before;
+    before = Date.now();
+    if (asleepMs > ms) onwake();
+  }, 1_000);
+  return () => clearInterval(timer);
+}
 
 /** Switches the absolute capture time extension on, where the browser lets a page choose. */
 export function enableCaptureTime(transceiver: RTCRtpTransceiver): void {

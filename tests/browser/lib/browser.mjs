@@ -11,7 +11,8 @@ export function useServer(url) {
   base = url;
 }
 
-const FLAGS = [
+/** What every Chromium of the tests is started with. */
+export const FLAGS = [
   "--headless=new",
   "--no-sandbox",
   "--disable-gpu",
@@ -109,6 +110,14 @@ export function samples(page) {
 /** Forgets the samples taken so far. */
 export function forget(page) {
   return page.evaluate(() => void (window.reader.samples.length = 0));
+}
+
+/** When the viewer showed a picture that was captured after this call: milliseconds since 1970. */
+export async function newPicture(page, timeout = 60_000) {
+  const from = Date.now();
+  const isNew = (sample) => sample.time !== null && sample.shown - sample.age > from;
+  const look = async () => (await samples(page)).find(isNew);
+  return (await until("a new picture", look, timeout)).shown;
 }
 
 /** The stream as the API shows it; null where it is not live. */

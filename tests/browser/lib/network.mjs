@@ -26,7 +26,20 @@ export function makeNetwork() {
     ip("-n", lan, "link", "set", "wall", "up");
     ip("-n", lan, "route", "add", "default", "via", "10.83.0.2", "dev", "port");
     LAN.cables.forEach((net, i) => {
-      ip("-n", lan, "link", "add", `to${i}`, "type", "veth", "peer", "name", `from${i}`, "netns", home);
+      ip(
+        "-n",
+        lan,
+        "link",
+        "add",
+        `to${i}`,
+        "type",
+        "veth",
+        "peer",
+        "name",
+        `from${i}`,
+        "netns",
+        home,
+      );
       ip("-n", lan, "addr", "add", `${net}.1/24`, "dev", `to${i}`);
       ip("-n", lan, "link", "set", `to${i}`, "up");
     });
@@ -54,13 +67,20 @@ export function plugIn({ home }, cable, host = 2) {
   const net = LAN.cables[cable];
   ip("-n", home, "link", "set", `from${cable}`, "up");
   ip("-n", home, "addr", "add", `${net}.${host}/24`, "dev", `from${cable}`);
-  ip("-n", home, "route", "add", "default", "via", `${net}.1`, "dev", `from${cable}`);
+  ip("-n", home, "route", "replace", "default", "via", `${net}.1`, "dev", `from${cable}`);
 }
 
 /** Takes a cable's addresses, and the ways through it, away from `home`. */
 export function pullOut({ home }, cable) {
   ip("-n", home, "addr", "flush", "dev", `from${cable}`);
   ip("-n", home, "link", "set", `from${cable}`, "down");
+}
+
+/** Gives `home` another address on the same cable, as a lease that ran out does. */
+export function changeAddress(network, cable, from, to) {
+  const net = LAN.cables[cable];
+  ip("-n", network.home, "addr", "del", `${net}.${from}/24`, "dev", `from${cable}`);
+  plugIn(network, cable, to);
 }
 
 function ip(...args) {

@@ -26,7 +26,9 @@ export async function startServer({ http = "127.0.0.1:0", udp = "127.0.0.1:0", a
     log.push(text);
     if (log.length > 2_000) log.shift();
   });
-  const ended = new Promise((resolve) => child.on("exit", (code, signal) => resolve({ code, signal })));
+  const ended = new Promise((resolve) =>
+    child.on("exit", (code, signal) => resolve({ code, signal })),
+  );
   const stop = async (signal = "SIGTERM") => {
     child.kill(signal);
     const how = await ended;
