@@ -24,7 +24,7 @@ const BACK_WITHIN_MS = 40_000;
 const GONE_WITHIN_MS = 60_000;
 
 describe("accidents", () => {
-  let server, idle;
+  let server, idle, idleKib;
   const open = [];
   const victim = async () => {
     const started = await startVictim();
@@ -36,9 +36,11 @@ describe("accidents", () => {
     server = await startServer({ http: address, udp: address });
     useServer(server.url);
     idle = await gauges(server);
+    idleKib = server.residentKib();
   });
-  afterEach(async () => {
-    await Promise.all(open.splice(0).map((each) => each.close()));
+  afterEach(() => Promise.all(open.splice(0).map((each) => each.close())));
+  after(async () => {
+    if (!server) return;
     const found = await until(
       "the gauges to come back",
       async () => {
@@ -47,10 +49,10 @@ describe("accidents", () => {
       },
       GONE_WITHIN_MS,
     );
-    print("gauges afterwards", { ...found, residentKib: server.residentKib() });
-  });
-  after(async () => {
-    const { code } = (await server?.stop()) ?? {};
+    const residentKib = server.residentKib();
+    print("gauges afterwards", { ...found, idleKib, residentKib });
+    assert.ok(residentKib < idleKib + 32 * 1_024, `${residentKib} KiB are resident afterwards`);
+    const { code } = await server.stop();
     assert.equal(code, 0, "the server did not stop cleanly");
   });
 

@@ -28,7 +28,7 @@ export const FLAGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** Starts a browser. `context()` makes a fresh profile in it; `reset()` closes all that were made. */
+/** Starts a browser. `context(options)` makes a fresh profile in it; `reset()` closes all that were made. */
 export async function launch() {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -37,8 +37,9 @@ export async function launch() {
     ignoreDefaultArgs: ["--mute-audio"],
   });
   const open = [];
-  const context = async () => {
+  const context = async (options = {}) => {
     const made = await browser.newContext({
+      ...options,
       viewport: { width: 1280, height: 900 },
       permissions: ["camera", "microphone"],
     });
