@@ -23,6 +23,7 @@ import { LAN } from "./lib/network.mjs";
 import { elapsedMs } from "./lib/reader.mjs";
 import { startServer } from "./lib/server.mjs";
 
+const SMALL = { resolution: "360", simulcast: "0" };
 const CODECS = ["VP8", "VP9", "AV1", "H264"];
 
 describe("Firefox", () => {
@@ -54,8 +55,7 @@ describe("Firefox", () => {
       const stream = uniqueName(`ff-${codec}`);
       const context = await firefox.context();
       if (!able.sends.includes(codec)) return refusesToPublish(context, codec);
-      const settings = { codec, simulcast: "0", resolution: "360" };
-      const publisher = await publish(context, stream, settings);
+      const publisher = await publish(context, stream, { codec, ...SMALL });
       const viewer = await watch(await chromium.context(), stream);
       const figures = judge(await waitClocks(viewer, 60, 60_000));
       print(`firefox publishes ${codec}`, figures);
@@ -64,7 +64,7 @@ describe("Firefox", () => {
 
     test(`what Chromium publishes in ${codec} is seen in it`, async () => {
       const stream = uniqueName(`cr-${codec}`);
-      await publish(await chromium.context(), stream, { codec, simulcast: "0", resolution: "360" });
+      await publish(await chromium.context(), stream, { codec, ...SMALL });
       const context = await firefox.context();
       if (!able.receives.includes(codec)) return saysWhyItCannotPlay(context, stream);
       const viewer = await watch(context, stream);
@@ -125,6 +125,22 @@ describe("Firefox", () => {
     await waitClocks(viewer, 10);
     print("firefox reloads", { publisherMs, viewerMs: Date.now() - again });
     await until("one viewer", async () => (await gaugesOf()).sessions === 2);
+  });
+
+  test("it is told why it does not reach a server at the loopback address", async () => {
+    const near = await startServer();
+    useServer(near.url);
+    try {
+      await publish(await chromium.context(), "near", SMALL);
+      const page = await (await firefox.context()).newPage();
+      await page.goto(`${near.url}/watch/near`);
+      const says = () => /loopback address/.test(document.querySelector("#state").textContent);
+      await page.waitForFunction(says, undefined, { timeout: 60_000 });
+    } finally {
+      useServer(server.url);
+      await chromium.reset();
+      await near.stop();
+    }
   });
 
   async function gaugesOf() {

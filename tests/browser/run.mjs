@@ -42,7 +42,7 @@ async function findServer(base) {
 /** One file after the other: encoders and decoders of two tests at once would measure each other. */
 function runFiles(files) {
   return new Promise((resolve) => {
-    run({ files, concurrency: 1, timeout: 300_000 })
+    run({ files, concurrency: 1, timeout: 600_000 })
       .on("test:fail", () => {
         process.exitCode = 1;
       })
@@ -61,6 +61,8 @@ async function runInNetwork() {
       ["netns", "exec", network.lan, process.execPath, fileURLToPath(import.meta.url), ...wanted],
       { stdio: "inherit", env: { ...process.env, WHITEWATER_NETWORK: JSON.stringify(network) } },
     );
+    // Whoever ends this ends what runs inside, and the namespaces go all the same.
+    for (const signal of ["SIGINT", "SIGTERM"]) process.on(signal, () => child.kill(signal));
     const code = await new Promise((resolve) => child.on("exit", (code) => resolve(code ?? 1)));
     if (code !== 0) process.exitCode = code;
   } finally {

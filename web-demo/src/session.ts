@@ -129,7 +129,7 @@ export abstract class Session {
         await this.untilLost(pc);
         verdict = { sentence: "The connection was lost.", again: true };
       } catch (error) {
-        verdict = this.verdictOf(error, opened);
+        verdict = this.verdictOf(error, opened, pc);
       } finally {
         pc.close();
       }
@@ -269,12 +269,13 @@ export abstract class Session {
     });
   }
 
-  private verdictOf(error: unknown, opened: boolean): Verdict {
+  private verdictOf(error: unknown, opened: boolean, pc: RTCPeerConnection): Verdict {
     if (error instanceof HttpProblem) return this.judge(error, opened);
     if (error instanceof Unreachable) return { sentence: error.message, again: true };
     if (error instanceof NotConnected) {
-      const sentence =
-        "The server answered, but no media connection came up: a firewall may block UDP to it.";
+      const sentence = avoidsLoopback(pc.localDescription?.sdp, pc.remoteDescription?.sdp)
+        ? "This browser sends no media to this machine’s own loopback address, where the server waits for it: use another browser, or start the server with --udp and an address of a network interface."
+        : "The server answered, but no media connection came up: a firewall may block UDP to it.";
       return { sentence, again: true };
     }
     const detail = error instanceof Error ? error.message : String(error);
@@ -317,6 +318,15 @@ function watchSleep(ms: number, onwake: () => void): () => void {
     if (asleepMs > ms) onwake();
   }, 1_000);
   return () => clearInterval(timer);
+}
+
+/** Whether one side can only be reached by the loopback interface, and the other one does not use it: Firefox. */
+export function avoidsLoopback(local = "", remote = ""): boolean {
+  const addresses = (sdp: string) =>
+    [...sdp.matchAll(/^a=candidate:\S+ \d+ \w+ \d+ (\S+) /gm)].map((match) => match[1] ?? "");
+  const isLoopback = (address: string) => address.startsWith("127.") || address === "::1";
+  const server = addresses(remote);
+  return server.length > 0 && server.every(isLoopback) && !addresses(local).some(isLoopback);
 }
 
 /** Switches the absolute capture time extension on, where the browser lets a page choose. */
