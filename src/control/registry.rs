@@ -7,7 +7,9 @@ use whitewater_core::media::{Kind, Mid, Rid};
 use whitewater_core::rtc::Credentials;
 use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{SessionKey, ShardId, StreamId};
-use whitewater_signaling::control::{SessionId, SessionPath, Side, StreamName};
+use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamName};
+
+use super::claim::{Holder, State};
 
 /// Streams and sessions, and how many sessions each shard has.
 #[derive(Debug)]
@@ -24,7 +26,10 @@ pub(super) struct Registry {
 pub(super) struct StreamEntry {
     pub(super) id: StreamId,
     pub(super) home: ShardId,
+    /// The publisher's session, silent or not.
     pub(super) publisher: Option<SessionId>,
+    /// Whose its name is.
+    pub(super) holder: Holder,
     pub(super) published: Published,
     pub(super) rids: Vec<Rid>,
     pub(super) since: Instant,
@@ -35,6 +40,8 @@ pub(super) struct StreamEntry {
 #[derive(Clone, Debug)]
 pub(super) struct SessionEntry {
     pub(super) path: SessionPath,
+    /// What it was opened with.
+    pub(super) grant: Grant,
     pub(super) stream: StreamId,
     pub(super) shard: ShardId,
     /// `None` while the shard opens it.
@@ -95,7 +102,25 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(id) else { return false };
         session.key = Some(key);
         self.by_key.insert((session.shard, key), id.clone());
+        let name = session.path.stream.clone();
+        if let Some(stream) = self.streams.get_mut(&name)
+            && stream.publisher.as_ref() == Some(id)
+        {
+            stream.holder.state = State::Expected;
+        }
         true
+    }
+
+    /// A session's media can flow.
+    pub(super) fn connected(&mut self, shard: ShardId, key: SessionKey) -> Option<&SessionEntry> {
+        let id = self.by_key.get(&(shard, key))?;
+        let session = self.sessions.get(id)?;
+        if let Some(stream) = self.streams.get_mut(&session.path.stream)
+            && stream.publisher.as_ref() == Some(id)
+        {
+            (stream.holder.state, stream.holder.before) = (State::Present, None);
+        }
+        Some(session)
     }
 
     /// Strikes a session out. The stream stays: its window runs.
@@ -110,22 +135,66 @@ impl Registry {
         {
             match session.path.side {
                 Side::Watch => stream.viewers = stream.viewers.saturating_sub(1),
-                Side::Publish if stream.publisher.as_ref() == Some(id) => stream.publisher = None,
+                Side::Publish if stream.publisher.as_ref() == Some(id) => {
+                    stream.publisher = None;
+                    stream.holder.state = State::Lost;
+                }
                 Side::Publish => {}
             }
         }
         Some(session)
     }
 
+    /// Notes that a publisher ended its session itself, though it may have been struck out before.
+    pub(super) fn leave(&mut self, path: &SessionPath) {
+        if let Some(stream) = self.streams.get_mut(&path.stream)
+            && path.side == Side::Publish
+            && stream.publisher.is_none()
+            && stream.holder.session == path.id
+        {
+            stream.holder.state = State::Left;
+        }
+    }
+
+    /// Notes that the publisher of a stream fell silent, or was heard again.
+    pub(super) fn set_lost(&mut self, id: StreamId, lost: bool) -> Option<&StreamName> {
+        let (name, stream) = self.streams.iter_mut().find(|(_, stream)| stream.id == id)?;
+        match stream.holder.state {
+            State::Present if lost => stream.holder.state = State::Lost,
+            State::Lost if !lost && stream.publisher.is_some() => {
+                stream.holder.state = State::Present;
+            }
+            State::Opening | State::Expected | State::Present | State::Lost | State::Left => {}
+        }
+        Some(name)
+    }
+
+    /// Puts a stream back to what it was before a publisher's session that did not open.
+    pub(super) fn give_back(
+        &mut self,
+        name: &StreamName,
+        id: &SessionId,
+        was: Option<StreamEntry>,
+    ) {
+        self.remove(id);
+        let Some(stream) = self.streams.get_mut(name).filter(|it| it.holder.session == *id) else {
+            return;
+        };
+        let Some(was) = was else {
+            self.streams.remove(name);
+            return;
+        };
+        (stream.published, stream.rids, stream.holder) = (was.published, was.rids, was.holder);
+        stream.publisher = was.publisher.filter(|old| self.sessions.contains_key(old));
+        if stream.publisher.is_none() && stream.holder.state != State::Left {
+            stream.holder.state = State::Lost;
+        }
+    }
+
     /// Strikes out the session of a shard's key.
     pub(super) fn remove_key(&mut self, shard: ShardId, key: SessionKey) -> Option<SessionEntry> {
         let id = self.by_key.get(&(shard, key))?.clone();
         self.remove(&id)
-    }
-
-    /// The session of a shard's key.
-    pub(super) fn by_key(&self, shard: ShardId, key: SessionKey) -> Option<&SessionEntry> {
-        self.sessions.get(self.by_key.get(&(shard, key))?)
     }
 
     /// Strikes out a stream whose window ran out; not if somebody publishes it again.
