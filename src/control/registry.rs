@@ -208,3 +208,124 @@ impl Registry {
         Some(name)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whitewater_signaling::control::Action;
+
+    use super::*;
+
+    const SHARD: ShardId = ShardId(0);
+
+    fn id(text: &str) -> SessionId {
+        SessionId(text.into())
+    }
+
+    fn key(index: u32) -> SessionKey {
+        SessionKey { index, generation: 0 }
+    }
+
+    /// Books a publisher's session as a request does; gives the stream as it was.
+    fn publish(registry: &mut Registry, session: &str) -> Option<StreamEntry> {
+        let name: StreamName = "a".parse().unwrap();
+        let was = registry.streams.get(&name).cloned();
+        let stream = was.as_ref().map_or_else(|| registry.next_stream(), |was| was.id);
+        let holder =
+            Holder { session: id(session), before: None, identity: None, state: State::Opening };
+        let entry = StreamEntry {
+            id: stream,
+            home: SHARD,
+            publisher: Some(id(session)),
+            holder,
+            published: Published { audio: None, video: None },
+            rids: Vec::new(),
+            since: Instant::now(),
+            viewers: 0,
+        };
+        registry.streams.insert(name.clone(), entry);
+        let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
+        let grant =
+            Grant { action: Action::Publish, stream: name, expires_in: None, identity: None };
+        let session = SessionEntry {
+            path,
+            grant,
+            stream,
+            shard: SHARD,
+            key: None,
+            remote: Credentials { ufrag: "u".into(), pwd: "p".into() },
+            etag: "e".into(),
+            tagged: (Mid::new("0"), Kind::Video),
+            video: None,
+        };
+        registry.reserve(session.path.id.clone(), session);
+        was
+    }
+
+    fn state(registry: &Registry) -> Option<(Option<SessionId>, State)> {
+        let stream = registry.streams.get(&"a".parse().unwrap())?;
+        Some((stream.publisher.clone(), stream.holder.state))
+    }
+
+    #[test]
+    fn a_publisher_is_followed_from_its_request_to_its_end() {
+        let mut registry = Registry::new(1);
+        publish(&mut registry, "one");
+        let stream = StreamId(1);
+        let one = || Some(id("one"));
+        assert_eq!(state(&registry), Some((one(), State::Opening)));
+        assert!(registry.confirm(&id("one"), key(1)));
+        assert_eq!(state(&registry), Some((one(), State::Expected)));
+        registry.set_lost(stream, true);
+        assert_eq!(state(&registry), Some((one(), State::Expected)), "that was another's loss");
+        assert!(registry.connected(SHARD, key(1)).is_some());
+        assert_eq!(state(&registry), Some((one(), State::Present)));
+        registry.set_lost(stream, true);
+        assert_eq!(state(&registry), Some((one(), State::Lost)));
+        registry.set_lost(stream, false);
+        assert_eq!(state(&registry), Some((one(), State::Present)));
+        let session = registry.remove_key(SHARD, key(1)).unwrap();
+        assert_eq!(state(&registry), Some((None, State::Lost)));
+        registry.set_lost(stream, false);
+        assert_eq!(state(&registry), Some((None, State::Lost)), "nobody is there to be heard");
+        registry.leave(&session.path);
+        assert_eq!(state(&registry), Some((None, State::Left)));
+        assert!(registry.end_stream(stream).is_some());
+        assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+    }
+
+    #[test]
+    fn a_session_that_does_not_open_leaves_the_stream_to_the_one_before_it() {
+        let name: StreamName = "a".parse().unwrap();
+        let mut registry = Registry::new(1);
+        let was = publish(&mut registry, "zero");
+        registry.give_back(&name, &id("zero"), was);
+        assert_eq!(state(&registry), None, "there was no stream");
+
+        publish(&mut registry, "one");
+        registry.confirm(&id("one"), key(1));
+        registry.connected(SHARD, key(1));
+        let was = publish(&mut registry, "two");
+        registry.give_back(&name, &id("two"), was);
+        assert_eq!(state(&registry), Some((Some(id("one")), State::Present)));
+
+        let was = publish(&mut registry, "three");
+        registry.remove_key(SHARD, key(1));
+        registry.give_back(&name, &id("three"), was);
+        assert_eq!(state(&registry), Some((None, State::Lost)), "it has gone meanwhile");
+        assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_replaced_session_is_no_loss() {
+        let mut registry = Registry::new(1);
+        publish(&mut registry, "one");
+        registry.confirm(&id("one"), key(1));
+        let old = registry.connected(SHARD, key(1)).unwrap().path.clone();
+        publish(&mut registry, "two");
+        registry.confirm(&id("two"), key(2));
+        registry.remove_key(SHARD, key(1));
+        registry.leave(&old);
+        assert_eq!(state(&registry), Some((Some(id("two")), State::Expected)));
+        assert!(registry.end_stream(StreamId(1)).is_none(), "somebody publishes it");
+    }
+}
