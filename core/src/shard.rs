@@ -24,6 +24,8 @@ pub mod link;
 
 mod links;
 
+mod liveness;
+
 mod receiver_report;
 
 mod sender_report;
@@ -45,6 +47,7 @@ use bytes::BytesMut;
 pub use command::{Command, Event, Reply, SessionKey, ShardId, StreamId};
 pub use fan_out::Transmit;
 pub use link::LinkMessage;
+pub use liveness::SILENCE;
 pub use timers::Reason;
 
 use crate::hub::Offered;
@@ -219,7 +222,7 @@ impl Shard {
                 Reply::Done
             }
             Command::Describe(id) => match self.streams.get(&id) {
-                Some(stream) => Reply::Stream(Box::new(stream.report())),
+                Some(stream) => Reply::Stream(Box::new(stream.report(now))),
                 None => Reply::Unknown,
             },
             Command::Gauges => Reply::Gauges(Box::new(self.gauges())),

@@ -103,6 +103,11 @@ export abstract class Session {
   /** Adds what is sent and received to a fresh connection. */
   protected abstract prepare(pc: RTCPeerConnection): void;
 
+  /** Lets go of the session that the next attempt would replace. */
+  protected forget(): void {
+    this.url = null;
+  }
+
   /** Decides about a refused attempt. `opened` says whether there ever was a session. */
   protected abstract judge(problem: HttpProblem, opened: boolean): Verdict;
 

@@ -61,6 +61,8 @@ pub enum Command {
 pub struct Publish {
     /// The stream that it feeds.
     pub stream: StreamId,
+    /// Whether the stream must be there already. One that has ended does not begin again.
+    pub resumes: bool,
     /// Its connection.
     pub connection: connection::Opening,
     /// What was agreed.
@@ -134,10 +136,17 @@ pub enum Event {
         /// The track.
         kind: Kind,
     },
-    /// A stream lost its publisher; its window runs.
+    /// A stream lost its publisher, by silence or with its session; its window runs.
     PublisherLost {
         /// The stream.
         stream: StreamId,
+    },
+    /// A stream has a publisher again: the silent one was heard, or a session took over.
+    PublisherBack {
+        /// The stream.
+        stream: StreamId,
+        /// Whether tracks or codecs are others than before, so that viewers need new sessions.
+        changed: bool,
     },
     /// A stream's window ran out without its publisher.
     StreamEnded {
@@ -158,8 +167,10 @@ pub enum EndReason {
 /// A stream at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct StreamReport {
-    /// Whether its publisher is there.
+    /// Whether its publisher is there, and not silent.
     pub live: bool,
+    /// How long its window still runs, where it does.
+    pub window: Option<Duration>,
     /// Its tracks.
     pub tracks: Vec<TrackReport>,
 }

@@ -98,8 +98,9 @@ impl Shard {
     pub(super) fn stream_timeout(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.armed = None;
-        if stream.lost_at.is_some_and(|lost| now >= lost + stream.window) {
-            self.events.push_back(Event::StreamEnded { stream: id });
+        self.judge_silence(now, id);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.window_end().is_some_and(|end| now >= end) {
             self.end_stream(now, id);
             return;
         }
@@ -144,6 +145,10 @@ impl Shard {
         }
         if let Source::Publisher(key) = stream.source {
             self.close(now, key, true);
+        }
+        if !matches!(stream.source, Source::Mirror(_)) {
+            // After its publisher's end, so that who keeps a book finds nobody there.
+            self.events.push_back(Event::StreamEnded { stream: id });
         }
         let mut viewers = stream.video_listeners;
         viewers.extend(stream.audio_listeners);

@@ -10,11 +10,11 @@ use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
 use super::timers::Reason;
-use super::{Shard, sender_report};
+use super::{Shard, liveness, sender_report};
 use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
-use crate::rtc::connection::{self, Connection, Opening};
+use crate::rtc::connection::{self, CloseReason, Connection, Opening};
 use crate::rtc::transport::Transport;
 
 /// One WebRTC connection and what it is for.
@@ -24,6 +24,8 @@ pub(super) struct Session {
     pub(super) ufrags: Vec<String>,
     pub(super) remotes: Vec<SocketAddr>,
     pub(super) opened: Instant,
+    /// Of a publisher that counts as lost, when its last packet came.
+    pub(super) silent_since: Option<Instant>,
     pub(super) armed: Option<Instant>,
 }
 
@@ -36,7 +38,7 @@ pub(super) enum Role {
 // === impl Role ===
 
 impl Role {
-    fn stream(&self) -> StreamId {
+    pub(super) fn stream(&self) -> StreamId {
         match self {
             Self::Publisher(ingress) => ingress.stream,
             Self::Viewer(egress) => egress.stream,
@@ -50,6 +52,9 @@ impl Shard {
         let ingress =
             Ingress::new(now, request.stream, request.sections, request.max_bitrate_bps, ssrc);
         let id = request.stream;
+        if request.resumes && !self.streams.contains_key(&id) {
+            return Reply::Unknown;
+        }
         let generation = self.streams.get(&id).map_or(1, |stream| stream.generation + 1);
         let heads: Vec<TrackHead> = ingress
             .sections()
@@ -68,9 +73,11 @@ impl Shard {
             .entry(id)
             .or_insert_with(|| Stream::new(now, id, Source::Absent, request.window));
         let previous = stream.source;
+        let resumes = stream.generation > 0;
+        let changed = resumes && liveness::has_changed(&stream.heads(), &heads);
         stream.set_tracks(&heads);
         stream.source = Source::Publisher(key);
-        stream.lost_at = None;
+        (stream.lost_at, stream.silent_at) = (None, None);
         stream.window = request.window;
         stream.next_refresh = now + REFRESH_INTERVAL;
         for shard in &stream.mirrors {
@@ -79,6 +86,9 @@ impl Shard {
         }
         if let Source::Publisher(old) = previous {
             self.close(now, old, true);
+        }
+        if resumes {
+            self.events.push_back(Event::PublisherBack { stream: id, changed });
         }
         self.rearm_stream(now, id);
         self.settle(now, key);
@@ -131,13 +141,23 @@ impl Shard {
                     let after = now.saturating_duration_since(session.opened);
                     let profile = format!("{profile:?}");
                     self.events.push_back(Event::Connected { key, profile, after });
+                    if let Role::Publisher(ingress) = &session.role {
+                        let id = ingress.stream;
+                        self.begin_listening(now, id, key);
+                    }
                 }
                 Some(connection::Event::Closed(reason)) => {
                     self.remove(now, key, EndReason::Connection(reason));
                     return;
                 }
                 Some(connection::Event::Path(_)) => {}
-                None => break,
+                None => {
+                    let heard = session.connection.last_authenticated();
+                    if session.silent_since.is_some_and(|since| heard > since) {
+                        self.hear_again(now, key);
+                    }
+                    break;
+                }
             }
         }
         self.rearm_session(key);
@@ -180,6 +200,7 @@ impl Shard {
             ufrags: ufrag.iter().cloned().collect(),
             remotes: remote.into_iter().collect(),
             opened: now,
+            silent_since: None,
             armed: None,
         });
         self.by_ufrag.extend(ufrag.map(|ufrag| (ufrag, key)));
@@ -196,19 +217,23 @@ impl Shard {
         for remote in &session.remotes {
             self.forget(*remote, key);
         }
+        let last_heard = match &reason {
+            // The goodbye itself was heard, and what we end was not silent.
+            EndReason::Here | EndReason::Connection(CloseReason::PeerClosed) => now,
+            EndReason::Connection(_) => session.connection.last_authenticated(),
+        };
         self.events.push_back(Event::Closed { key, reason });
         let id = session.role.stream();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         match session.role {
             Role::Publisher(_) if stream.source == Source::Publisher(key) => {
                 stream.source = Source::Absent;
-                stream.lost_at = Some(now);
-                for shard in &stream.mirrors {
-                    let gone = LinkMessage::Gone { stream: id, ended: false };
-                    self.links.push_back((*shard, gone));
+                stream.silent_at = None;
+                if stream.lost_at.is_none() {
+                    self.lose_publisher(now, id, last_heard);
+                } else {
+                    self.rearm_stream(now, id);
                 }
-                self.events.push_back(Event::PublisherLost { stream: id });
-                self.rearm_stream(now, id);
             }
             Role::Publisher(_) => {}
             Role::Viewer(_) => {

@@ -40,8 +40,10 @@ pub(super) struct Stream {
     pub mirrors: Vec<ShardId>,
     /// How long viewers wait for its publisher.
     pub window: Duration,
-    /// When its publisher was lost.
+    /// When the last packet of its publisher came, while it is lost.
     pub lost_at: Option<Instant>,
+    /// When its publisher will have been silent for too long, as far as it is known.
+    pub silent_at: Option<Instant>,
     /// Counts its publishers.
     pub generation: u32,
     /// Its timer.
@@ -68,6 +70,7 @@ impl Stream {
             mirrors: Vec::new(),
             window,
             lost_at: None,
+            silent_at: None,
             generation: 0,
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
@@ -162,16 +165,21 @@ impl Stream {
         }
     }
 
+    /// When its window ends, while its publisher is lost.
+    pub(super) fn window_end(&self) -> Option<Instant> {
+        self.lost_at.map(|lost| lost + self.window)
+    }
+
     /// When something of the stream is due.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let expiry = self.lost_at.map(|lost| lost + self.window);
+        let expiry = self.window_end();
         let arbiters = self
             .tracks()
             .flat_map(|track| &track.layers)
             .filter_map(|layer| layer.arbiter.poll_timeout(now))
             .min();
         let refresh = (self.source != Source::Absent).then_some(self.next_refresh);
-        [expiry, arbiters, refresh].into_iter().flatten().min()
+        [expiry, self.silent_at, arbiters, refresh].into_iter().flatten().min()
     }
 
     /// What a shard that begins to listen has to know, oldest first.
@@ -241,13 +249,17 @@ impl Stream {
     }
 
     /// The stream as the API shows it.
-    pub(super) fn report(&self) -> StreamReport {
+    pub(super) fn report(&self, now: Instant) -> StreamReport {
         let tracks = self.tracks().map(|track| TrackReport {
             mid: track.mid.clone(),
             format: track.format.clone(),
             layers: track.layers.iter().map(layer_report).collect(),
         });
-        StreamReport { live: self.source != Source::Absent, tracks: tracks.collect() }
+        StreamReport {
+            live: self.source != Source::Absent && self.lost_at.is_none(),
+            window: self.window_end().map(|end| end.saturating_duration_since(now)),
+            tracks: tracks.collect(),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, dead_code, unreachable_pub)]
 
+mod accidents;
 mod agreed;
 mod anything;
 mod garbage;

@@ -26,6 +26,10 @@ pub struct Publisher {
     pub asked: Vec<(Instant, usize)>,
     /// Whether it sends.
     pub sending: bool,
+    /// Whether it sends reports and nothing else.
+    pub muted: bool,
+    /// Whether its process does not run at all.
+    pub frozen: bool,
     /// Whether requests are answered.
     pub deaf: bool,
     /// Whether sender reports go out.
@@ -97,6 +101,8 @@ impl Publisher {
             layers,
             asked: Vec::new(),
             sending: true,
+            muted: false,
+            frozen: false,
             deaf: false,
             reports: true,
             codec,
@@ -129,8 +135,17 @@ impl Publisher {
         self.add_slots();
     }
 
+    /// Goes on after a time frozen or muted: what was not captured is not sent.
+    pub fn thaw(&mut self, now: Instant) {
+        (self.frozen, self.muted) = (false, false);
+        (self.next_frame, self.next_sound, self.next_report) = (now, now, now);
+    }
+
     /// Takes in a datagram.
     pub fn handle(&mut self, now: Instant, datagram: &[u8], out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         let from = Transport::udp(None, server());
         match demux::classify(datagram) {
             Class::Stun | Class::Dtls => {
@@ -147,6 +162,9 @@ impl Publisher {
 
     /// Does what is due; datagrams go into `out`.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         if self.connection.poll_timeout().is_some_and(|due| due <= now) {
             self.connection.handle_timeout(now);
         }
@@ -164,11 +182,11 @@ impl Publisher {
         if !self.transport_slots || !self.sending {
             return;
         }
-        while self.next_sound <= now {
+        while !self.muted && self.next_sound <= now {
             self.next_sound += Duration::from_millis(20);
             self.send_sound(now, out);
         }
-        while self.next_frame <= now {
+        while !self.muted && self.next_frame <= now {
             self.next_frame += Duration::from_micros(33_333);
             let key = self.keyframe_due.is_some_and(|due| due <= now);
             if key {

@@ -23,6 +23,8 @@ pub struct Viewer {
     pub seen: Seen,
     /// Whether it answers at all.
     pub alive: bool,
+    /// Whether its process does not run at all.
+    pub frozen: bool,
     /// Whether it sends NACKs.
     pub repairs: bool,
     codec: Codec,
@@ -121,6 +123,7 @@ impl Viewer {
             connection,
             seen: Seen::default(),
             alive: true,
+            frozen: false,
             repairs: true,
             codec,
             ssrc,
@@ -146,6 +149,9 @@ impl Viewer {
 
     /// Takes in a datagram.
     pub fn handle(&mut self, now: Instant, datagram: &[u8]) {
+        if self.frozen {
+            return;
+        }
         let from = Transport::udp(None, server());
         match demux::classify(datagram) {
             Class::Stun | Class::Dtls => {
@@ -171,6 +177,9 @@ impl Viewer {
 
     /// Does what is due; datagrams go into `out`.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         if self.connection.poll_timeout().is_some_and(|due| due <= now) {
             self.connection.handle_timeout(now);
         }

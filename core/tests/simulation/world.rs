@@ -46,6 +46,10 @@ pub struct World {
     pub events: Vec<(ShardId, Event)>,
     /// What codec the picture has.
     pub codec: Codec,
+    /// How long viewers wait for a lost publisher.
+    pub window: Duration,
+    /// Whether a publisher takes over only a stream that is still there.
+    pub resumes: bool,
     /// What was sealed, if anybody wants to know.
     pub ledger: Option<Ledger>,
     /// Counts allocations and bytes held, if anybody wants to know.
@@ -129,6 +133,8 @@ impl World {
             link_loss: 0.0,
             events: Vec::new(),
             codec: Codec::Vp8,
+            window: Duration::from_secs(10),
+            resumes: false,
             ledger: None,
             heap: None,
             allocated: 0,
@@ -159,21 +165,34 @@ impl World {
         ours: Opening,
         connection: Connection,
     ) -> usize {
+        let reply = self.try_publish(number, layers, ours, connection);
+        reply.unwrap_or_else(|reply| panic!("{reply:?}"))
+    }
+
+    /// A publisher tries to begin.
+    pub fn try_publish(
+        &mut self,
+        number: u32,
+        layers: usize,
+        ours: Opening,
+        connection: Connection,
+    ) -> Result<usize, Reply> {
         let request = Publish {
             stream: STREAM,
+            resumes: self.resumes,
             connection: ours,
             sections: sections(self.codec, layers, true),
-            window: Duration::from_secs(10),
+            window: self.window,
             max_bitrate_bps: 0,
         };
         let reply = self.shards[0].handle_command(self.now, Command::Publish(Box::new(request)));
-        let Reply::Opened(key) = reply else { panic!("{reply:?}") };
+        let Reply::Opened(key) = reply else { return Err(reply) };
         let seed = u64::from(number) + 1;
         let publisher = Publisher::new(self.now, self.began, connection, self.codec, layers, seed);
         let address = client(number);
         self.at.insert(address, Client::Publisher(self.publishers.len()));
         self.publishers.push(Publishing { publisher, key, shard: 0, address });
-        self.publishers.len() - 1
+        Ok(self.publishers.len() - 1)
     }
 
     /// A viewer joins on a shard.
@@ -248,6 +267,21 @@ impl World {
             let key = self.publishers[publisher].key;
             self.shards[0].handle_command(self.now, Command::Close(key));
         }
+    }
+
+    /// A publisher's process stops for a time and goes on.
+    pub fn freeze_publisher(&mut self, publisher: usize, ms: u64) {
+        self.publishers[publisher].publisher.frozen = true;
+        self.run(ms);
+        let now = self.now;
+        self.publishers[publisher].publisher.thaw(now);
+    }
+
+    /// A viewer's process stops for a time and goes on.
+    pub fn freeze_viewer(&mut self, viewer: usize, ms: u64) {
+        self.viewers[viewer].viewer.frozen = true;
+        self.run(ms);
+        self.viewers[viewer].viewer.frozen = false;
     }
 
     /// What a shard counts.
