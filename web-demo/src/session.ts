@@ -37,6 +37,8 @@ export interface SessionOptions {
 
 /** After how long without connectivity a session counts as lost: shorter gaps heal by themselves. */
 const LOST_AFTER_MS = 3_000;
+/** How long a connection in doubt may bring nothing: keep-alives come more often. */
+const PROBE_MS = 3_000;
 /** After this long without a word neither side may send any more (RFC 7675): whoever slept longer starts anew. */
 const CONSENT_MS = 30_000;
 /** How long a connection may take from the answer on. */
@@ -95,7 +97,7 @@ export abstract class Session {
     void this.end(true);
   }
 
-  /** Tries again at once: for when the network or the page has come back. */
+  /** Tries again, or looks whether the connection still stands: for when the network or the page has come back. */
   retryNow(): void {
     this.wake?.();
   }
@@ -236,8 +238,10 @@ export abstract class Session {
       const transport = [...pc.getSenders(), ...pc.getReceivers()].find(
         (each) => each.transport,
       )?.transport;
+      let probe: ReturnType<typeof setTimeout> | undefined;
       const done = () => {
         clearTimeout(timer);
+        clearTimeout(probe);
         stopWatching();
         pc.onconnectionstatechange = null;
         pc.oniceconnectionstatechange = null;
@@ -256,7 +260,17 @@ export abstract class Session {
       pc.oniceconnectionstatechange = look;
       if (transport) transport.onstatechange = look;
       this.wake = () => {
-        if (!this.running || pc.iceConnectionState === "disconnected") done();
+        if (!this.running || pc.iceConnectionState === "disconnected") return done();
+        clearTimeout(probe);
+        const isPast = () => this.connection !== pc || pc.connectionState === "closed";
+        void bytesReceived(pc).then((before) => {
+          if (isPast()) return;
+          probe = setTimeout(() => {
+            void bytesReceived(pc).then((after) => {
+              if (!isPast() && after <= before) done();
+            });
+          }, PROBE_MS);
+        });
       };
       look();
     });
@@ -310,6 +324,15 @@ export abstract class Session {
 }
 
 class NotConnected extends Error {}
+
+/** What arrived so far; a browser takes seconds more to find out that nothing does. */
+async function bytesReceived(pc: RTCPeerConnection): Promise<number> {
+  let sum = 0;
+  (await pc.getStats()).forEach((entry: { type: string; bytesReceived?: number }) => {
+    if (entry.type === "candidate-pair") sum += entry.bytesReceived ?? 0;
+  });
+  return sum;
+}
 
 /**
  * Calls `onwake` when this page has not run for longer than `ms`, as after a laptop's sleep: the browser itself

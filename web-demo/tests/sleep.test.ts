@@ -8,6 +8,8 @@ class DeafConnection {
   onconnectionstatechange: (() => void) | null = null;
   oniceconnectionstatechange: (() => void) | null = null;
   closed = false;
+  bytesReceived = 0;
+  getStats = () => Promise.resolve([{ type: "candidate-pair", bytesReceived: this.bytesReceived }]);
   createOffer = () => Promise.resolve({ type: "offer", sdp: "v=0" });
   setLocalDescription = () => Promise.resolve();
   setRemoteDescription = () => Promise.resolve();
@@ -75,5 +77,23 @@ test("a session keeps its connection across a nap that the server waits for", as
 
 test("a session whose page runs on is never taken for one that slept", async () => {
   await vi.advanceTimersByTimeAsync(600_000);
+  expect(posts.length).toBe(1);
+});
+
+test("a connection that brings nothing after the network has changed is replaced", async () => {
+  const lost = session.pc as unknown as DeafConnection;
+  lost.bytesReceived = 1_000;
+  session.retryNow();
+  await vi.advanceTimersByTimeAsync(4_000);
+  expect(lost.closed).toBe(true);
+  expect(posts.length).toBe(2);
+});
+
+test("a connection that goes on bringing something is kept", async () => {
+  const alive = session.pc as unknown as DeafConnection;
+  session.retryNow();
+  await vi.advanceTimersByTimeAsync(1_000);
+  alive.bytesReceived = 80;
+  await vi.advanceTimersByTimeAsync(10_000);
   expect(posts.length).toBe(1);
 });
