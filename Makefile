@@ -56,6 +56,7 @@ test: check $(pages)
 	cargo test --locked --workspace --no-fail-fast
 	cd web-demo && npm test
 	scripts/browser-tests.sh
+	cargo test --locked --test readme -- --ignored
 
 .PHONY: bench
 bench: build

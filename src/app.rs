@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use whitewater_signaling as signaling;
 
-use crate::config::{Config, IceServer};
+use crate::config::{Config, Drain, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, web};
 
@@ -17,6 +18,7 @@ use crate::{addresses, engine, http, web};
 pub struct Running {
     http: http::Serving,
     control: Arc<Control>,
+    drain: Drain,
 }
 
 /// Starts everything. Call it within a tokio runtime.
@@ -41,7 +43,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let max_connections = config.limits.max_http_connections;
     let http = listener.serve(router.merge(web::router()), max_connections)?;
 
-    Ok(Running { http, control })
+    Ok(Running { http, control, drain: config.drain })
 }
 
 // === impl Running ===
@@ -70,9 +72,15 @@ impl Running {
         format!("{scheme}://{address}")
     }
 
-    /// Lets requests under way finish, then ends every session.
+    /// Takes no more sessions, ends those there are, lets requests under way finish.
     pub async fn stop(self) -> anyhow::Result<()> {
-        self.http.stop().await.context("HTTP did not stop cleanly")?;
+        let began = Instant::now();
+        self.control.drain();
+        tokio::time::sleep(self.drain.delay).await;
+        self.control.shutdown().await;
+        let left = self.drain.timeout.saturating_sub(began.elapsed());
+        self.http.stop(left).await.context("HTTP did not stop cleanly")?;
+        // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
     }
@@ -101,6 +109,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
             Policy {
                 reconnect_window: policy.reconnect_window,
                 max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
+                takeover: policy.takeover,
             }
         }),
     }

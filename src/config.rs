@@ -52,6 +52,8 @@ pub struct Config {
     pub log: Log,
     /// Whether other machines may reach a server on which everybody may publish.
     pub insecure_open: bool,
+    /// How the server stops.
+    pub drain: Drain,
     /// Policies by stream name; the first match decides.
     pub streams: Vec<StreamPolicy>,
 }
@@ -108,6 +110,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// How the server stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long sessions go on after readiness went off.
+    pub delay: Duration,
+    /// How long it may take in all.
+    pub timeout: Duration,
+}
+
 /// What holds for the streams whose names match a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPolicy {
@@ -124,6 +135,8 @@ pub struct Policy {
     pub max_bitrate_bps: Option<u64>,
     /// How long its viewers wait for a publisher that went away.
     pub reconnect_window: Duration,
+    /// Whether anybody who may publish it may take it over from its publisher.
+    pub takeover: bool,
 }
 
 /// Why a configuration is refused.
@@ -221,6 +234,15 @@ impl Config {
             );
             return Err(ConfigError::Conflict(reason));
         }
+        let Drain { delay, timeout } = self.drain;
+        if delay >= timeout {
+            let reason = format!(
+                "drain_delay_s must be less than drain_timeout_s: {} and {}",
+                delay.as_secs(),
+                timeout.as_secs()
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
         exposure::check(self)
     }
 }
@@ -247,6 +269,7 @@ impl Default for Config {
             tls: None,
             log: Log { format: LogFormat::Text, filter: String::new() },
             insecure_open: false,
+            drain: Drain { delay: Duration::ZERO, timeout: Duration::ZERO },
             streams: Vec::new(),
         };
         options::apply_defaults(&mut config);
@@ -258,7 +281,7 @@ impl Default for Config {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10) }
+        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10), takeover: false }
     }
 }
 

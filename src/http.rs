@@ -105,8 +105,8 @@ impl Serving {
     }
 
     /// Takes no more connections and lets requests under way finish, for a while.
-    pub async fn stop(self) -> io::Result<()> {
-        self.handle.graceful_shutdown(Some(GRACE));
+    pub async fn stop(self, within: Duration) -> io::Result<()> {
+        self.handle.graceful_shutdown(Some(GRACE.min(within)));
         self.task.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 }

@@ -5,7 +5,9 @@
 mod support;
 
 mod transport {
+    mod accidents;
     mod comeback;
+    mod drain;
     mod garbage;
     mod handshake;
     mod media;

@@ -65,6 +65,7 @@ impl House {
         let shard = Shard::new(Config { id: ShardId(id), seed: 1, wall, max_burst: 64 });
         let mut house = Self { now, shard, crypto: agreed::crypto() };
         let request = Publish {
+            resumes: false,
             stream: STREAM,
             connection: agreed::presets(1, &house.crypto).0,
             sections: agreed::sections(Codec::Vp8, 3, true),

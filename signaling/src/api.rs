@@ -40,6 +40,7 @@ async fn show(
         Refusal::Malformed(_)
         | Refusal::Unprocessable(_)
         | Refusal::Taken(_)
+        | Refusal::Kept { .. }
         | Refusal::NoSession
         | Refusal::StaleTag
         | Refusal::Full(_)

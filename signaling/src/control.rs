@@ -10,6 +10,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::identity::Identity;
+
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
 
@@ -48,6 +50,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// One live stream; [`Refusal::NotLive`] when it is not.
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
+
+    /// Whether new sessions are taken: not while the server stops.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.
@@ -104,6 +111,8 @@ pub struct Grant {
     pub stream: StreamName,
     /// How long it is valid; `None` is without end.
     pub expires_in: Option<Duration>,
+    /// Who holds it; without one it is never the same as another.
+    pub identity: Option<Identity>,
 }
 
 /// A request to open a session.
@@ -345,6 +354,14 @@ pub enum Refusal {
     /// The stream has a publisher (409).
     #[error("the stream {0} already has a publisher")]
     Taken(StreamName),
+    /// The stream waits for the return of its publisher (409 with Retry-After).
+    #[error("the stream {stream} waits for its publisher to come back")]
+    Kept {
+        /// The stream.
+        stream: StreamName,
+        /// Seconds until anybody may publish it.
+        retry_after_s: u64,
+    },
     /// Nobody publishes the stream (409 with Retry-After for viewers, 404 in the API).
     #[error("the stream {0} is not live")]
     NotLive(StreamName),

@@ -12,6 +12,7 @@ mod endpoint;
 mod etag;
 pub mod fragment;
 mod ice;
+mod identity;
 mod limit;
 mod location;
 mod problem;

@@ -298,6 +298,24 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::log_filter(&v[0]).map(|filter| c.log.filter = filter),
     },
     Opt {
+        key: "drain_delay_s",
+        flag: "drain-delay-s",
+        placeholder: "SECONDS",
+        default: "0",
+        help: "How long sessions go on after the signal to stop, while readiness is off already",
+        arity: Arity::One,
+        set: |c, v| value::seconds(&v[0]).map(|delay| c.drain.delay = delay),
+    },
+    Opt {
+        key: "drain_timeout_s",
+        flag: "drain-timeout-s",
+        placeholder: "SECONDS",
+        default: "10",
+        help: "How long stopping may take, from the signal to the end of the process",
+        arity: Arity::One,
+        set: |c, v| value::seconds(&v[0]).map(|timeout| c.drain.timeout = timeout),
+    },
+    Opt {
         key: "insecure_open",
         flag: "insecure-open",
         placeholder: "",
@@ -362,6 +380,12 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         default: "10",
         arity: Arity::One,
         set: |(_, policy), v| value::seconds(&v[0]).map(|window| policy.reconnect_window = window),
+    },
+    Key {
+        name: "takeover",
+        default: "false",
+        arity: Arity::One,
+        set: |(_, policy), v| value::boolean(&v[0]).map(|takeover| policy.takeover = takeover),
     },
 ];
 

@@ -19,6 +19,33 @@ pub(crate) struct Opened {
     pub(crate) answer: String,
 }
 
+/// Who posts an offer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct As<'a> {
+    /// The session that it replaces.
+    pub(crate) replaces: Option<&'a str>,
+    /// Its bearer token.
+    pub(crate) token: Option<&'a str>,
+}
+
+/// Posts an offer.
+pub(crate) async fn post(
+    server: &Server,
+    endpoint: &str,
+    offer: &str,
+    who: As<'_>,
+) -> reqwest::Response {
+    let mut request =
+        Client::new().post(server.url(endpoint)).header("Content-Type", "application/sdp");
+    if let Some(replaces) = who.replaces {
+        request = request.header("Replaces-Session", replaces);
+    }
+    if let Some(token) = who.token {
+        request = request.bearer_auth(token);
+    }
+    request.body(offer.to_owned()).send().await.unwrap()
+}
+
 /// Posts an offer that must be answered.
 pub(crate) async fn open(
     server: &Server,
@@ -26,12 +53,12 @@ pub(crate) async fn open(
     offer: &str,
     replaces: Option<&str>,
 ) -> Opened {
-    let mut request =
-        Client::new().post(server.url(endpoint)).header("Content-Type", "application/sdp");
-    if let Some(replaces) = replaces {
-        request = request.header("Replaces-Session", replaces);
-    }
-    let response = request.body(offer.to_owned()).send().await.unwrap();
+    open_as(server, endpoint, offer, As { replaces, token: None }).await
+}
+
+/// As [`open`], by somebody in particular.
+pub(crate) async fn open_as(server: &Server, endpoint: &str, offer: &str, who: As<'_>) -> Opened {
+    let response = post(server, endpoint, offer, who).await;
     let status = response.status();
     let header = |name: &str| {
         response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()

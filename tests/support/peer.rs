@@ -20,7 +20,7 @@ use whitewater_core::rtc::sdp::{self, Agreed, Local, PublishOffer};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
 
 use super::Server;
-use super::http::{self, Opened};
+use super::http::{self, As, Opened};
 pub(crate) use drive::Do;
 pub(crate) use log::{Log, Report, Rtp, missing};
 use wire::Wire;
@@ -42,6 +42,8 @@ pub(crate) struct Ask {
     pub(crate) to: Option<SocketAddr>,
     /// A session that it replaces.
     pub(crate) replaces: Option<String>,
+    /// Its bearer token.
+    pub(crate) token: Option<String>,
     /// What it publishes.
     pub(crate) video: Format,
     /// The layers that it publishes.
@@ -88,6 +90,7 @@ impl Default for Ask {
             bind: "127.0.0.1:0".into(),
             to: None,
             replaces: None,
+            token: None,
             video: Format::video(Codec::Vp8, ""),
             rids: Vec::new(),
             ssrc: 1000,
@@ -152,7 +155,8 @@ impl Peer {
             cname: "peer",
         });
         let offer = offer.replace("a=setup:actpass", &format!("a=setup:{}", ask.setup));
-        let session = http::open(server, endpoint, &offer, ask.replaces.as_deref()).await;
+        let who = As { replaces: ask.replaces.as_deref(), token: ask.token.as_deref() };
+        let session = http::open_as(server, endpoint, &offer, who).await;
         let agreed = sdp::read_answer(&offer, &session.answer).unwrap();
         let wire = match socket {
             Some(socket) => Wire::Udp(socket),

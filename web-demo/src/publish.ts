@@ -173,7 +173,8 @@ async function open(): Promise<boolean> {
     if (turn === openings) openButton.disabled = false;
   }
   showPreview();
-  await showDevices();
+  // Not awaited: a browser may list devices only once the page is in view.
+  void showDevices();
   return true;
 }
 
@@ -344,15 +345,10 @@ function showFigures({ layers, audioBps, roundTripMs, codec }: PublisherFigures)
 
 function layerCells(layer: LayerFigures): string[] {
   const size = sizeText(layer.width, layer.height);
-  const keyframes = String(layer.keyframes);
-  if (!layer.sending) return [size, "–", "not sent", keyframes, LIMITS[layer.limit]];
-  return [
-    size,
-    layer.fps.toFixed(0),
-    bitrateText(layer.bitrateBps),
-    keyframes,
-    LIMITS[layer.limit],
-  ];
+  const keyframes = layer.keyframes === null ? "–" : String(layer.keyframes);
+  const limit = layer.limit === null ? "–" : LIMITS[layer.limit];
+  if (!layer.sending) return [size, "–", "not sent", keyframes, limit];
+  return [size, layer.fps.toFixed(0), bitrateText(layer.bitrateBps), keyframes, limit];
 }
 
 function showPreview(): void {

@@ -67,9 +67,13 @@ fn another_publisher(world: &mut World, layers: usize) -> Result<usize, Reply> {
 
 #[test]
 fn a_publisher_that_stops_goes_on_if_it_is_heard_within_the_window() {
-    for (stopped_ms, expected) in
-        [(2000, vec![]), (2900, vec![]), (3100, vec![Lost, Back]), (9800, vec![Lost, Back])]
-    {
+    for (stopped_ms, expected) in [
+        (2000, vec![]),
+        (2900, vec![]),
+        (3100, vec![Lost, Back]),
+        (5000, vec![Lost, Back]),
+        (9800, vec![Lost, Back]),
+    ] {
         let (mut world, publisher) = on_air(40);
         world.publishers[publisher].publisher.frozen = true;
         world.run(stopped_ms - 50);
