@@ -89,6 +89,7 @@ fn engine_config(config: &Config) -> engine::Config {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     engine::Config {
         udp: config.udp,
+        tcp: config.tcp,
         shards: config.shards.map_or_else(cores, NonZeroUsize::get),
         max_burst: config.max_burst,
     }
@@ -98,6 +99,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
     let policies = config.clone();
     control::Config {
         candidates,
+        tcp: config.tcp,
         max_streams: config.limits.max_streams,
         max_viewers: config.limits.max_viewers,
         policy: Box::new(move |name| {

@@ -30,6 +30,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where media arrives and leaves.
     pub udp: SocketAddr,
+    /// Whether media also arrives and leaves over TCP, at the same address and port.
+    pub tcp: bool,
     /// The folder that may be written to. It is created when something is first kept in it.
     pub data: PathBuf,
     /// Addresses in front of a 1:1 NAT that are advertised beside our own.
@@ -231,6 +233,14 @@ impl Config {
             );
             return Err(ConfigError::Conflict(reason));
         }
+        if self.tcp && exposure::overlap(self.http, self.udp) {
+            let reason = format!(
+                "http is {} and udp is {}, and media over TCP takes the port of udp as well: choose \
+                 another port for one of them, or do without with --tcp false",
+                self.http, self.udp
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
         exposure::check(self)
     }
 }
@@ -241,6 +251,7 @@ impl Default for Config {
         let mut config = Self {
             http: nowhere,
             udp: nowhere,
+            tcp: false,
             data: PathBuf::new(),
             public_ips: Vec::new(),
             ice_servers: Vec::new(),

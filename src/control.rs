@@ -16,6 +16,8 @@ mod secrets;
 
 mod sessions;
 
+mod warnings;
+
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -41,6 +43,8 @@ pub use secrets::Secrets;
 pub struct Config {
     /// Media addresses to offer, best first.
     pub candidates: Vec<SocketAddr>,
+    /// Whether they take TCP connections too.
+    pub tcp: bool,
     /// Live streams allowed; 0 is no limit.
     pub max_streams: usize,
     /// Viewers allowed; 0 is no limit.
@@ -143,6 +147,7 @@ impl Control {
             ice: local,
             fingerprint: &fingerprint,
             candidates: &self.config.candidates,
+            tcp: self.config.tcp,
             session_id: self.secrets.number() >> 2,
             cname: "whitewater",
         };

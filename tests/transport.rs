@@ -13,4 +13,6 @@ mod transport {
     mod media;
     mod memory;
     mod paths;
+    mod strangers;
+    mod tcp;
 }

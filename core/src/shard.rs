@@ -8,17 +8,23 @@
 //! What arrives is sorted into rings at once; fan-out happens while transmits are drained, one burst
 //! per viewer and track, so a whole batch of datagrams leaves in few writes.
 
+mod allocation;
+
 mod burst;
 
 pub mod command;
 
 mod egress;
 
+mod disconnect;
+
 mod fan_out;
 
 mod history;
 
 mod ingress;
+
+mod ladder;
 
 pub mod link;
 
@@ -27,6 +33,8 @@ mod links;
 mod liveness;
 
 mod receiver_report;
+
+mod repair;
 
 mod sender_report;
 
@@ -39,8 +47,7 @@ mod stream;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
@@ -53,7 +60,7 @@ pub use timers::Reason;
 use crate::hub::Offered;
 use crate::media::{Kind, Ntp};
 use crate::rtc::demux::{self, Class};
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Protocol, Transport};
 use fan_out::FanOut;
 use session::{Role, Session};
 use slab::Slab;
@@ -80,14 +87,17 @@ pub struct Shard {
     sessions: Slab<Session>,
     streams: HashMap<StreamId, Stream>,
     by_ufrag: HashMap<String, SessionKey>,
-    by_remote: HashMap<SocketAddr, SessionKey>,
+    by_remote: HashMap<Origin, SessionKey>,
     /// Addresses whose datagrams belong to another shard, as unauthenticated checks claimed.
-    elsewhere: HashMap<SocketAddr, ShardId>,
+    elsewhere: HashMap<Origin, ShardId>,
     timers: Timers,
     out: VecDeque<(Transport, BytesMut)>,
     links: VecDeque<(ShardId, LinkMessage)>,
+    hang_ups: VecDeque<Transport>,
     events: VecDeque<Event>,
     fan_out: FanOut,
+    /// How long the datagrams that are being fed have waited already.
+    waited: Duration,
     scratch: Vec<BytesMut>,
     gauges: Gauges,
 }
@@ -159,27 +169,35 @@ impl Shard {
             timers: Timers::default(),
             out: VecDeque::new(),
             links: VecDeque::new(),
+            hang_ups: VecDeque::new(),
             events: VecDeque::new(),
+            waited: Duration::ZERO,
             scratch: Vec::new(),
             gauges: Gauges::default(),
         }
+    }
+
+    /// Says how long ago the machine received the datagrams that are fed next.
+    pub fn set_waited(&mut self, waited: Duration) {
+        self.waited = waited;
     }
 
     /// Takes in one datagram.
     pub fn handle_datagram(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         self.gauges.datagrams_in += 1;
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
+        match self.home(class, transport.origin(), datagram) {
             Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
-            Some(Home::Shard(shard)) => {
+            Some(Home::Shard(shard)) if transport.protocol == Protocol::Udp => {
                 self.gauges.handed_over += 1;
-                self.remember_elsewhere(transport.remote, shard);
+                self.remember_elsewhere(transport.origin(), shard);
                 self.links.push_back((
                     shard,
                     LinkMessage::Datagram { transport, bytes: BytesMut::from(datagram) },
                 ));
             }
-            None => self.gauges.dropped_stranger += 1,
+            // A TCP connection stays with the shard that its first check named.
+            Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
         }
     }
 
@@ -187,7 +205,7 @@ impl Shard {
     /// believed the same address to be the other's would hand it over for ever.
     fn handle_handed_over(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
+        match self.home(class, transport.origin(), datagram) {
             Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
             Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
         }
@@ -241,6 +259,7 @@ impl Shard {
             match reason {
                 Reason::Session(key) => self.session_timeout(now, key),
                 Reason::Stream(id) => self.stream_timeout(now, id),
+                Reason::Hold(id) => self.release(id),
             }
         }
     }
@@ -285,13 +304,13 @@ impl Shard {
         self.config.wall = (now, wall);
     }
 
-    fn home(&self, class: Class, remote: SocketAddr, datagram: &[u8]) -> Option<Home> {
+    fn home(&self, class: Class, origin: Origin, datagram: &[u8]) -> Option<Home> {
         if let (Class::Stun, Some(ufrag)) = (class, demux::stun_local_ufrag(datagram)) {
             return self.home_of_ufrag(ufrag);
         }
         // What a session's own checks proved goes before what strangers' checks claim.
-        let here = self.by_remote.get(&remote).copied().map(Home::Here);
-        here.or_else(|| self.elsewhere.get(&remote).copied().map(Home::Shard))
+        let here = self.by_remote.get(&origin).copied().map(Home::Here);
+        here.or_else(|| self.elsewhere.get(&origin).copied().map(Home::Shard))
     }
 
     fn home_of_ufrag(&self, ufrag: &str) -> Option<Home> {
@@ -301,18 +320,19 @@ impl Shard {
         shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id).map(Home::Shard)
     }
 
-    fn remember_elsewhere(&mut self, remote: SocketAddr, shard: ShardId) {
-        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&remote) {
+    fn remember_elsewhere(&mut self, origin: Origin, shard: ShardId) {
+        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&origin) {
             // They are learned again from their next STUN checks.
             self.elsewhere.clear();
         }
-        self.elsewhere.insert(remote, shard);
+        self.elsewhere.insert(origin, shard);
     }
 
-    /// Takes an address away from a session, unless another one has it by now.
-    fn forget(&mut self, remote: SocketAddr, key: SessionKey) {
-        if self.by_remote.get(&remote) == Some(&key) {
-            self.by_remote.remove(&remote);
+    /// Takes an origin away from a session, unless another one has it by now.
+    fn forget(&mut self, origin: Origin, key: SessionKey) {
+        if self.by_remote.get(&origin) == Some(&key) {
+            self.by_remote.remove(&origin);
+            self.hang_ups.extend(origin.connection());
         }
     }
 
@@ -352,15 +372,16 @@ impl Shard {
             return;
         }
         // The check was authentic: what comes from there is this session's from now on.
+        let origin = transport.origin();
         let mut oldest = None;
-        if !session.remotes.contains(&transport.remote) {
+        if !session.remotes.contains(&origin) {
             if session.remotes.len() == MAX_REMOTES {
                 oldest = Some(session.remotes.remove(0));
             }
-            session.remotes.push(transport.remote);
+            session.remotes.push(origin);
         }
-        self.by_remote.insert(transport.remote, key);
-        self.elsewhere.remove(&transport.remote);
+        self.by_remote.insert(origin, key);
+        self.elsewhere.remove(&origin);
         if let Some(oldest) = oldest {
             self.forget(oldest, key);
         }
@@ -392,6 +413,7 @@ impl Shard {
     /// Puts a publisher's packet into its ring and tells who listens.
     fn take_in(&mut self, now: Instant, id: StreamId, kind: Kind, layer: u8, mut offered: Offered) {
         let wall = self.wall(now);
+        offered.received = now.checked_sub(self.waited).unwrap_or(now);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(carried) = ingress::carried_capture(&offered.packet) {
             offered.capture = stream.clock.to_server(carried);
@@ -414,12 +436,11 @@ impl Shard {
             return;
         };
         self.gauges.packets_in += 1;
+        let received = arrived.received;
         let for_mirrors = is_mirrored.then(|| arrived.clone());
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
-        if stream.touch(kind) {
-            self.fan_out.touch(id, kind);
-        }
+        self.note_packet(now, id, kind, received);
         if !started {
             self.events.push_back(Event::MediaStarted { stream: id, kind });
         }
@@ -465,5 +486,5 @@ pub const MAX_SHARDS: usize = UFRAG_SHARDS.len();
 /// Addresses of other shards' sessions that are remembered.
 const MAX_ELSEWHERE: usize = 65_536;
 
-/// Addresses one session may come from.
+/// Addresses and TCP connections one session may come from.
 const MAX_REMOTES: usize = 8;

@@ -210,6 +210,9 @@ pub struct StreamInfo {
     pub viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
+    /// What its host should change, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A track as the API shows it.
@@ -244,6 +247,10 @@ pub struct LayerInfo {
     pub keyframes: u64,
     /// Packets lost on the way to us and not recovered.
     pub packets_lost: u64,
+    /// Milliseconds between the latest two keyframes, or since the latest where that is longer; of a
+    /// picture, once there was a keyframe.
+    #[serde(default)]
+    pub gop_ms: Option<u64>,
 }
 
 /// What the media half counts, as the API shows it.
@@ -251,15 +258,15 @@ pub struct LayerInfo {
 pub struct ServerInfo {
     /// The server's version.
     pub version: String,
-    /// From the kernel's receive time to the return of the write that forwards it, of what the kernel
-    /// gave to the viewer's own shard; what came over a link is not counted.
+    /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
+    /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }
 
 /// A distribution of durations, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DelayInfo {
     /// How many were counted.
     pub count: u64,
@@ -269,6 +276,9 @@ pub struct DelayInfo {
     pub p99_us: u64,
     /// None is longer.
     pub max_us: u64,
+    /// Upper ends of the buckets that counted any, with their counts: what was counted between two
+    /// readings is their difference.
+    pub buckets: Vec<(u64, u64)>,
 }
 
 /// What one shard counts.
@@ -324,6 +334,10 @@ pub struct ShardInfo {
     pub dropped_error: u64,
     /// Messages to other shards dropped because their queue was full.
     pub dropped_link: u64,
+    /// TCP connections open.
+    pub tcp_connections: u64,
+    /// TCP connections refused because there were too many.
+    pub tcp_refused: u64,
 }
 
 /// Why the port said no.

@@ -160,6 +160,16 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::address(&v[0]).map(|address| c.udp = address),
     },
     Opt {
+        key: "tcp",
+        flag: "tcp",
+        placeholder: "true|false",
+        default: "true",
+        help: "Whether media also comes over TCP, at the address and port of --udp, for clients \
+               whose network lets no UDP through",
+        arity: Arity::One,
+        set: |c, v| value::boolean(&v[0]).map(|tcp| c.tcp = tcp),
+    },
+    Opt {
         key: "data",
         flag: "data",
         placeholder: "DIR",

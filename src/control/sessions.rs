@@ -258,8 +258,8 @@ impl Control {
             return Err(Refusal::NoSession);
         };
         let etag = local.ufrag.clone();
-        let (mid, kind) = &session.tagged;
-        let fragment = sdp::ice_fragment(&local, &self.config.candidates, mid, *kind);
+        let (candidates, tcp) = (&self.config.candidates, self.config.tcp);
+        let fragment = sdp::ice_fragment(&local, candidates, tcp, &session.tagged);
         if let Some(session) = self.registry().sessions.get_mut(&path.id) {
             (session.etag, session.remote) = (etag.clone(), remote);
         }

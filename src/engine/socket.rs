@@ -2,7 +2,11 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::time::TimeSpec;
 use quinn_udp::{RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
@@ -95,14 +99,28 @@ impl ShardSocket {
         self.socket.readable().await
     }
 
+    /// Blocks the thread until datagrams come, or for so long.
+    pub(super) fn is_readable_within(&self, left: Duration) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let count = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
+        count.is_ok_and(|count| count > 0)
+    }
+
     /// Receives a batch; `WouldBlock` when there is none.
     pub(super) fn receive(
         &self,
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> io::Result<usize> {
-        self.socket
-            .try_io(Interest::READABLE, || self.state.recv((&self.socket).into(), buffers, metas))
+        // The runtime may not have noticed what came while the thread waited by itself.
+        let received = self.state.recv((&self.socket).into(), buffers, metas);
+        if let Err(error) = &received
+            && error.kind() == io::ErrorKind::WouldBlock
+        {
+            let unready = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.socket.try_io(Interest::READABLE, unready);
+        }
+        received
     }
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.

@@ -81,6 +81,12 @@ pub struct Whip {
     /// a file like them.
     #[arg(long, default_value = "browser-2500k-30fps")]
     pub trace: String,
+    /// Whose manners the publisher has.
+    #[arg(long, value_enum, default_value_t = Like::Browser)]
+    pub like: Like,
+    /// The time between the keyframes of an OBS-like publisher, at most 10 s.
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub gop: Duration,
     /// Publishes no sound.
     #[arg(long)]
     pub no_audio: bool,
@@ -90,6 +96,17 @@ pub struct Whip {
     /// Prints one JSON object in place of the table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Manners of a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Like {
+    /// Keyframes when asked, in all layers at once; rids q, h and f; transport-wide numbers.
+    Browser,
+    /// OBS Studio 32: rids 0 (the highest), 1 and 2, keyframes by its own clock in each layer and at no
+    /// request, parameter sets in packets of their own, a first sender report about nothing, no
+    /// candidates, no transport-wide numbers.
+    Obs,
 }
 
 /// Options of `load bare`.

@@ -1,5 +1,6 @@
 //! Requests of WHIP and WHEP clients.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
@@ -130,4 +131,19 @@ pub(crate) async fn sum(server: &Server, count: &str) -> u64 {
 /// The value of the first line of a text that begins like this.
 pub(crate) fn value_of<'a>(text: &'a str, prefix: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or_default().trim_end()
+}
+
+/// The addresses to which an answer or a fragment lets clients connect over TCP.
+pub(crate) fn tcp_candidates(text: &str) -> Vec<SocketAddr> {
+    let candidates = text.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+    candidates
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, "1", "tcp", _, ip, port, "typ", "host", "tcptype", "passive"] = words[..]
+            else {
+                return None;
+            };
+            Some(SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap()))
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 mod drive;
 mod log;
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -22,6 +23,7 @@ use super::Server;
 use super::http::{self, As, Opened};
 pub(crate) use drive::Do;
 pub(crate) use log::{Log, Report, Rtp, missing};
+use wire::Wire;
 
 /// How a peer connects.
 #[derive(Clone, Debug)]
@@ -32,6 +34,8 @@ pub(crate) struct Ask {
     pub(crate) spoil: bool,
     /// Whether it leaves DTLS to the test.
     pub(crate) no_dtls: bool,
+    /// Whether it comes over TCP.
+    pub(crate) tcp: bool,
     /// Where its socket is bound.
     pub(crate) bind: String,
     /// Where it sends to, if not to the answer's candidates.
@@ -82,6 +86,7 @@ impl Default for Ask {
             setup: "actpass",
             spoil: false,
             no_dtls: false,
+            tcp: false,
             bind: "127.0.0.1:0".into(),
             to: None,
             replaces: None,
@@ -131,8 +136,11 @@ impl Peer {
         ask: &Ask,
         offer: impl FnOnce(&Local<'_>) -> String,
     ) -> Self {
-        let socket = UdpSocket::bind(&ask.bind).await.unwrap();
-        let address = socket.local_addr().unwrap();
+        let mut socket = None;
+        if !ask.tcp {
+            socket = Some(UdpSocket::bind(&ask.bind).await.unwrap());
+        }
+        let address = socket.as_ref().map(|socket| socket.local_addr().unwrap());
         let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
         let identity = Identity::generate(&crypto).unwrap();
         let local = credentials();
@@ -141,7 +149,8 @@ impl Peer {
         let offer = offer(&Local {
             ice: &local,
             fingerprint: &sdp::Fingerprint::sha256(fingerprint),
-            candidates: &[address],
+            candidates: address.as_slice(),
+            tcp: false,
             session_id: 7,
             cname: "peer",
         });
@@ -149,6 +158,13 @@ impl Peer {
         let who = As { replaces: ask.replaces.as_deref(), token: ask.token.as_deref() };
         let session = http::open_as(server, endpoint, &offer, who).await;
         let agreed = sdp::read_answer(&offer, &session.answer).unwrap();
+        let wire = match socket {
+            Some(socket) => Wire::Udp(socket),
+            None => {
+                let to = ask.to.unwrap_or_else(|| http::tcp_candidates(&session.answer)[0]);
+                Wire::tcp(ask.bind.parse().unwrap(), to).await
+            }
+        };
         let connection = Connection::new(
             std::time::Instant::now(),
             config(&agreed, ask, &local, identity, crypto),
@@ -156,8 +172,7 @@ impl Peer {
         .unwrap();
         let (commands, input) = mpsc::unbounded_channel();
         let log = Arc::new(Mutex::new(Log::default()));
-        let driver =
-            drive::Driver::new(connection, socket, &agreed.sections, ask.nack, log.clone());
+        let driver = drive::Driver::new(connection, wire, &agreed.sections, ask.nack, log.clone());
         tokio::spawn(driver.run(input));
         let sections = agreed.sections;
         let transport_seq = Arc::default();

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::forward::Wish;
+use crate::hub::Habit;
 use crate::media::{Format, Kind, Mid, Rid, Ssrc};
 use crate::rtc::Credentials;
 use crate::rtc::connection::{self, CloseReason};
@@ -205,4 +206,8 @@ pub struct LayerReport {
     pub keyframe_requests: u64,
     /// Packets lost for good.
     pub packets_lost: u64,
+    /// The time between the latest two keyframes, or since the latest where that is longer.
+    pub gop: Option<Duration>,
+    /// What its publisher makes of keyframe requests.
+    pub habit: Habit,
 }

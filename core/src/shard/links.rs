@@ -33,11 +33,10 @@ impl Shard {
                 let Some(mirror) = self.streams.get_mut(&stream) else { return };
                 let Some(track) = mirror.track_mut(kind) else { return };
                 let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
+                let received = arrived.received;
                 this.mirror(*arrived);
                 track.note_mirrored(now, layer);
-                if mirror.touch(kind) {
-                    self.fan_out.touch(stream, kind);
-                }
+                self.note_packet(now, stream, kind, received);
             }
             LinkMessage::Clocks { stream, kind, layer, shift, report, arrival, clock } => {
                 if let Some(mirror) = self.streams.get_mut(&stream) {
@@ -109,7 +108,7 @@ impl Shard {
             for kind in [Kind::Audio, Kind::Video] {
                 let changed = stream.track_mut(kind).is_some_and(|track| track.refresh(now));
                 if changed && stream.touch(kind) {
-                    self.fan_out.touch(id, kind);
+                    self.fan_out.touched.push_back((id, kind));
                 }
             }
         }
@@ -140,6 +139,7 @@ impl Shard {
     fn end_stream(&mut self, now: Instant, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+        self.timers.arm(&mut stream.held, None, Reason::Hold(id));
         for shard in &stream.mirrors {
             self.links.push_back((*shard, LinkMessage::Gone { stream: id, ended: true }));
         }

@@ -1,11 +1,9 @@
 //! Sessions of a shard: how they open, what their feedback does, how they end.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
-use super::history::History;
 use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
@@ -15,14 +13,14 @@ use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
 use crate::rtc::connection::{self, CloseReason, Connection, Opening};
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Transport};
 
 /// One WebRTC connection and what it is for.
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) role: Role,
     pub(super) ufrags: Vec<String>,
-    pub(super) remotes: Vec<SocketAddr>,
+    pub(super) remotes: Vec<Origin>,
     pub(super) opened: Instant,
     /// Of a publisher that counts as lost, when its last packet came.
     pub(super) silent_since: Option<Instant>,
@@ -188,7 +186,7 @@ impl Shard {
     fn open(&mut self, now: Instant, opening: Opening, role: Role) -> Reply {
         let (ufrag, remote) = match &opening {
             Opening::Handshake(config) => (Some(config.local.ufrag.clone()), None),
-            Opening::Preset(preset) => (None, Some(preset.path.remote)),
+            Opening::Preset(preset) => (None, Some(preset.path.origin())),
         };
         let connection = match Connection::open(now, opening) {
             Ok(connection) => connection,
@@ -252,6 +250,7 @@ impl Shard {
         self.links.push_back((home, LinkMessage::Unlisten { stream: id, from }));
         if let Some(mut stream) = self.streams.remove(&id) {
             self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+            self.timers.arm(&mut stream.held, None, Reason::Hold(id));
         }
     }
 
@@ -264,6 +263,9 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
+                if egress.takes_due(now) {
+                    self.fan_out.make_ready(key);
+                }
                 if egress.takes_report(now)
                     && let Some(stream) = self.streams.get(&egress.stream)
                 {
@@ -285,7 +287,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => egress.next_report,
+            Role::Viewer(egress) => egress.poll_timeout(),
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.
@@ -301,6 +303,7 @@ impl Shard {
         transport: Transport,
         datagram: &[u8],
     ) {
+        self.prepare_allocation(key);
         let Some(session) = self.sessions.get_mut(key) else { return };
         let Ok(plain) = session.connection.unprotect_rtcp(now, &transport, datagram) else {
             self.gauges.dropped_unauthentic += 1;
@@ -309,21 +312,22 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
-                let mut wants_keyframe = false;
+                let (mut wants_keyframe, mut has_news) = (false, false);
                 let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
-                        // Feedback may list more packets than are remembered.
-                        for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
-                            if egress.history.acknowledge(now, seq).is_some() {
-                                delivered += u64::from(arrival.is_some());
-                                lost += u64::from(arrival.is_none());
-                            }
-                        }
+                        let settled = egress.handle_transport_wide(now, &feedback);
+                        delivered += settled.delivered;
+                        lost += settled.lost;
+                        has_news = true;
                     }
-                    Rtcp::Report { block, .. } => egress.handle_report(&block),
+                    Rtcp::Report { block, .. } => {
+                        egress.handle_report(&block);
+                        egress.note_picture_report(now, &block);
+                        has_news = true;
+                    }
                     Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
                 self.gauges.delivered += delivered;
@@ -336,6 +340,9 @@ impl Shard {
                 }
                 if let Some(layer) = layer.filter(|_| wants_keyframe) {
                     self.want_keyframe(now, stream, layer);
+                }
+                if has_news {
+                    self.allocate(now, key);
                 }
             }
         }

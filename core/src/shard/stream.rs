@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::command::{LayerReport, SessionKey, ShardId, StreamId, StreamReport, TrackReport};
 use super::link::{LinkMessage, TrackHead};
 use crate::forward::Layers;
-use crate::hub::{Anchor, PublisherClock, Track};
+use crate::hub::{Anchor, Layer, PublisherClock, Track};
 use crate::media::{Arrived, Kind, Rid};
 
 /// Where a stream's packets come from.
@@ -50,6 +50,8 @@ pub(super) struct Stream {
     pub armed: Option<Instant>,
     /// When its layers are looked at next.
     pub next_refresh: Instant,
+    /// Until when the fan-out of its picture waits for the rest of a frame.
+    pub held: Option<Instant>,
     audio_touched: bool,
     video_touched: bool,
 }
@@ -74,6 +76,7 @@ impl Stream {
             generation: 0,
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
+            held: None,
             audio_touched: false,
             video_touched: false,
         }
@@ -157,6 +160,14 @@ impl Stream {
         !std::mem::replace(touched, true)
     }
 
+    /// Whether a track is marked.
+    pub(super) fn is_touched(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio => self.audio_touched,
+            Kind::Video => self.video_touched,
+        }
+    }
+
     /// Takes a track's mark away.
     pub(super) fn untouch(&mut self, kind: Kind) {
         match kind {
@@ -191,7 +202,7 @@ impl Stream {
                 messages.extend(self.clocks(track.kind(), index));
                 let Some(start) = layer.ring.keyframe() else { continue };
                 let fresh = layer.ring.get(start).is_some_and(|first| {
-                    now.saturating_duration_since(first.at) < Duration::from_secs(1)
+                    now.saturating_duration_since(first.at) < layer.longest_reach(now)
                 });
                 let packets = (start..layer.ring.end()).filter(|_| fresh);
                 messages.extend(packets.filter_map(|position| {
@@ -253,7 +264,7 @@ impl Stream {
         let tracks = self.tracks().map(|track| TrackReport {
             mid: track.mid.clone(),
             format: track.format.clone(),
-            layers: track.layers.iter().map(layer_report).collect(),
+            layers: track.layers.iter().map(|layer| layer_report(now, track, layer)).collect(),
         });
         StreamReport {
             live: self.source != Source::Absent && self.lost_at.is_none(),
@@ -263,7 +274,8 @@ impl Stream {
     }
 }
 
-fn layer_report(layer: &crate::hub::Layer) -> LayerReport {
+fn layer_report(now: Instant, track: &Track, layer: &Layer) -> LayerReport {
+    let is_picture = track.kind() == Kind::Video;
     LayerReport {
         rid: layer.rid.clone(),
         active: layer.active,
@@ -273,6 +285,8 @@ fn layer_report(layer: &crate::hub::Layer) -> LayerReport {
         keyframes: layer.totals().keyframes,
         keyframe_requests: layer.arbiter.sent(),
         packets_lost: layer.lost(),
+        gop: layer.gop(now, track.format.clock_rate).filter(|_| is_picture),
+        habit: layer.arbiter.habit(now),
     }
 }
 
@@ -283,6 +297,10 @@ impl Layers for Track {
 
     fn best(&self) -> Option<u8> {
         Self::best(self)
+    }
+
+    fn is_active(&self, layer: u8) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|layer| layer.active)
     }
 
     fn find(&self, rid: &Rid) -> Option<(u8, bool)> {
@@ -300,11 +318,16 @@ impl Layers for Track {
     }
 
     fn era(&self, layer: u8) -> u32 {
-        self.layers.get(usize::from(layer)).map_or(0, crate::hub::Layer::era)
+        self.layers.get(usize::from(layer)).map_or(0, Layer::era)
     }
 
     fn keyframe(&self, layer: u8) -> Option<u64> {
         self.layers.get(usize::from(layer))?.ring.keyframe()
+    }
+
+    fn reach(&self, layer: u8, now: Instant) -> Duration {
+        let layer = self.layers.get(usize::from(layer));
+        layer.map_or(Duration::ZERO, |layer| layer.reach(now))
     }
 
     fn shift(&self, layer: u8, now: Instant) -> i64 {

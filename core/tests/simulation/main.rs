@@ -5,9 +5,12 @@
 mod accidents;
 mod agreed;
 mod anything;
+mod disconnect;
 mod garbage;
+mod gop;
 mod ledger;
 mod network;
+mod networks;
 mod picture;
 mod publisher;
 mod random;

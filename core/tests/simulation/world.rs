@@ -90,6 +90,10 @@ pub struct Viewing {
     address: SocketAddr,
     /// Which shard the kernel gives its datagrams to.
     pub arrives_at: usize,
+    /// Its own way from the server, if that differs from the others'.
+    pub down: Option<Conditions>,
+    /// Its own way to the server, likewise.
+    pub up: Option<Conditions>,
 }
 
 #[derive(Clone, Copy)]
@@ -237,7 +241,15 @@ impl World {
         let address = client(number);
         let viewer = Viewer::new(self.now, self.began, connection, self.codec, ssrc);
         self.at.insert(address, Client::Viewer(self.viewers.len()));
-        self.viewers.push(Viewing { viewer, key, shard, address, arrives_at: shard });
+        self.viewers.push(Viewing {
+            viewer,
+            key,
+            shard,
+            address,
+            arrives_at: shard,
+            down: None,
+            up: None,
+        });
         Some(self.viewers.len() - 1)
     }
 
@@ -345,7 +357,8 @@ impl World {
             let this = &mut self.viewers[index];
             this.viewer.tick(now, &mut self.out);
             let (address, shard) = (this.address, this.arrives_at);
-            self.send_up(shard, address);
+            let up = this.up.unwrap_or(self.up);
+            self.send_up_by(shard, address, up);
         }
     }
 
@@ -384,8 +397,12 @@ impl World {
     }
 
     fn send_up(&mut self, shard: usize, from: SocketAddr) {
+        self.send_up_by(shard, from, self.up);
+    }
+
+    fn send_up_by(&mut self, shard: usize, from: SocketAddr, up: Conditions) {
         for datagram in self.out.drain(..) {
-            self.network.send(self.now, &self.up, Flying::Up(shard, from, datagram));
+            self.network.send(self.now, &up, Flying::Up(shard, from, datagram));
         }
     }
 
@@ -423,8 +440,15 @@ impl World {
                     if let Some(ledger) = &mut self.ledger {
                         ledger.record(transmit.transport.remote, datagram);
                     }
-                    let flying = Flying::Down(transmit.transport.remote, BytesMut::from(datagram));
-                    self.network.send(self.now, &self.down, flying);
+                    let to = transmit.transport.remote;
+                    let own = match self.at.get(&to) {
+                        Some(Client::Viewer(index)) => self.viewers[*index].down,
+                        Some(Client::Publisher(_)) | None => None,
+                    };
+                    let conditions = own.unwrap_or(self.down);
+                    let flying = Flying::Down(to, BytesMut::from(datagram));
+                    let len = datagram.len();
+                    self.network.send_through(self.now, &conditions, to, len, flying);
                 }
             }
             while let Some(event) = shard.poll_event() {
