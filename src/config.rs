@@ -226,20 +226,20 @@ impl Config {
             );
             return Err(ConfigError::Conflict(reason));
         }
-        if self.tcp && exposure::overlap(self.http, self.udp) {
-            let reason = format!(
-                "http is {} and udp is {}, and media over TCP takes the port of udp as well: choose \
-                 another port for one of them, or do without with --tcp false",
-                self.http, self.udp
-            );
-            return Err(ConfigError::Conflict(reason));
-        }
         let Drain { delay, timeout } = self.drain;
         if delay >= timeout {
             let reason = format!(
                 "drain_delay_s must be less than drain_timeout_s: {} and {}",
                 delay.as_secs(),
                 timeout.as_secs()
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
+        if self.tcp && exposure::overlap(self.http, self.udp) {
+            let reason = format!(
+                "http is {} and udp is {}, and media over TCP takes the port of udp as well: choose \
+                 another port for one of them, or do without with --tcp false",
+                self.http, self.udp
             );
             return Err(ConfigError::Conflict(reason));
         }
