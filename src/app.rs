@@ -71,6 +71,8 @@ impl Running {
 
     /// Lets requests under way finish, then ends every session.
     pub async fn stop(self) -> anyhow::Result<()> {
+        // They would never finish by themselves.
+        self.control.end_events();
         self.http.stop().await.context("HTTP did not stop cleanly")?;
         self.control.shutdown().await;
         Ok(())

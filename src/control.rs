@@ -4,15 +4,25 @@
 //! Negotiation happens here, on ordinary tasks; a shard is handed what was agreed. The registry is
 //! changed under a short lock, never across an await.
 
+mod event_streams;
+
+mod events;
+
+mod follow;
+
 mod info;
 
 mod layers;
+
+mod log;
 
 mod registry;
 
 mod secrets;
 
 mod sessions;
+
+mod standing;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,11 +34,12 @@ use whitewater_core::rtc::sdp::{self, SdpError};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::{Command, Event, ShardId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal,
-    ServerInfo, SessionPath, StreamInfo, StreamName,
+    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
+    LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo, StreamName,
 };
 
 use crate::engine;
+use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
 
@@ -59,7 +70,7 @@ pub struct Control {
     config: Config,
     secrets: Secrets,
     identity: Arc<Identity>,
-    registry: Mutex<Registry>,
+    registry: Arc<Mutex<Registry>>,
 }
 
 // === impl Control ===
@@ -73,7 +84,7 @@ impl Control {
     ) -> anyhow::Result<Arc<Self>> {
         let secrets = Secrets::new();
         let identity = Identity::generate(secrets.provider())?;
-        let registry = Mutex::new(Registry::new(engine.shards()));
+        let registry = Arc::new(Mutex::new(Registry::new(engine.shards())));
         let control = Arc::new(Self { engine, config, secrets, identity, registry });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
         Ok(control)
@@ -160,8 +171,16 @@ impl Control {
                     info!(stream = %name, "a stream ended");
                 }
             }
-            Event::MediaStarted { stream, kind } => debug!(?stream, %kind, "media arrives"),
-            Event::PublisherLost { stream } => debug!(?stream, "the publisher is gone"),
+            Event::MediaStarted { stream, kind } => {
+                debug!(?stream, %kind, "media arrives");
+                registry.note_media(*stream);
+            }
+            Event::PublisherLost { stream } => registry.note(*stream, Change::Lost),
+            Event::PublisherBack { stream, changed } => {
+                registry.note(*stream, Change::Back { changed: *changed });
+            }
+            // The task that reads events asks the shard what they are now.
+            Event::LayersChanged { .. } => {}
         }
     }
 }
@@ -225,6 +244,22 @@ impl Port for Control {
             }
         })
     }
+
+    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
+        Box::pin(std::future::ready(self.follow_streams(streams)))
+    }
+
+    fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
+        Box::pin(std::future::ready(self.open_event_stream(&session, types)))
+    }
+
+    fn read_events(&self, events: EventsPath) -> Answer<'_, Events> {
+        Box::pin(std::future::ready(self.read_event_stream(&events)))
+    }
+
+    fn close_events(&self, events: EventsPath) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(self.close_event_stream(&events)))
+    }
 }
 
 async fn read_events(
@@ -234,5 +269,8 @@ async fn read_events(
     while let Some((shard, event)) = events.recv().await {
         let Some(control) = control.upgrade() else { return };
         control.take_in(shard, &event);
+        if let Event::LayersChanged { stream } = event {
+            tokio::spawn(async move { control.tell_layers(stream).await });
+        }
     }
 }

@@ -20,6 +20,8 @@ mod history;
 
 mod ingress;
 
+mod layer_news;
+
 pub mod link;
 
 mod links;

@@ -1,5 +1,7 @@
 //! The control port: what the HTTP half asks of the media half, in plain types.
 
+mod happening;
+
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -9,6 +11,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -48,6 +52,18 @@ pub trait Control: Send + Sync + 'static {
 
     /// One live stream; [`Refusal::NotLive`] when it is not.
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
+
+    /// Follows streams by their names, live or not; a follower of none is told nothing.
+    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>>;
+
+    /// Makes an event stream of a viewer's session. It ends with the session.
+    fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;
+
+    /// Reads an event stream from how its stream stands. An earlier reader of it is ended.
+    fn read_events(&self, events: EventsPath) -> Answer<'_, Events>;
+
+    /// Drops an event stream.
+    fn close_events(&self, events: EventsPath) -> Answer<'_, ()>;
 }
 
 /// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.
@@ -335,6 +351,9 @@ pub enum Refusal {
     /// No such session, or one that has ended (404).
     #[error("no such session")]
     NoSession,
+    /// No such event stream, or one that was dropped or whose session has ended (404).
+    #[error("no such event stream")]
+    NoEvents,
     /// The entity tag names another ICE session (412).
     #[error("the entity tag does not name the present ICE session")]
     StaleTag,

@@ -44,7 +44,7 @@ impl Problem {
             Refusal::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, false),
             Refusal::Taken(_) => (StatusCode::CONFLICT, false),
             Refusal::NotLive(_) => (StatusCode::CONFLICT, true),
-            Refusal::NoSession => (StatusCode::NOT_FOUND, false),
+            Refusal::NoSession | Refusal::NoEvents => (StatusCode::NOT_FOUND, false),
             Refusal::StaleTag => (StatusCode::PRECONDITION_FAILED, false),
             Refusal::Full(_) | Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, true),
         };
@@ -110,6 +110,7 @@ mod tests {
             (Refusal::Taken(name.clone()), 409, false),
             (Refusal::NotLive(name), 409, true),
             (Refusal::NoSession, 404, false),
+            (Refusal::NoEvents, 404, false),
             (Refusal::StaleTag, 412, false),
             (Refusal::Full("x".into()), 503, true),
             (Refusal::Closing, 503, true),

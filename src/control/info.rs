@@ -50,7 +50,7 @@ impl Control {
 }
 
 /// A track, its highest layer first.
-fn track(track: &TrackReport) -> TrackInfo {
+pub(super) fn track(track: &TrackReport) -> TrackInfo {
     let mut layers: Vec<_> = track.layers.iter().collect();
     let pixels = |size: Option<(u16, u16)>| {
         size.map_or(0, |(width, height)| u32::from(width) * u32::from(height))

@@ -11,6 +11,7 @@ use whitewater_signaling::control::{
 
 use super::Control;
 use super::registry::{SessionEntry, StreamEntry};
+use super::standing::Presence;
 
 impl Control {
     pub(super) async fn open_publisher(&self, request: Open) -> Result<Opened, Refusal> {
@@ -50,6 +51,7 @@ impl Control {
                     rids: rids.clone(),
                     since: std::time::Instant::now(),
                     viewers: 0,
+                    presence: Presence::default(),
                 });
             entry.publisher = Some(id.clone());
             (entry.published, entry.rids) = (published, rids);
@@ -217,7 +219,15 @@ fn entry_of(
         tagged: first
             .map_or_else(|| (Mid::new("0"), Kind::Video), |first| (first.mid.clone(), first.kind)),
         video: video.map(|video| video.mid.clone()),
+        video_section: video.and_then(|video| section_index(&opened.answer, &video.mid)),
     }
+}
+
+/// The place of a section among all of a description, refused ones included.
+fn section_index(description: &str, mid: &Mid) -> Option<usize> {
+    let line = format!("a=mid:{mid}");
+    let before = description.lines().take_while(|other| other.trim_end() != line);
+    before.filter(|other| other.starts_with("m=")).count().checked_sub(1)
 }
 
 fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Published, Vec<Rid>) {

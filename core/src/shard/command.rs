@@ -139,8 +139,20 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+    /// A stream has a publisher again: the silent one was heard, or a session took over.
+    PublisherBack {
+        /// The stream.
+        stream: StreamId,
+        /// Whether tracks or codecs are others than before, so that viewers need new sessions.
+        changed: bool,
+    },
     /// A stream's window ran out without its publisher.
     StreamEnded {
+        /// The stream.
+        stream: StreamId,
+    },
+    /// Layers of a stream's picture came, went, or have another size or rate.
+    LayersChanged {
         /// The stream.
         stream: StreamId,
     },

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::command::{LayerReport, SessionKey, ShardId, StreamId, StreamReport, TrackReport};
+use super::layer_news::LayerNews;
 use super::link::{LinkMessage, TrackHead};
 use crate::forward::Layers;
 use crate::hub::{Anchor, PublisherClock, Track};
@@ -48,6 +49,8 @@ pub(super) struct Stream {
     pub armed: Option<Instant>,
     /// When its layers are looked at next.
     pub next_refresh: Instant,
+    /// What was told of its picture's layers.
+    pub layer_news: LayerNews,
     audio_touched: bool,
     video_touched: bool,
 }
@@ -71,6 +74,7 @@ impl Stream {
             generation: 0,
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
+            layer_news: LayerNews::default(),
             audio_touched: false,
             video_touched: false,
         }
