@@ -261,6 +261,8 @@ pub struct ServerInfo {
     /// From the kernel's receive time to the return of the write that forwards it, of what the kernel
     /// gave to the viewer's own shard; what came over a link is not counted.
     pub forwarding_delay: DelayInfo,
+    /// Connections that are told of events now.
+    pub followers: u64,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }

@@ -33,6 +33,7 @@ impl Control {
         Ok(ServerInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             forwarding_delay: delay(self.engine.forwarding_delay()),
+            followers: self.registry().log.readers() as u64,
             shards,
         })
     }

@@ -13,7 +13,8 @@ export function wireCopyButtons(said: HTMLElement): void {
       } catch {
         // Browsers hand the clipboard to secure pages only. Selected, the text is one key away.
         getSelection()?.selectAllChildren(element);
-        said.textContent = "The browser does not let this page copy. The text is selected: copy it.";
+        said.textContent =
+          "The browser does not let this page copy. The text is selected: copy it.";
       }
     };
   }

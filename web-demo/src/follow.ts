@@ -42,8 +42,7 @@ export function follow(name: string, listener: Listener): { readonly viaEvents: 
   };
   const port = openPort();
   if (port) {
-    const say = (names: readonly string[]) =>
-      port.postMessage({ follow: names } satisfies ToHub);
+    const say = (names: readonly string[]) => port.postMessage({ follow: names } satisfies ToHub);
     port.onmessage = ({ data }: MessageEvent<FromHub>) => {
       if ("ask" in data) say([name]);
       else if ("up" in data) up = data.up;
@@ -103,7 +102,8 @@ export function partOfInfo(info: StreamInfo | null): Followed {
 function openPort(): MessagePort | null {
   if (!("SharedWorker" in globalThis)) return null;
   try {
-    return new SharedWorker(new URL("./events.worker.ts", import.meta.url), { type: "module" }).port;
+    return new SharedWorker(new URL("./events.worker.ts", import.meta.url), { type: "module" })
+      .port;
   } catch {
     // A browser that keeps nothing for a framed page gives it no shared worker either.
     return null;

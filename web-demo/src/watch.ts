@@ -5,16 +5,7 @@ import { localMs, ServerClock } from "./clock";
 import { wireCopyButtons } from "./copy";
 import { follow, type Followed } from "./follow";
 import { nameProblem } from "./name";
-import {
-  bitrateText,
-  byId,
-  codecText,
-  expose,
-  make,
-  setText,
-  sizeText,
-  viewersText,
-} from "./page";
+import { bitrateText, byId, codecText, expose, make, setText, sizeText, viewersText } from "./page";
 import type { Status } from "./session";
 import { latencyMs, median, StatsReader, unixOfCapture, type ViewerFigures } from "./stats";
 import { WhepViewer } from "./whep";
@@ -45,6 +36,7 @@ const rows = new Map<string, HTMLElement>();
 let reader = new StatsReader();
 let figures: (ViewerFigures & { latencyMs: number | null }) | null = null;
 let followed: Followed = { phase: null, viewers: null, tracks: [] };
+let events: ReturnType<typeof follow> | null = null;
 let status: Status = viewer.status;
 let frames = 0;
 let lastFrameAt = 0;
@@ -61,6 +53,9 @@ expose({
   },
   get figures() {
     return figures;
+  },
+  get events() {
+    return events?.viaEvents ?? false;
   },
 });
 
@@ -85,7 +80,7 @@ const wrong = nameProblem(name);
 if (wrong === null) {
   viewer.start();
   void clock.sync();
-  const followed_ = follow(name, {
+  events = follow(name, {
     changed: (next) => {
       followed = next;
       showLayers();
@@ -96,8 +91,6 @@ if (wrong === null) {
     active: () => setTimeout(() => viewer.retryNow(), Math.random() * 200),
     reconnect: () => setTimeout(() => viewer.reopen(), Math.random() * 400),
   });
-  byId("main", HTMLElement).dataset["events"] = "";
-  Object.defineProperty(window, "viaEvents", { get: () => events.viaEvents });
 } else {
   status = { state: "stopped", sentence: `There cannot be a stream of this name. ${wrong}` };
   showState();
