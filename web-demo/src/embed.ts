@@ -87,8 +87,9 @@ addEventListener("online", () => viewer.retryNow());
 
 unmuteButton.onclick = muteButton.onclick = () => {
   video.muted = !video.muted;
+  showSound();
   // The button that was pressed is gone: the keyboard goes on with the one that undoes it.
-  if (!bar.hidden && unmuteButton.matches(":focus")) muteButton.focus();
+  (video.muted ? unmuteButton : muteButton).focus({ preventScroll: true });
   void play();
 };
 playButton.onclick = () => void play();
@@ -131,8 +132,7 @@ function showSound(): void {
   const stream = video.srcObject;
   const hasSound = stream instanceof MediaStream && stream.getAudioTracks().length > 0;
   unmuteButton.hidden = !video.muted || !hasSound || !playButton.hidden;
-  setText(muteButton, video.muted ? "Unmute" : "Mute");
-  muteButton.setAttribute("aria-pressed", String(video.muted));
+  muteButton.hidden = video.muted;
 }
 
 function show(): void {
