@@ -1,4 +1,4 @@
-// A connection to the API's events that keeps itself up.
+// A connection to the API's events that keeps itself up, through a sleep of the machine too. No DOM.
 
 import { EVENT_NAMES, type Connect, type StreamEvent } from "./hub";
 
@@ -6,6 +6,10 @@ import { EVENT_NAMES, type Connect, type StreamEvent } from "./hub";
 const AGAIN_MS = 2_000;
 /** A connection that is not up by then counts as down; a page that has other means uses them. */
 const SLOW_MS = 3_000;
+/** So often the clock is looked at. */
+const LOOK_EVERY_MS = 5_000;
+/** The machine slept when the clock made a larger step: the server may have given the connection up unheard. */
+const SLEPT_MS = 20_000;
 
 /** Opens `GET /api/v1/events` for some streams. */
 export const connect: Connect = (streams, on) => {
@@ -13,8 +17,9 @@ export const connect: Connect = (streams, on) => {
   let source: EventSource;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const open = () => {
-    source = new EventSource(`/api/v1/events?${query}`);
+    clearTimeout(timer);
     timer = setTimeout(() => on.up(false), SLOW_MS);
+    source = new EventSource(`/api/v1/events?${query}`);
     source.onopen = () => {
       clearTimeout(timer);
       on.up(true);
@@ -32,10 +37,24 @@ export const connect: Connect = (streams, on) => {
       });
     }
   };
+  const reopen = () => {
+    source.close();
+    on.up(false);
+    open();
+  };
+  let looked = Date.now();
+  const looking = setInterval(() => {
+    const slept = Date.now() - looked > SLEPT_MS;
+    looked = Date.now();
+    if (slept) reopen();
+  }, LOOK_EVERY_MS);
+  globalThis.addEventListener?.("online", reopen);
   open();
   return {
     close: () => {
       clearTimeout(timer);
+      clearInterval(looking);
+      globalThis.removeEventListener?.("online", reopen);
       source.close();
     },
   };

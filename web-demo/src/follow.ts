@@ -32,6 +32,9 @@ export interface Listener {
 /** While events do not come, the API is asked so often. */
 const ASK_EVERY_MS = 2_000;
 
+/** The worker asks whether its pages live more often than this. */
+const DEAF_AFTER_MS = 100_000;
+
 /** Follows a stream as long as the page lives. `viaEvents` says whether events come at present. */
 export function follow(name: string, listener: Listener): { readonly viaEvents: boolean } {
   let followed: Followed = { phase: null, viewers: null, tracks: [] };
@@ -40,10 +43,15 @@ export function follow(name: string, listener: Listener): { readonly viaEvents: 
     followed = { ...followed, ...part };
     listener.changed(followed);
   };
-  const port = openPort();
-  if (port) {
-    const say = (names: readonly string[]) => port.postMessage({ follow: names } satisfies ToHub);
+  let heardAt = Date.now();
+  let port: MessagePort | null = null;
+  const say = (names: readonly string[]) => port?.postMessage({ follow: names } satisfies ToHub);
+  const listen = () => {
+    port?.close();
+    port = openPort();
+    if (!port) return;
     port.onmessage = ({ data }: MessageEvent<FromHub>) => {
+      heardAt = Date.now();
       if ("ask" in data) say([name]);
       else if ("up" in data) up = data.up;
       else if (data.event.stream === name) {
@@ -54,10 +62,18 @@ export function follow(name: string, listener: Listener): { readonly viaEvents: 
       }
     };
     say([name]);
-    addEventListener("pagehide", () => say([]));
-    addEventListener("pageshow", () => say([name]));
-  }
+  };
+  listen();
+  addEventListener("pagehide", () => say([]));
+  addEventListener("pageshow", () => say([name]));
   pollWhileVisible(ASK_EVERY_MS, async () => {
+    if (up && Date.now() - heardAt > DEAF_AFTER_MS) {
+      // A browser may end a worker without a word to its pages.
+      up = false;
+      heardAt = Date.now();
+      say([]);
+      listen();
+    }
     if (up) return;
     const before = followed.phase;
     const info = await fetchStream(name);
