@@ -78,6 +78,8 @@ impl Running {
         self.control.drain();
         tokio::time::sleep(self.drain.delay).await;
         self.control.shutdown().await;
+        // They would never finish by themselves.
+        self.control.end_events();
         let left = self.drain.timeout.saturating_sub(began.elapsed());
         self.http.stop(left).await.context("HTTP did not stop cleanly")?;
         // A request that was under way may have opened another session.

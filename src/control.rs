@@ -6,15 +6,25 @@
 
 mod claim;
 
+mod event_streams;
+
+mod events;
+
+mod follow;
+
 mod info;
 
 mod layers;
+
+mod log;
 
 mod registry;
 
 mod secrets;
 
 mod sessions;
+
+mod standing;
 
 mod warnings;
 
@@ -31,11 +41,12 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal,
-    ServerInfo, SessionPath, StreamInfo, StreamName,
+    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
+    LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo, StreamName,
 };
 
 use crate::engine;
+use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
 
@@ -70,7 +81,7 @@ pub struct Control {
     config: Config,
     secrets: Secrets,
     identity: Arc<Identity>,
-    registry: Mutex<Registry>,
+    registry: Arc<Mutex<Registry>>,
     draining: AtomicBool,
     me: Weak<Self>,
 }
@@ -86,7 +97,7 @@ impl Control {
     ) -> anyhow::Result<Arc<Self>> {
         let secrets = Secrets::new();
         let identity = Identity::generate(secrets.provider())?;
-        let registry = Mutex::new(Registry::new(engine.shards()));
+        let registry = Arc::new(Mutex::new(Registry::new(engine.shards())));
         let control = Arc::new_cyclic(|me| Self {
             engine,
             config,
@@ -207,17 +218,24 @@ impl Control {
                     info!(stream = %name, "a stream ended");
                 }
             }
-            Event::MediaStarted { stream, kind } => debug!(?stream, %kind, "media arrives"),
+            Event::MediaStarted { stream, kind } => {
+                debug!(?stream, %kind, "media arrives");
+                registry.note_media(*stream);
+            }
             Event::PublisherLost { stream } => {
                 if let Some(name) = registry.set_lost(*stream, true) {
                     info!(stream = %name, "a stream lost its publisher");
                 }
+                registry.note(*stream, Change::Lost);
             }
             Event::PublisherBack { stream, changed } => {
                 if let Some(name) = registry.set_lost(*stream, false) {
                     info!(stream = %name, changed, "a stream has its publisher back");
                 }
+                registry.note(*stream, Change::Back { changed: *changed });
             }
+            // The task that reads events asks the shard what they are now.
+            Event::LayersChanged { .. } => {}
         }
     }
 }
@@ -285,11 +303,30 @@ impl Port for Control {
             }
         })
     }
+
+    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
+        Box::pin(std::future::ready(self.follow_streams(streams)))
+    }
+
+    fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
+        Box::pin(std::future::ready(self.open_event_stream(&session, types)))
+    }
+
+    fn read_events(&self, events: EventsPath) -> Answer<'_, Events> {
+        Box::pin(std::future::ready(self.read_event_stream(&events)))
+    }
+
+    fn close_events(&self, events: EventsPath) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(self.close_event_stream(&events)))
+    }
 }
 
 async fn read_events(control: Weak<Control>, mut events: mpsc::Receiver<(ShardId, Event)>) {
     while let Some((shard, event)) = events.recv().await {
         let Some(control) = control.upgrade() else { return };
         control.take_in(shard, &event);
+        if let Event::LayersChanged { stream } = event {
+            tokio::spawn(async move { control.tell_layers(stream).await });
+        }
     }
 }

@@ -61,6 +61,11 @@ fn answer(find: Find, method: &Method, path: &str, if_none_match: Option<&str>) 
     for (name, value) in SECURITY {
         response.headers_mut().insert(name, HeaderValue::from_static(value));
     }
+    if file_for(path) == Some(EMBED) {
+        let policy = HeaderValue::from_static(concat!(policy!(), "; frame-ancestors *"));
+        response.headers_mut().insert(header::CONTENT_SECURITY_POLICY, policy);
+        response.headers_mut().remove(header::X_FRAME_OPTIONS);
+    }
     response
 }
 
@@ -69,10 +74,16 @@ fn file_for(path: &str) -> Option<&str> {
     match path {
         "/" => Some("index.html"),
         "/publish" => Some("publish.html"),
-        _ => match path.strip_prefix("/watch/") {
-            Some(name) => name.parse::<StreamName>().is_ok().then_some("watch.html"),
-            None => path.strip_prefix('/').filter(|name| !name.ends_with(".html")),
-        },
+        _ => {
+            let of_stream = [("/watch/", "watch.html"), ("/embed/", EMBED)];
+            let page = of_stream.iter().find_map(|(start, page)| {
+                path.strip_prefix(start).map(|name| (name.parse::<StreamName>(), *page))
+            });
+            match page {
+                Some((name, page)) => name.is_ok().then_some(page),
+                None => path.strip_prefix('/').filter(|name| !name.ends_with(".html")),
+            }
+        }
     }
 }
 
@@ -140,14 +151,23 @@ fn plain_page(title: &str, body: &str) -> Response {
 /// Where the build puts files whose names change with their content.
 const HASHED: &str = "assets/";
 
-/// What every answer says to browsers: nothing inline, nothing from elsewhere, nothing framed.
-const SECURITY: [(header::HeaderName, &str); 6] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
+/// The page that is made to stand within pages of others.
+const EMBED: &str = "embed.html";
+
+/// What pages may load: nothing inline, nothing from elsewhere.
+macro_rules! policy {
+    () => {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
          font-src 'self'; media-src 'self' blob:; connect-src 'self'; worker-src 'self'; \
-         manifest-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'",
-    ),
+         manifest-src 'self'; base-uri 'none'; form-action 'self'"
+    };
+}
+use policy;
+
+/// What every answer says to browsers. Only pages of ours may frame what can publish or lead away:
+/// a click on it could be somebody else's idea. The embed page is the exception.
+const SECURITY: [(header::HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, concat!(policy!(), "; frame-ancestors 'self'")),
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
     (header::X_FRAME_OPTIONS, "SAMEORIGIN"),
     (header::REFERRER_POLICY, "same-origin"),
@@ -165,7 +185,7 @@ mod tests {
 
     fn build(name: &str) -> Option<File> {
         let bytes: &'static [u8] = match name {
-            "index.html" | "publish.html" | "watch.html" => b"<!doctype html>",
+            "index.html" | "publish.html" | "watch.html" | EMBED => b"<!doctype html>",
             "assets/page-3f2a.js" => b"export {}",
             "assets/page-3f2a.css" => b"body {}",
             "favicon.svg" => b"<svg/>",
@@ -188,12 +208,15 @@ mod tests {
             ("/", 200, "text/html; charset=utf-8"),
             ("/publish", 200, "text/html; charset=utf-8"),
             ("/watch/my.show-1_a", 200, "text/html; charset=utf-8"),
+            ("/embed/my.show-1_a", 200, "text/html; charset=utf-8"),
             ("/assets/page-3f2a.js", 200, "text/javascript; charset=utf-8"),
             ("/assets/page-3f2a.css", 200, "text/css; charset=utf-8"),
             ("/favicon.svg", 200, "image/svg+xml"),
             ("/watch/", 404, "text/html; charset=utf-8"),
             ("/watch/.hidden", 404, "text/html; charset=utf-8"),
             ("/watch/a/b", 404, "text/html; charset=utf-8"),
+            ("/embed/.hidden", 404, "text/html; charset=utf-8"),
+            ("/embed.html", 404, "text/html; charset=utf-8"),
             ("/watch.html", 404, "text/html; charset=utf-8"),
             ("/index.html", 404, "text/html; charset=utf-8"),
             ("/assets/../Cargo.toml", 404, "text/html; charset=utf-8"),
@@ -235,6 +258,22 @@ mod tests {
             assert_eq!(header(&response, "x-content-type-options"), "nosniff");
             let permissions = header(&response, "permissions-policy");
             assert!(permissions.starts_with("camera=(self), microphone=(self), display-capture"));
+        }
+    }
+
+    #[test]
+    fn the_embed_page_alone_may_stand_within_pages_of_others() {
+        let frames = |path: &str| {
+            let response = get(path);
+            let policy = header(&response, "content-security-policy");
+            assert!(policy.starts_with("default-src 'none'; script-src 'self'"), "{policy}");
+            let ancestors = policy.split("; ").find(|one| one.starts_with("frame-ancestors"));
+            (ancestors.unwrap_or_default().to_owned(), header(&response, "x-frame-options"))
+        };
+        assert_eq!(frames("/embed/a"), ("frame-ancestors *".into(), String::new()));
+        for path in ["/", "/publish", "/watch/a", "/nothing", "/embed/.bad"] {
+            let refused = ("frame-ancestors 'self'".into(), "SAMEORIGIN".into());
+            assert_eq!(frames(path), refused, "{path}");
         }
     }
 

@@ -7,6 +7,8 @@ mod support;
 mod conformance {
     mod client;
     mod endpoint;
+    mod events;
+    mod follow;
     mod limits;
     mod links;
     mod offers;

@@ -8,6 +8,7 @@ pub(crate) mod foreign;
 pub(crate) mod http;
 pub(crate) mod offers;
 pub(crate) mod peer;
+pub(crate) mod told;
 
 use std::net::SocketAddr;
 

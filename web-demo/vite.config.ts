@@ -1,4 +1,4 @@
-// The build: three pages with hashed assets, nothing inline, so that a strict content policy holds.
+// The build: four pages with hashed assets, nothing inline, so that a strict content policy holds.
 
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
@@ -13,7 +13,12 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     rolldownOptions: {
-      input: { index: page("index"), publish: page("publish"), watch: page("watch") },
+      input: {
+        index: page("index"),
+        publish: page("publish"),
+        watch: page("watch"),
+        embed: page("embed"),
+      },
     },
   },
   worker: { format: "es" },
@@ -33,6 +38,7 @@ export default defineConfig({
           const path = request.url?.split("?")[0] ?? "";
           if (path === "/publish") request.url = "/publish.html";
           if (/^\/watch\/[^/]+$/.test(path)) request.url = "/watch.html";
+          if (/^\/embed\/[^/]+$/.test(path)) request.url = "/embed.html";
           next();
         });
       },

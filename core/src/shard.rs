@@ -28,6 +28,8 @@ mod ingress;
 
 mod ladder;
 
+mod layer_news;
+
 pub mod link;
 
 mod links;

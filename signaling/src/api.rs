@@ -6,14 +6,15 @@ use axum::routing::get;
 use axum::{Json, Router};
 
 use crate::control::{Refusal, ServerInfo, StreamInfo};
-use crate::cors;
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
+use crate::{cors, follow};
 
 /// The API's paths.
 pub(crate) fn routes() -> Router<Shared> {
     Router::new()
+        .route("/v1/events", get(follow::open).options(cors::options))
         .route("/v1/streams", get(list).options(cors::options))
         .route("/v1/server", get(server).options(cors::options))
         .route("/v1/streams/{stream}", get(show).options(cors::options))
@@ -42,6 +43,7 @@ async fn show(
         | Refusal::Taken(_)
         | Refusal::Kept { .. }
         | Refusal::NoSession
+        | Refusal::NoEvents
         | Refusal::StaleTag
         | Refusal::Full(_)
         | Refusal::Closing => shared.refused(&refusal),

@@ -1,5 +1,7 @@
 //! The control port: what the HTTP half asks of the media half, in plain types.
 
+mod happening;
+
 use std::fmt;
 use std::future::Future;
 use std::net::IpAddr;
@@ -11,6 +13,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::identity::Identity;
+pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -55,6 +58,18 @@ pub trait Control: Send + Sync + 'static {
     fn is_ready(&self) -> bool {
         true
     }
+
+    /// Follows streams by their names, live or not; a follower of none is told nothing.
+    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>>;
+
+    /// Makes an event stream of a viewer's session. It ends with the session.
+    fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;
+
+    /// Reads an event stream from how its stream stands. An earlier reader of it is ended.
+    fn read_events(&self, events: EventsPath) -> Answer<'_, Events>;
+
+    /// Drops an event stream.
+    fn close_events(&self, events: EventsPath) -> Answer<'_, ()>;
 }
 
 /// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.
@@ -261,6 +276,8 @@ pub struct ServerInfo {
     /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
     /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
+    /// Connections that are told of events now.
+    pub followers: u64,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }
@@ -368,6 +385,9 @@ pub enum Refusal {
     /// No such session, or one that has ended (404).
     #[error("no such session")]
     NoSession,
+    /// No such event stream, or one that was dropped or whose session has ended (404).
+    #[error("no such event stream")]
+    NoEvents,
     /// The entity tag names another ICE session (412).
     #[error("the entity tag does not name the present ICE session")]
     StaleTag,

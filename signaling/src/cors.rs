@@ -105,7 +105,7 @@ const PREFLIGHT: [(header::HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, PATCH, DELETE, OPTIONS, GET, HEAD"),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "Authorization, Content-Type, If-Match, Replaces-Session",
+        "Authorization, Content-Type, If-Match, Last-Event-ID, Replaces-Session",
     ),
     (header::ACCESS_CONTROL_MAX_AGE, "7200"),
 ];

@@ -11,7 +11,7 @@ use axum::response::{IntoResponse, Response};
 use crate::control::{Open, Opened, SessionPath, Side, StreamName};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{auth, cors, etag, fragment, limit, location};
+use crate::{auth, cors, etag, events, fragment, limit, location};
 
 /// The media type of an offer and an answer.
 pub(crate) const SDP: HeaderValue = HeaderValue::from_static("application/sdp");
@@ -63,6 +63,11 @@ pub(crate) fn created(
     ];
     let mut response = (StatusCode::CREATED, headers, opened.answer).into_response();
     add_ice_links(shared, response.headers_mut());
+    if side == Side::Watch {
+        for link in events::links(&session) {
+            response.headers_mut().append(header::LINK, link);
+        }
+    }
     Ok(response)
 }
 

@@ -10,8 +10,21 @@ use tokio::time::timeout;
 use crate::config::Config;
 use crate::problem::Problem;
 
-/// Reads a body as text: 413 if it is too large, 408 if it is too slow, 400 if it is no text.
+/// Reads a body as text: 413 if it is too large, 408 if it is too slow, 400 if it is no text or empty.
 pub(crate) async fn text(
+    headers: &HeaderMap,
+    body: Body,
+    config: &Config,
+) -> Result<String, Problem> {
+    let text = text_or_nothing(headers, body, config).await?;
+    if text.is_empty() {
+        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body is empty"));
+    }
+    Ok(text)
+}
+
+/// Reads a body as [`text`] does, where it may be empty.
+pub(crate) async fn text_or_nothing(
     headers: &HeaderMap,
     body: Body,
     config: &Config,
@@ -20,12 +33,8 @@ pub(crate) async fn text(
     else {
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
     };
-    let text = String::from_utf8(bytes?)
-        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))?;
-    if text.is_empty() {
-        return Err(Problem::new(StatusCode::BAD_REQUEST, "the body is empty"));
-    }
-    Ok(text)
+    String::from_utf8(bytes?)
+        .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
 }
 
 /// Whether the body is of this type, whatever the parameters.

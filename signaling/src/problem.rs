@@ -45,7 +45,7 @@ impl Problem {
             Refusal::Taken(_) => (StatusCode::CONFLICT, false),
             Refusal::Kept { .. } => (StatusCode::CONFLICT, true),
             Refusal::NotLive(_) => (StatusCode::CONFLICT, true),
-            Refusal::NoSession => (StatusCode::NOT_FOUND, false),
+            Refusal::NoSession | Refusal::NoEvents => (StatusCode::NOT_FOUND, false),
             Refusal::StaleTag => (StatusCode::PRECONDITION_FAILED, false),
             Refusal::Full(_) | Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, true),
         };
@@ -56,6 +56,7 @@ impl Problem {
             | Refusal::Taken(_)
             | Refusal::NotLive(_)
             | Refusal::NoSession
+            | Refusal::NoEvents
             | Refusal::StaleTag
             | Refusal::Full(_)
             | Refusal::Closing => retry_after_s,
@@ -123,6 +124,7 @@ mod tests {
             (Refusal::Kept { stream: name.clone(), retry_after_s: 7 }, 409, true),
             (Refusal::NotLive(name), 409, true),
             (Refusal::NoSession, 404, false),
+            (Refusal::NoEvents, 404, false),
             (Refusal::StaleTag, 412, false),
             (Refusal::Full("x".into()), 503, true),
             (Refusal::Closing, 503, true),

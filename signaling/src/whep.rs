@@ -14,7 +14,7 @@ use crate::control::{LayerChoice, Side};
 use crate::endpoint::{self, ACCEPT_POST, Offer, SDP, Target};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, limit, session};
+use crate::{cors, events, limit, session};
 
 /// The endpoint, its sessions and their layer resources.
 pub(crate) fn routes() -> Router<Shared> {
@@ -24,6 +24,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/{stream}", endpoint)
         .route("/{stream}/{session}", session::methods())
         .route("/{stream}/{session}/layer", layer)
+        .merge(events::routes())
         .layer(Extension(Side::Watch))
 }
 

@@ -33,6 +33,7 @@ impl Control {
         Ok(ServerInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             forwarding_delay: delay(self.engine.forwarding_delay()),
+            followers: self.registry().log.readers() as u64,
             shards,
         })
     }
@@ -51,7 +52,7 @@ impl Control {
 }
 
 /// A track, its highest layer first.
-fn track(track: &TrackReport) -> TrackInfo {
+pub(super) fn track(track: &TrackReport) -> TrackInfo {
     let mut layers: Vec<_> = track.layers.iter().collect();
     let pixels = |size: Option<(u16, u16)>| {
         size.map_or(0, |(width, height)| u32::from(width) * u32::from(height))

@@ -1,21 +1,27 @@
 //! The registry: the book of live streams and open sessions.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use whitewater_core::media::{Kind, Mid, Rid};
 use whitewater_core::rtc::Credentials;
 use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{SessionKey, ShardId, StreamId};
-use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamName};
+use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamName, TrackInfo};
 
 use super::claim::{Holder, State};
+use super::event_streams::EventStreams;
+use super::log::{Change, Log};
+use super::standing::{Phase, Presence, Standing};
 
 /// Streams and sessions, and how many sessions each shard has.
 #[derive(Debug)]
 pub(super) struct Registry {
     pub(super) streams: HashMap<StreamName, StreamEntry>,
     pub(super) sessions: HashMap<SessionId, SessionEntry>,
+    pub(super) event_streams: EventStreams,
+    pub(super) log: Log,
     by_key: HashMap<(ShardId, SessionKey), SessionId>,
     load: Vec<usize>,
     next_stream: u64,
@@ -34,6 +40,8 @@ pub(super) struct StreamEntry {
     pub(super) rids: Vec<Rid>,
     pub(super) since: Instant,
     pub(super) viewers: u64,
+    /// What followers of it are told.
+    pub(super) presence: Presence,
 }
 
 /// An open session.
@@ -52,6 +60,8 @@ pub(super) struct SessionEntry {
     pub(super) tagged: (Mid, Kind),
     /// The viewer's video section.
     pub(super) video: Option<Mid>,
+    /// The index of that section in the description.
+    pub(super) video_section: Option<usize>,
 }
 
 // === impl Registry ===
@@ -61,6 +71,8 @@ impl Registry {
         Self {
             streams: HashMap::new(),
             sessions: HashMap::new(),
+            event_streams: EventStreams::default(),
+            log: Log::new(),
             by_key: HashMap::new(),
             load: vec![0; shards],
             next_stream: 1,
@@ -93,6 +105,8 @@ impl Registry {
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
         {
             stream.viewers += 1;
+            let joined = Change::ViewerJoined { viewers: stream.viewers };
+            self.log.write(&session.path.stream, stream.id, joined);
         }
         self.sessions.insert(id, session);
     }
@@ -126,6 +140,7 @@ impl Registry {
     /// Strikes a session out. The stream stays: its window runs.
     pub(super) fn remove(&mut self, id: &SessionId) -> Option<SessionEntry> {
         let session = self.sessions.remove(id)?;
+        self.event_streams.close_all(id);
         self.load[usize::from(session.shard.0)] -= 1;
         if let Some(key) = session.key {
             self.by_key.remove(&(session.shard, key));
@@ -134,7 +149,11 @@ impl Registry {
             && stream.id == session.stream
         {
             match session.path.side {
-                Side::Watch => stream.viewers = stream.viewers.saturating_sub(1),
+                Side::Watch => {
+                    stream.viewers = stream.viewers.saturating_sub(1);
+                    let left = Change::ViewerLeft { viewers: stream.viewers };
+                    self.log.write(&session.path.stream, stream.id, left);
+                }
                 Side::Publish if stream.publisher.as_ref() == Some(id) => {
                     stream.publisher = None;
                     stream.holder.state = State::Lost;
@@ -204,8 +223,59 @@ impl Registry {
         if self.streams.get(&name).is_some_and(|stream| stream.publisher.is_some()) {
             return None;
         }
-        self.streams.remove(&name);
+        let mut ended = self.streams.remove(&name)?;
+        if ended.presence.phase.change(&Change::Ended) {
+            self.log.write(&name, id, Change::Ended);
+        }
         Some(name)
+    }
+
+    /// Notes that a publisher's packets arrive: for the first time, or again.
+    pub(super) fn note_media(&mut self, id: StreamId) {
+        match self.name_of(id).is_some_and(|name| self.is_lost(&name)) {
+            true => self.note(id, Change::Back { changed: false }),
+            false => self.note(id, Change::Started),
+        }
+    }
+
+    /// Notes a change of a stream's presence.
+    pub(super) fn note(&mut self, id: StreamId, change: Change) {
+        let Some(name) = self.name_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(&name) else { return };
+        let renewed = matches!(change, Change::Back { changed: true });
+        stream.presence.renewals += u64::from(renewed);
+        // Even who waits for the first packet needs a new session for other tracks.
+        if stream.presence.phase.change(&change) || renewed {
+            self.log.write(&name, id, change);
+        }
+    }
+
+    /// Notes what a stream's layers are.
+    pub(super) fn note_layers(&mut self, id: StreamId, tracks: Arc<[TrackInfo]>) {
+        let Some(name) = self.name_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(&name) else { return };
+        stream.presence.tracks = tracks.clone();
+        self.log.write(&name, id, Change::Layers(tracks));
+    }
+
+    /// How a name stands.
+    pub(super) fn standing(&self, name: &StreamName) -> Standing {
+        let stream = self.streams.get(name);
+        stream.map_or_else(Standing::default, |stream| Standing {
+            life: Some(stream.id),
+            presence: stream.presence.clone(),
+            viewers: stream.viewers,
+        })
+    }
+
+    /// The name of a stream.
+    pub(super) fn name_of(&self, id: StreamId) -> Option<StreamName> {
+        let mut streams = self.streams.iter();
+        streams.find(|(_, stream)| stream.id == id).map(|(name, _)| name.clone())
+    }
+
+    fn is_lost(&self, name: &StreamName) -> bool {
+        self.streams.get(name).is_some_and(|stream| stream.presence.phase == Phase::Lost)
     }
 }
 
@@ -241,6 +311,7 @@ mod tests {
             rids: Vec::new(),
             since: Instant::now(),
             viewers: 0,
+            presence: Presence::default(),
         };
         registry.streams.insert(name.clone(), entry);
         let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
@@ -256,6 +327,7 @@ mod tests {
             etag: "e".into(),
             tagged: (Mid::new("0"), Kind::Video),
             video: None,
+            video_section: None,
         };
         registry.reserve(session.path.id.clone(), session);
         was

@@ -115,6 +115,7 @@ impl Control {
             rids,
             since: was.as_ref().map_or_else(std::time::Instant::now, |was| was.since),
             viewers: was.as_ref().map_or(0, |was| was.viewers),
+            presence: was.as_ref().map(|was| was.presence.clone()).unwrap_or_default(),
         };
         registry.streams.insert(request.stream.clone(), entry);
         registry.reserve(id.clone(), session);
@@ -292,7 +293,15 @@ fn entry_of(
         tagged: first
             .map_or_else(|| (Mid::new("0"), Kind::Video), |first| (first.mid.clone(), first.kind)),
         video: video.map(|video| video.mid.clone()),
+        video_section: video.and_then(|video| section_index(&opened.answer, &video.mid)),
     }
+}
+
+/// The place of a section among all of a description, refused ones included.
+fn section_index(description: &str, mid: &Mid) -> Option<usize> {
+    let line = format!("a=mid:{mid}");
+    let before = description.lines().take_while(|other| other.trim_end() != line);
+    before.filter(|other| other.starts_with("m=")).count().checked_sub(1)
 }
 
 fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Published, Vec<Rid>) {

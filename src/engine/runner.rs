@@ -272,6 +272,12 @@ impl Runner {
     }
 
     fn hand_on(&mut self) {
+        // Before the links: what another shard does upon our word is told after our own news.
+        while let Some(event) = self.shard.poll_event() {
+            if let Err(TrySendError::Full((_, event))) = self.events.try_send((self.id, event)) {
+                warn!(?event, "control does not keep up with events");
+            }
+        }
         for (held, link) in self.held.iter_mut().zip(&self.links) {
             while let Some(message) = held.pop_front() {
                 if let Err(TrySendError::Full(message)) = link.try_send(message) {
@@ -294,11 +300,6 @@ impl Runner {
                 Err(TrySendError::Full(_)) => {
                     self.counters.dropped_link.fetch_add(1, Ordering::Relaxed);
                 }
-            }
-        }
-        while let Some(event) = self.shard.poll_event() {
-            if let Err(TrySendError::Full((_, event))) = self.events.try_send((self.id, event)) {
-                warn!(?event, "control does not keep up with events");
             }
         }
     }

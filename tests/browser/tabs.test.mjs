@@ -56,7 +56,17 @@ test("eight tabs watch at once, and each still reaches the API", async () => {
         document.querySelector(`a[href="/watch/${name}"]`)?.textContent.includes(text),
       [stream, `${TABS} viewers`],
     );
-    print("eight tabs", { viewers, fps, slowestAnswerMs: tenth(Math.max(...answersMs)) });
+    for (const tab of tabs) {
+      await until("events", () => tab.evaluate(() => window.whitewater.events));
+    }
+    const { followers } = await (await fetch(`${base}/api/v1/server`)).json();
+    print("eight tabs", {
+      viewers,
+      fps,
+      slowestAnswerMs: tenth(Math.max(...answersMs)),
+      eventConnections: followers,
+    });
+    assert.equal(followers, 1, "the tabs share one event connection");
     assert.ok(Math.max(...answersMs) < 3_000, "an API request waited for a free connection");
     await tabs[0].close();
     await until("one viewer less", async () => (await streamInfo(stream))?.viewers === TABS - 1);

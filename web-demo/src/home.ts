@@ -1,6 +1,7 @@
 // The home page: which streams are live, and how to publish one.
 
 import { fetchStreams, type StreamInfo } from "./api";
+import { wireCopyButtons } from "./copy";
 import { nameProblem } from "./name";
 import {
   bitrateText,
@@ -44,18 +45,7 @@ byId("whip-url", HTMLElement).textContent = whip;
 byId("ffmpeg", HTMLElement).textContent =
   `ffmpeg -re -i FILE -c:v libx264 -profile:v baseline -bf 0 -g 60 -c:a libopus -ar 48000 -ac 2 -f whip ${whip}`;
 
-const copied = byId("copied", HTMLParagraphElement);
-for (const button of document.querySelectorAll<HTMLButtonElement>("[data-copy]")) {
-  button.onclick = async () => {
-    const text = byId(button.dataset["copy"] ?? "", HTMLElement).textContent ?? "";
-    try {
-      await navigator.clipboard.writeText(text);
-      copied.textContent = "Copied.";
-    } catch {
-      copied.textContent = "The browser does not let this page copy: select the text and copy it.";
-    }
-  };
-}
+wireCopyButtons(byId("copied", HTMLParagraphElement));
 
 function show(streams: readonly StreamInfo[]): void {
   setText(

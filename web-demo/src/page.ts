@@ -12,6 +12,8 @@ export interface Whitewater {
   readonly session: string | null;
   /** The figures that the page shows, as numbers. */
   readonly figures: unknown;
+  /** Whether the server's events arrive; otherwise the page asks for what it wants to know. */
+  readonly events?: boolean;
 }
 
 /** Makes `window.whitewater` from getters. */

@@ -2,7 +2,15 @@
 //
 // Shared by whip.ts and whep.ts. No DOM: a page hands in tracks and reads states and sentences.
 
-import { HttpProblem, Unreachable, iceServersOf, parseLinks, problemOf, request } from "./http";
+import {
+  HttpProblem,
+  type Link,
+  Unreachable,
+  iceServersOf,
+  parseLinks,
+  problemOf,
+  request,
+} from "./http";
 
 /** Where a session stands. `waiting` and `reconnecting` go on by themselves; `stopped` is final. */
 export type SessionState = "idle" | "connecting" | "live" | "waiting" | "reconnecting" | "stopped";
@@ -60,6 +68,7 @@ export abstract class Session {
   private etag: string | null = null;
   private running = false;
   private wake: (() => void) | null = null;
+  private renew: (() => void) | null = null;
 
   constructor(protected readonly options: SessionOptions) {
     this.url = options.replaces ?? null;
@@ -102,6 +111,11 @@ export abstract class Session {
     this.wake?.();
   }
 
+  /** Opens a new session in place of the present one: for when the present one no longer fits the stream. */
+  reopen(): void {
+    this.renew?.();
+  }
+
   /** Adds what is sent and received to a fresh connection. */
   protected abstract prepare(pc: RTCPeerConnection): void;
 
@@ -115,6 +129,12 @@ export abstract class Session {
 
   /** Called when a connection is up. */
   protected connected(_pc: RTCPeerConnection): void {}
+
+  /** Called with what the server tells of a session just opened. Relative targets are relative to `base`. */
+  protected opened(_links: readonly Link[], _base: string): void {}
+
+  /** Called when a connection has ended, however far it came. */
+  protected released(): void {}
 
   private async run(): Promise<void> {
     let opened = false;
@@ -139,6 +159,7 @@ export abstract class Session {
         verdict = this.verdictOf(error, opened, pc);
       } finally {
         pc.close();
+        this.released();
       }
       if (!this.running) break;
       if (!verdict.again) {
@@ -177,11 +198,13 @@ export abstract class Session {
       await this.remove(false);
       return;
     }
-    const iceServers = iceServersOf(parseLinks(response.headers.get("Link")));
+    const links = parseLinks(response.headers.get("Link"));
+    const iceServers = iceServersOf(links);
     if (iceServers.length > 0) pc.setConfiguration({ ...pc.getConfiguration(), iceServers });
     if (!/^a=ice-lite\s*$/m.test(answer)) this.trickle(pc);
     await pc.setLocalDescription(offer);
     await pc.setRemoteDescription({ type: "answer", sdp: answer });
+    this.opened(links, response.url);
   }
 
   /** Sends our candidates as they are found. A lite server learns them from our checks and needs none. */
@@ -217,7 +240,7 @@ export abstract class Session {
       const done = (error?: Error) => {
         clearTimeout(timer);
         pc.onconnectionstatechange = null;
-        this.wake = null;
+        this.wake = this.renew = null;
         if (error) reject(error);
         else resolve();
       };
@@ -228,37 +251,42 @@ export abstract class Session {
       };
       pc.onconnectionstatechange = look;
       this.wake = look;
+      this.renew = () => done(new Renewed());
       look();
     });
   }
 
   private untilLost(pc: RTCPeerConnection): Promise<void> {
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       let timer: ReturnType<typeof setTimeout> | undefined;
       const transport = [...pc.getSenders(), ...pc.getReceivers()].find(
         (each) => each.transport,
       )?.transport;
       let probe: ReturnType<typeof setTimeout> | undefined;
-      const done = () => {
+      const done = (error?: Error) => {
         clearTimeout(timer);
         clearTimeout(probe);
         stopWatching();
         pc.onconnectionstatechange = null;
         pc.oniceconnectionstatechange = null;
         if (transport) transport.onstatechange = null;
-        this.wake = null;
-        resolve();
+        this.wake = this.renew = null;
+        if (error) reject(error);
+        else resolve();
       };
       const look = () => {
         clearTimeout(timer);
         const gone = pc.connectionState === "failed" || pc.connectionState === "closed";
         if (gone || transport?.state === "closed" || transport?.state === "failed") done();
-        else if (pc.iceConnectionState === "disconnected") timer = setTimeout(done, LOST_AFTER_MS);
+        else if (pc.iceConnectionState === "disconnected") {
+          timer = setTimeout(() => done(), LOST_AFTER_MS);
+        }
       };
       const stopWatching = watchSleep(CONSENT_MS, done);
       pc.onconnectionstatechange = look;
       pc.oniceconnectionstatechange = look;
       if (transport) transport.onstatechange = look;
+      this.renew = () => done(new Renewed());
       this.wake = () => {
         if (!this.running || pc.iceConnectionState === "disconnected") return done();
         clearTimeout(probe);
@@ -290,6 +318,7 @@ export abstract class Session {
 
   private verdictOf(error: unknown, opened: boolean, pc: RTCPeerConnection): Verdict {
     if (error instanceof HttpProblem) return this.judge(error, opened);
+    if (error instanceof Renewed) return { sentence: "", again: true, afterMs: 0 };
     if (error instanceof Unreachable) return { sentence: error.message, again: true };
     if (error instanceof NotConnected) {
       const sentence = avoidsLoopback(pc.localDescription?.sdp, pc.remoteDescription?.sdp)
@@ -324,6 +353,8 @@ export abstract class Session {
 }
 
 class NotConnected extends Error {}
+
+class Renewed extends Error {}
 
 /** What arrived so far; a browser takes seconds more to find out that nothing does. */
 async function bytesReceived(pc: RTCPeerConnection): Promise<number> {

@@ -1,18 +1,11 @@
 // The watch page: plays one stream, waits for it where it is not live, and shows how it arrives.
 
-import { fetchStream, type LayerInfo, type StreamInfo } from "./api";
+import type { LayerInfo } from "./api";
 import { localMs, ServerClock } from "./clock";
+import { wireCopyButtons } from "./copy";
+import { follow, type Followed } from "./follow";
 import { nameProblem } from "./name";
-import {
-  bitrateText,
-  byId,
-  codecText,
-  expose,
-  make,
-  pollWhileVisible,
-  setText,
-  sizeText,
-} from "./page";
+import { bitrateText, byId, codecText, expose, make, setText, sizeText, viewersText } from "./page";
 import type { Status } from "./session";
 import { latencyMs, median, StatsReader, unixOfCapture, type ViewerFigures } from "./stats";
 import { WhepViewer } from "./whep";
@@ -24,6 +17,7 @@ const video = byId("video", HTMLVideoElement);
 const screen = byId("screen", HTMLDivElement);
 const cover = byId("cover", HTMLParagraphElement);
 const stateLine = byId("state", HTMLParagraphElement);
+const viewersLine = byId("viewers", HTMLParagraphElement);
 const unmuteButton = byId("unmute", HTMLButtonElement);
 const playButton = byId("play", HTMLButtonElement);
 const muteButton = byId("mute", HTMLButtonElement);
@@ -41,7 +35,8 @@ const latencies: number[] = [];
 const rows = new Map<string, HTMLElement>();
 let reader = new StatsReader();
 let figures: (ViewerFigures & { latencyMs: number | null }) | null = null;
-let info: StreamInfo | null = null;
+let followed: Followed = { phase: null, viewers: null, tracks: [] };
+let events: ReturnType<typeof follow> | null = null;
 let status: Status = viewer.status;
 let frames = 0;
 let lastFrameAt = 0;
@@ -59,12 +54,16 @@ expose({
   get figures() {
     return figures;
   },
+  get events() {
+    return events?.viaEvents ?? false;
+  },
 });
 
 document.title = `${name} · Whitewater`;
 setText(byId("title", HTMLHeadingElement), name);
 video.setAttribute("aria-label", `Stream ${name}`);
 showFigures();
+showShare();
 
 viewer.onmedia = (stream) => {
   video.srcObject = stream;
@@ -81,9 +80,16 @@ const wrong = nameProblem(name);
 if (wrong === null) {
   viewer.start();
   void clock.sync();
-  pollWhileVisible(2_000, async () => {
-    info = await fetchStream(name);
-    showLayers();
+  events = follow(name, {
+    changed: (next) => {
+      followed = next;
+      showLayers();
+      showViewers();
+      showState();
+    },
+    // Not all at the same moment: a thousand pages learn of it at once.
+    active: () => setTimeout(() => viewer.retryNow(), Math.random() * 200),
+    reconnect: () => setTimeout(() => viewer.reopen(), Math.random() * 400),
   });
 } else {
   status = { state: "stopped", sentence: `There cannot be a stream of this name. ${wrong}` };
@@ -192,9 +198,9 @@ async function measure(): Promise<void> {
 
 function showState(): void {
   const { state, sentence, retryInMs } = status;
-  const away = state === "live" && isAway();
+  const away = state === "live" && (followed.phase === "lost" || isAway());
   const text = away
-    ? "The publisher is away. The picture comes back by itself."
+    ? "The publisher is away: its connection is lost. The picture comes back by itself."
     : state === "waiting" && sentence === ""
       ? "Not live yet. It starts here by itself."
       : sentence
@@ -227,8 +233,8 @@ function isAway(): boolean {
   if (document.hidden || !hasVideo() || frames === 0 || video.paused) return false;
   if (performance.now() - lastFrameAt <= AWAY_AFTER_MS) return false;
   // A publisher that vanished counts as live until its silence has lasted: its layers stop sooner.
-  const picture = info?.tracks.find((track) => track.kind === "video");
-  return info?.live !== true || !picture?.layers.some((layer) => layer.active);
+  const picture = followed.tracks.find((track) => track.kind === "video");
+  return followed.phase !== "active" || !picture?.layers.some((layer) => layer.active);
 }
 
 function hasVideo(): boolean {
@@ -294,8 +300,24 @@ function row(label: string, text: string): void {
   setText(value, text);
 }
 
+function showViewers(): void {
+  viewersLine.hidden = followed.viewers === null;
+  setText(viewersLine, followed.viewers === null ? "" : viewersText(followed.viewers));
+}
+
+function showShare(): void {
+  const path = encodeURIComponent(name);
+  setText(byId("link", HTMLElement), `${location.origin}/watch/${path}`);
+  setText(
+    byId("embed", HTMLElement),
+    `<iframe src="${location.origin}/embed/${path}" title="Stream ${name}" width="640" height="360" ` +
+      `style="border: 0" allow="autoplay; fullscreen"></iframe>`,
+  );
+  wireCopyButtons(byId("copied", HTMLParagraphElement));
+}
+
 function showLayers(): void {
-  const layers = info?.tracks.find((track) => track.kind === "video")?.layers ?? [];
+  const layers = followed.tracks.find((track) => track.kind === "video")?.layers ?? [];
   const named = layers.filter((layer): layer is LayerInfo & { rid: string } => layer.rid !== null);
   layersCard.hidden = named.length < 2;
   const wanted = ["", ...named.map((layer) => layer.rid)];

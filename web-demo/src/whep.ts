@@ -7,10 +7,24 @@
 //     await viewer.selectLayer("h");   // a simulcast layer by its rid; null for the highest
 //     addEventListener("pagehide", () => viewer.leave());
 //
-// Between attempts nothing is held open. Needs: whep.ts, session.ts, http.ts.
+// With `events` in the options it also reads the session's server-sent events, where the server has them:
+//
+//     const viewer = new WhepViewer({ endpoint: "/whep/demo", events: ["viewercount", "reconnect"] });
+//     viewer.onevent = ({ type, data }) => console.log(type, data);
+//
+// On `reconnect` it opens a new session by itself. Each viewer's events are one more HTTP connection: over
+// HTTP/1.1 a browser has six per host, for all tabs together. Without `events` nothing is held open between
+// attempts. Needs: whep.ts, whep-events.ts, session.ts, http.ts.
 
-import { type HttpProblem, problemOf, request } from "./http";
+import { type HttpProblem, type Link, problemOf, request } from "./http";
 import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
+import { type WhepEvent, WhepEvents, type WhepEventType } from "./whep-events";
+
+/** What is watched, and how. */
+export interface WhepOptions extends SessionOptions {
+  /** The events to ask for; none where it is absent. */
+  readonly events?: readonly WhepEventType[] | undefined;
+}
 
 /** How long one kind of media is waited for before the other is shown alone. */
 const ALONE_AFTER_MS = 1_500;
@@ -20,11 +34,17 @@ export class WhepViewer extends Session {
   /** Called with what there is to play: on every connection, and when a kind of media joins or is missing. */
   onmedia: ((stream: MediaStream) => void) | null = null;
 
+  /** Called with each event of the session, where `events` were asked for. */
+  onevent: ((event: WhepEvent) => void) | null = null;
+
   private layer: string | null = null;
   private presenter: ReturnType<typeof setTimeout> | undefined;
+  private readonly events: WhepEvents | null;
 
-  constructor(options: SessionOptions) {
+  constructor(options: WhepOptions) {
     super(options);
+    const { events } = options;
+    this.events = events ? new WhepEvents(events, (event) => this.take(event)) : null;
   }
 
   /** The layer asked for; `null` for the highest. */
@@ -71,6 +91,19 @@ export class WhepViewer extends Session {
         );
       };
     }
+  }
+
+  protected override opened(links: readonly Link[], base: string): void {
+    void this.events?.open(links, base);
+  }
+
+  protected override released(): void {
+    this.events?.close();
+  }
+
+  private take(event: WhepEvent): void {
+    this.onevent?.(event);
+    if (event.type === "reconnect") this.reopen();
   }
 
   protected override connected(): void {

@@ -154,6 +154,11 @@ pub enum Event {
         /// The stream.
         stream: StreamId,
     },
+    /// Layers of a stream's picture came, went, or have another size or rate.
+    LayersChanged {
+        /// The stream.
+        stream: StreamId,
+    },
 }
 
 /// Why a session ended.

@@ -112,6 +112,12 @@ impl Shard {
                     self.fan_out.touched.push_back((id, kind));
                 }
             }
+            if matches!(stream.source, Source::Publisher(_))
+                && let Some(video) = &stream.video
+                && stream.layer_news.is_due(now, &video.layers)
+            {
+                self.events.push_back(Event::LayersChanged { stream: id });
+            }
         }
         self.ask_keyframes(now, id);
         self.rearm_stream(now, id);

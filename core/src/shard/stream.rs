@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::command::{LayerReport, SessionKey, ShardId, StreamId, StreamReport, TrackReport};
+use super::layer_news::LayerNews;
 use super::link::{LinkMessage, TrackHead};
 use crate::forward::Layers;
 use crate::hub::{Anchor, Layer, PublisherClock, Track};
@@ -52,6 +53,8 @@ pub(super) struct Stream {
     pub next_refresh: Instant,
     /// Until when the fan-out of its picture waits for the rest of a frame.
     pub held: Option<Instant>,
+    /// What was told of its picture's layers.
+    pub layer_news: LayerNews,
     audio_touched: bool,
     video_touched: bool,
 }
@@ -77,6 +80,7 @@ impl Stream {
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
             held: None,
+            layer_news: LayerNews::default(),
             audio_touched: false,
             video_touched: false,
         }

@@ -33,16 +33,28 @@ async fn options_tell_what_can_be_posted() {
 async fn a_preflight_spells_out_what_is_allowed() {
     let server = Server::start().await;
     let [whip, whep] = server.open_both("a").await;
-    let layer = format!("{whep}/layer");
-    let paths =
-        ["/whip/a", "/whep/a", &whip, &whep, &layer, "/whip/.bad", "/api/v1/streams", "/time"];
+    let [layer, sse, read] = ["layer", "sse", "sse/x"].map(|end| format!("{whep}/{end}"));
+    let events = "/api/v1/events";
+    let paths = [
+        "/whip/a",
+        "/whep/a",
+        &whip,
+        &whep,
+        &layer,
+        &sse,
+        &read,
+        "/whip/.bad",
+        events,
+        "/time",
+        "/api/v1/streams",
+    ];
     for path in paths {
         let response = preflight(&server, path, "PATCH").await;
         assert_eq!(response.status(), 200, "W7: preflight of {path}");
         assert_eq!(header(&response, "access-control-allow-origin"), "*", "W7: {path}");
         assert_eq!(
             header(&response, "access-control-allow-headers"),
-            "Authorization, Content-Type, If-Match, Replaces-Session",
+            "Authorization, Content-Type, If-Match, Last-Event-ID, Replaces-Session",
             "W7: {path}"
         );
         let methods = header(&response, "access-control-allow-methods");

@@ -1,11 +1,15 @@
 //! A port that keeps sessions in a map and remembers what it was asked.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Mutex;
 
+use tokio::sync::mpsc;
 use whitewater_signaling::control::{
-    Answer, Control, Fragment, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
-    SessionId, SessionPath, Side, StreamInfo, StreamName,
+    Answer, Control, EventType, Events, EventsId, EventsPath, Follow, Fragment, Happened,
+    Happening, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionId,
+    SessionPath, Side, StreamInfo, StreamName,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -26,7 +30,13 @@ struct State {
     last_open: Option<Open>,
     last_fragment: Option<Fragment>,
     last_choice: Option<LayerChoice>,
+    events: Vec<(EventsPath, Vec<EventType>)>,
+    readers: Vec<mpsc::UnboundedSender<Happened>>,
+    followed: Vec<StreamName>,
 }
+
+/// A follower of what the test tells.
+struct Follower(mpsc::UnboundedReceiver<Happened>);
 
 struct Session {
     path: SessionPath,
@@ -60,6 +70,30 @@ impl Fake {
     /// The last choice of a layer.
     pub(crate) fn last_choice(&self) -> LayerChoice {
         self.state.lock().unwrap().last_choice.clone().expect("a layer was chosen")
+    }
+
+    /// Tells everybody who follows anything.
+    pub(crate) fn tell(&self, stream: &str, what: Happening) {
+        let happened = Happened { stream: stream.parse().unwrap(), what };
+        let mut state = self.state.lock().unwrap();
+        state.readers.retain(|reader| reader.send(happened.clone()).is_ok());
+    }
+
+    /// Lets every follower come to its end.
+    pub(crate) fn end_followers(&self) {
+        self.state.lock().unwrap().readers.clear();
+    }
+
+    /// How many follow now, as far as it was noticed.
+    pub(crate) fn followers(&self) -> usize {
+        let mut state = self.state.lock().unwrap();
+        state.readers.retain(|reader| !reader.is_closed());
+        state.readers.len()
+    }
+
+    /// The streams that were followed last through the API.
+    pub(crate) fn followed(&self) -> Vec<String> {
+        self.state.lock().unwrap().followed.iter().map(StreamName::to_string).collect()
     }
 }
 
@@ -135,11 +169,64 @@ impl Control for Fake {
         let found = streams.into_iter().find(|stream| stream.name == name.as_str());
         Box::pin(std::future::ready(found.ok_or(Refusal::NotLive(name))))
     }
+
+    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
+        let mut state = self.state.lock().unwrap();
+        let result = match state.refusal.take() {
+            Some(refusal) => Err(refusal),
+            None => {
+                state.followed = streams;
+                Ok(state.follower())
+            }
+        };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
+        let mut state = self.state.lock().unwrap();
+        let refusal = state.refusal.take().or_else(|| state.find(&session).err());
+        let id = EventsId(format!("events-{}", state.events.len()).into());
+        if refusal.is_none() {
+            state.events.push((EventsPath { session, id: id.clone() }, types));
+        }
+        Box::pin(std::future::ready(refusal.map_or(Ok(id), Err)))
+    }
+
+    fn read_events(&self, events: EventsPath) -> Answer<'_, Events> {
+        let mut state = self.state.lock().unwrap();
+        let found = state.events.iter().find(|(path, _)| *path == events);
+        let types = found.map(|(_, types)| types.clone()).ok_or(Refusal::NoEvents);
+        let result = types.map(|types| {
+            let follow = state.follower();
+            Events { types, video_section: Some(1), follow }
+        });
+        Box::pin(std::future::ready(result))
+    }
+
+    fn close_events(&self, events: EventsPath) -> Answer<'_, ()> {
+        let mut state = self.state.lock().unwrap();
+        let before = state.events.len();
+        state.events.retain(|(path, _)| *path != events);
+        let closed = state.events.len() < before;
+        Box::pin(std::future::ready(if closed { Ok(()) } else { Err(Refusal::NoEvents) }))
+    }
+}
+
+impl Follow for Follower {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Happened>> + Send + '_>> {
+        Box::pin(self.0.recv())
+    }
 }
 
 // === impl State ===
 
 impl State {
+    fn follower(&mut self) -> Box<dyn Follow> {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        self.readers.push(sender);
+        Box::new(Follower(receiver))
+    }
+
     fn open(&mut self, request: Open, side: Side) -> Result<Opened, Refusal> {
         self.last_open = Some(request.clone());
         if let Some(refusal) = self.refusal.take() {

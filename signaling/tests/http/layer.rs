@@ -60,12 +60,14 @@ async fn what_is_no_choice_is_refused() {
 }
 
 #[tokio::test]
-async fn the_resource_tells_what_it_takes_and_is_not_advertised_yet() {
+async fn the_resource_is_advertised_and_tells_what_it_takes() {
     let server = Server::start().await;
     server.open("/whip/a").await;
     let created = server.post("/whep/a").send().await.unwrap();
-    assert!(!created.headers().contains_key("link"), "E40: without events no Link");
     let layer = format!("{}/layer", header(&created, "location"));
+    let link = format!("<{layer}>; rel=\"urn:ietf:params:whep:ext:core:layer\"");
+    let links: Vec<_> = created.headers().get_all("link").iter().collect();
+    assert!(links.iter().any(|one| *one == link.as_str()), "E40: {links:?}");
     let response = server.send(Method::OPTIONS, &layer).await;
     assert_eq!(response.status(), 200, "W5: OPTIONS");
     assert_eq!(header(&response, "accept-post"), "application/json", "W6: of the layer resource");

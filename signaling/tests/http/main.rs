@@ -5,8 +5,11 @@
 mod api;
 mod cors;
 mod endpoint;
+mod events;
 mod fake;
+mod follow;
 mod layer;
 mod limits;
 mod server;
 mod session;
+mod told;

@@ -1,0 +1,78 @@
+//! Tests of the API's events of several streams over one connection.
+
+use std::sync::Arc;
+
+use reqwest::Method;
+use serde_json::json;
+use whitewater_signaling::control::{Happening, LayerInfo, Refusal, TrackInfo};
+
+use crate::server::{Server, assert_problem, header};
+use crate::told::Told;
+
+#[tokio::test]
+async fn events_carry_the_name_of_their_stream() {
+    let server = Server::start().await;
+    let response = server.send(Method::GET, "/api/v1/events?stream=a&stream=b&stream=a").await;
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "content-type"), "text/event-stream");
+    assert_eq!(header(&response, "cache-control"), "no-store");
+    assert_eq!(header(&response, "x-accel-buffering"), "no");
+    assert_eq!(header(&response, "access-control-allow-origin"), "*");
+    assert_eq!(server.fake.followed(), ["a", "b"]);
+    let mut told = Told::new(response);
+    assert_eq!(told.block().await.unwrap().retry, "2000");
+
+    let layer = LayerInfo { rid: Some("h".into()), active: true, ..LayerInfo::default() };
+    let track = TrackInfo { mid: "1".into(), layers: vec![layer], ..TrackInfo::default() };
+    let tracks: Arc<[TrackInfo]> = Arc::new([track]);
+    let rows = [
+        ("a", Happening::Active, "active", json!({ "stream": "a" })),
+        ("b", Happening::Lost, "lost", json!({ "stream": "b" })),
+        ("b", Happening::Inactive, "inactive", json!({ "stream": "b" })),
+        ("a", Happening::Reconnect, "reconnect", json!({ "stream": "a" })),
+        ("a", Happening::Viewers(3), "viewercount", json!({ "stream": "a", "viewercount": 3 })),
+        (
+            "a",
+            Happening::Layers(tracks.clone()),
+            "layers",
+            json!({ "stream": "a", "tracks": &tracks[..] }),
+        ),
+    ];
+    for (stream, what, event, data) in rows {
+        server.fake.tell(stream, what);
+        assert_eq!(told.event().await.unwrap(), (event.to_owned(), data));
+    }
+    server.fake.end_followers();
+    assert_eq!(told.event().await, None, "it ends when nothing will come any more");
+}
+
+#[tokio::test]
+async fn a_query_must_name_streams() {
+    let server = Server::start().await;
+    let many: String = (0..65).map(|number| format!("&stream=s{number}")).collect();
+    for query in ["", "?", "?stream=.bad", "?stream=a&x=1", "?stream=", &format!("?x{many}")] {
+        let response = server.send(Method::GET, &format!("/api/v1/events{query}")).await;
+        assert_problem(response, 400, query).await;
+    }
+    let most = many.trim_start_matches('&').rsplit_once('&').unwrap().0;
+    let response = server.send(Method::GET, &format!("/api/v1/events?{most}")).await;
+    assert_eq!(response.status(), 200, "64 streams");
+    server.fake.refuse(Refusal::Full("full".into()));
+    let response = server.send(Method::GET, "/api/v1/events?stream=a").await;
+    assert_problem(response, 503, "a full server").await;
+}
+
+#[tokio::test]
+async fn a_reader_that_goes_away_is_let_go() {
+    let server = Server::start().await;
+    let response = server.send(Method::GET, "/api/v1/events?stream=a").await;
+    assert_eq!(server.fake.followers(), 1);
+    drop(response);
+    for _ in 0..1_000 {
+        if server.fake.followers() == 0 {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("the follower outlives its connection");
+}

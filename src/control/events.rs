@@ -1,0 +1,85 @@
+//! Events: how the log reaches those who follow streams, and what is asked of shards for it.
+
+use whitewater_core::shard::StreamId;
+use whitewater_signaling::control::{
+    EventType, Events, EventsId, EventsPath, Follow, Refusal, SessionPath, Side, StreamName,
+};
+
+use super::follow::{Absence, Follower};
+use super::{Control, event_streams, info};
+
+impl Control {
+    /// Ends everything that follows streams, and lets nobody follow any more.
+    pub fn end_events(&self) {
+        self.registry().log.close();
+    }
+
+    /// Asks a stream's shard for its layers and logs them.
+    pub(super) async fn tell_layers(&self, id: StreamId) {
+        let stream = {
+            let registry = self.registry();
+            let name = registry.name_of(id);
+            name.and_then(|name| registry.streams.get(&name).cloned())
+        };
+        let Some(stream) = stream else { return };
+        let report = self.describe(&stream).await;
+        if !report.tracks.is_empty() {
+            let tracks = report.tracks.iter().map(info::track).collect();
+            self.registry().note_layers(id, tracks);
+        }
+    }
+
+    pub(super) fn follow_streams(
+        &self,
+        streams: Vec<StreamName>,
+    ) -> Result<Box<dyn Follow>, Refusal> {
+        if self.registry().log.readers() >= MAX_FOLLOWERS {
+            return Err(Refusal::Full("too many follow streams already".into()));
+        }
+        let follower = Follower::new(&self.registry, streams, Absence::Told, None);
+        Ok(Box::new(follower.ok_or(Refusal::Closing)?))
+    }
+
+    pub(super) fn open_event_stream(
+        &self,
+        session: &SessionPath,
+        types: Vec<EventType>,
+    ) -> Result<EventsId, Refusal> {
+        let mut registry = self.registry();
+        if session.side != Side::Watch || registry.session(session).is_none() {
+            return Err(Refusal::NoSession);
+        }
+        // 24 letters are worth 142 bits.
+        let id = EventsId(self.secrets.text(24).into());
+        if !registry.event_streams.open(&session.id, id.clone(), types) {
+            let max = event_streams::MAX;
+            return Err(Refusal::Full(format!("the session has its {max} event streams")));
+        }
+        Ok(id)
+    }
+
+    pub(super) fn read_event_stream(&self, events: &EventsPath) -> Result<Events, Refusal> {
+        let (types, end, video_section) = {
+            let mut registry = self.registry();
+            let session = registry.session(&events.session).ok_or(Refusal::NoEvents)?;
+            let video_section = session.video_section;
+            let read = registry.event_streams.read(&events.session.id, &events.id);
+            let (types, end) = read.ok_or(Refusal::NoEvents)?;
+            (types, end, video_section)
+        };
+        let streams = vec![events.session.stream.clone()];
+        let follower = Follower::new(&self.registry, streams, Absence::Silent, Some(end));
+        let follow = Box::new(follower.ok_or(Refusal::Closing)?);
+        Ok(Events { types, video_section, follow })
+    }
+
+    pub(super) fn close_event_stream(&self, events: &EventsPath) -> Result<(), Refusal> {
+        let mut registry = self.registry();
+        registry.session(&events.session).ok_or(Refusal::NoEvents)?;
+        let closed = registry.event_streams.close(&events.session.id, &events.id);
+        if closed { Ok(()) } else { Err(Refusal::NoEvents) }
+    }
+}
+
+/// Readers of the log, of all kinds, beyond which nobody else may follow streams.
+const MAX_FOLLOWERS: usize = 16_384;
