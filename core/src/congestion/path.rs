@@ -200,9 +200,7 @@ impl Path {
         let quickest = self.quickest.get()?;
         let newest = self.arrivals.back()?;
         let judged = || self.arrivals.iter().rev().filter(|it| it.sent_us >= since_us);
-        if judged().nth(FEW - 1).is_none() {
-            return None;
-        }
+        judged().nth(FEW - 1)?;
         let now_us = judged().take(FEW).map(|it| it.delay_us).min()?;
         let earlier = judged().filter(|it| it.first_us <= newest.last_us - TREND_US);
         let before_us = earlier.take(FEW).map(|it| it.delay_us).min().unwrap_or(quickest);
