@@ -2,6 +2,7 @@
 //!
 //! It is a client of its own: nothing of the server runs in it but the sessions' client role.
 
+mod arrivals;
 mod bare;
 mod clip;
 mod dial;

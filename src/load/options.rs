@@ -38,6 +38,10 @@ pub struct Whep {
     /// How long to measure once all viewers have joined.
     #[arg(long, default_value = "10", value_parser = seconds)]
     pub seconds: Duration,
+    /// How long to wait before that, for everybody's picture to settle. For the first 2 s all is
+    /// decrypted, which costs time of its own.
+    #[arg(long, default_value = "2.5", value_parser = seconds)]
+    pub settle: Duration,
     /// The viewers join evenly within these seconds.
     #[arg(long, default_value = "1", value_parser = seconds)]
     pub ramp: Duration,

@@ -11,11 +11,12 @@ use whitewater_core::media::rtcp::{
     self, Rtcp, write_bye, write_cname, write_nack, write_pli, write_receiver_report,
 };
 use whitewater_core::media::{Codec, HeaderView, Kind, Packet, PayloadInfo, PayloadType, Ssrc};
-use whitewater_core::media::{ExtensionIds, unwrap_rtx};
+use whitewater_core::media::{ExtensionIds, ExtensionKind, unwrap_rtx};
 use whitewater_core::rtc::connection::{Connection, Event};
 use whitewater_core::rtc::demux::{Class, classify};
 use whitewater_core::rtc::{Profile, Transport};
 
+use super::arrivals::Arrivals;
 use super::dial::Dialled;
 use super::frames::{Found, Frames, Piece};
 use super::gaps::{Counts, Place};
@@ -29,6 +30,9 @@ pub(super) struct Viewer {
     own_ssrc: Ssrc,
     verify_all: bool,
     nack: bool,
+    /// The header extension of transport-wide numbers, where feedback on them was agreed.
+    transport_wide: Option<u8>,
+    arrivals: Arrivals,
     audio: Option<Source>,
     video: Option<Source>,
     frames: Frames,
@@ -79,8 +83,12 @@ impl Viewer {
     pub(super) fn new(dialled: Dialled, own_ssrc: Ssrc, verify_all: bool) -> Self {
         let mut formats = [Meaning::Nothing; 128];
         let mut nack = false;
+        let mut transport_wide = None;
         for section in &dialled.sections {
             nack |= section.nack && section.kind == Kind::Video;
+            if section.transport_wide {
+                transport_wide = section.extensions.id(ExtensionKind::TransportWide);
+            }
             for agreed in &section.formats {
                 let format = &agreed.format;
                 formats[usize::from(agreed.pt.0 & 0x7F)] =
@@ -97,6 +105,8 @@ impl Viewer {
             own_ssrc,
             verify_all,
             nack,
+            transport_wide,
+            arrivals: Arrivals::default(),
             audio: None,
             video: None,
             frames: Frames::new(),
@@ -130,7 +140,9 @@ impl Viewer {
     /// When to call [`Self::handle_timeout`].
     pub(super) fn poll_timeout(&self) -> Option<Instant> {
         let ask_at = self.video.as_ref().filter(|_| self.nack).and_then(|it| it.gaps.ask_at());
-        let own = [self.report_at, self.keyframe_at, ask_at, self.frames.poll_timeout()];
+        let feedback_at = self.arrivals.due();
+        let own =
+            [self.report_at, self.keyframe_at, ask_at, feedback_at, self.frames.poll_timeout()];
         own.into_iter().chain([self.connection.poll_timeout()]).flatten().min()
     }
 
@@ -157,6 +169,13 @@ impl Viewer {
             let (seqs, ssrc, own) = (video.gaps.ask(now), video.ssrc, self.own_ssrc);
             self.figures.nacks += seqs.len() as u64;
             self.feed_back(|plain| write_nack(plain, own, ssrc, &seqs));
+        }
+        if self.arrivals.due().is_some_and(|due| due <= now) {
+            let mut plain = BytesMut::new();
+            let media = self.video.as_ref().or(self.audio.as_ref());
+            let media = media.map_or(self.own_ssrc, |source| source.ssrc);
+            self.arrivals.write(&mut plain, self.own_ssrc, media);
+            self.send_rtcp(&plain);
         }
         if self.report_at.is_some_and(|due| due <= now) {
             self.report_at = Some(now + REPORT_INTERVAL);
@@ -196,6 +215,11 @@ impl Viewer {
     fn handle_rtp(&mut self, now: Instant, transport: &Transport, datagram: &[u8]) {
         let Some(connected_at) = self.connected_at else { return };
         let Ok(header) = HeaderView::parse(datagram) else { return };
+        if let Some(id) = self.transport_wide
+            && let Some(&[high, low]) = header.extension(id)
+        {
+            self.arrivals.note(now, u16::from_be_bytes([high, low]));
+        }
         match self.formats[usize::from(header.pt.0)] {
             Meaning::Nothing => {}
             Meaning::Media(codec, clock_rate) => {
@@ -363,6 +387,7 @@ impl Viewer {
                 Event::Closed(reason) => {
                     self.figures.ended = Some(reason.to_string());
                     (self.report_at, self.keyframe_at) = (None, None);
+                    (self.transport_wide, self.arrivals) = (None, Arrivals::default());
                 }
                 Event::Path(_) => {}
             }

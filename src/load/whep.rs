@@ -4,7 +4,7 @@ mod figures;
 
 mod worker;
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use tokio::sync::oneshot;
@@ -40,7 +40,7 @@ async fn watch(options: &Whep) -> anyhow::Result<Measured> {
         let why = failures.first().map_or("no viewers", String::as_str);
         bail!("no viewer could join: {why}");
     }
-    tokio::time::sleep(SETTLING).await;
+    tokio::time::sleep(options.settle).await;
 
     let begun = Instant::now();
     let begin = Sample::take(options, &dialler).await;
@@ -159,5 +159,3 @@ impl Sample {
 const MAX_THREADS: usize = 4;
 const SAMPLED: usize = 10;
 const LEAVING_AT_ONCE: usize = 50;
-/// Longer than what every viewer decrypts at first.
-const SETTLING: Duration = Duration::from_millis(2500);

@@ -22,8 +22,9 @@ pub struct Step<T> {
 pub struct Change<T> {
     /// The highest step; `None` for whatever is highest.
     pub ceiling: Option<T>,
-    /// Whether what is sent now overloads the network and should stop.
-    pub at_once: bool,
+    /// Whether what is sent now overloads the network and should stop, and how long what is on its
+    /// way keeps the network busy.
+    pub at_once: Option<Duration>,
 }
 
 /// The allocator of one viewer.
@@ -32,10 +33,12 @@ pub struct Allocator<T> {
     path: Path,
     report: Option<Report>,
     ceiling: Option<T>,
-    /// What is forwarded, and since when.
-    here: Option<(T, Instant)>,
+    /// Since when the present step is forwarded.
+    since: Option<Instant>,
     clean_since: Option<Instant>,
     patience: Duration,
+    /// Whether the last change was one down.
+    went_down: bool,
     /// Where to go back to while a try may fail.
     trial: Option<T>,
 }
@@ -57,10 +60,11 @@ impl<T> Default for Allocator<T> {
             path: Path::default(),
             report: None,
             ceiling: None,
-            here: None,
+            since: None,
             clean_since: None,
             patience: PATIENCE,
             trial: None,
+            went_down: false,
         }
     }
 }
@@ -90,20 +94,21 @@ impl<T: Copy + PartialEq> Allocator<T> {
         self.ceiling
     }
 
-    /// Decides anew, given the steps there are, least first, and the one that is forwarded.
-    pub fn decide(&mut self, now: Instant, ladder: &[Step<T>], forwarded: T) -> Option<Change<T>> {
+    /// Decides anew, given the steps there are, least first, and the one that is forwarded since a
+    /// time.
+    pub fn decide(
+        &mut self,
+        now: Instant,
+        ladder: &[Step<T>],
+        (forwarded, since): (T, Instant),
+    ) -> Option<Change<T>> {
         let place = |target: T| ladder.iter().position(|step| step.target == target);
         let top = ladder.len().checked_sub(1)?;
         let here = place(forwarded)?;
         let wanted = self.ceiling.and_then(place).unwrap_or(top);
-        let since = match self.here {
-            Some((target, since)) if target == forwarded => since,
-            Some(_) | None => {
-                self.here = Some((forwarded, now));
-                self.clean_since = None;
-                now
-            }
-        };
+        if self.since.replace(since) != Some(since) {
+            self.clean_since = None;
+        }
         if wanted < here {
             // It was decided, and waits for a keyframe.
             return None;
@@ -125,7 +130,9 @@ impl<T: Copy + PartialEq> Allocator<T> {
                 let target = ladder[lower].target;
                 let is_news = lower < wanted;
                 self.ceiling = Some(target).filter(|_| lower < top);
-                is_news.then_some(Change { ceiling: self.ceiling, at_once: lower < here })
+                self.went_down = true;
+                let at_once = (lower < here).then(|| self.path.backlog(now));
+                is_news.then_some(Change { ceiling: self.ceiling, at_once })
             }
             Sign::Strained | Sign::Silent => {
                 self.clean_since = None;
@@ -152,13 +159,16 @@ impl<T: Copy + PartialEq> Allocator<T> {
             return None;
         }
         self.trial = Some(ladder[here].target);
+        self.went_down = false;
         self.clean_since = None;
         self.ceiling = Some(ladder[next].target).filter(|_| next + 1 < ladder.len());
-        Some(Change { ceiling: self.ceiling, at_once: false })
+        Some(Change { ceiling: self.ceiling, at_once: None })
     }
 
     fn judge(&mut self, now: Instant, since: Instant, demand_bps: u64) -> Sign {
-        match self.path.judge(now, since, demand_bps) {
+        // A step that was gone back to begins in a queue of what was too much.
+        let judged_from = if self.went_down { since + SETTLING } else { since };
+        match self.path.judge(now, judged_from, demand_bps, self.trial.is_none()) {
             Sign::Silent => {}
             sign @ (Sign::Clear | Sign::Strained | Sign::Overloaded { .. }) => return sign,
         }
@@ -183,6 +193,9 @@ const MAX_PATIENCE: Duration = Duration::from_secs(60);
 
 /// A try that has lasted so long has not failed.
 const TRIAL: Duration = Duration::from_secs(15);
+
+/// A network needs this long to empty its queue of what was too much.
+const SETTLING: Duration = Duration::from_millis(500);
 
 /// Reports come every second, or every few.
 const REPORT_SPAN: Duration = Duration::from_millis(1500);

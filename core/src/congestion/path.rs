@@ -73,6 +73,8 @@ struct LossSlot {
 #[derive(Clone, Copy, Debug)]
 struct Queue {
     length_us: i64,
+    /// Within the time of a trend.
+    grew_us: i64,
     falling: bool,
 }
 
@@ -123,13 +125,14 @@ impl Path {
         self.losses.note(sent_us, Fate::Lost);
     }
 
-    /// How the network takes what was sent since a time, which should be so much.
-    pub fn judge(&mut self, now: Instant, since: Instant, demand_bps: u64) -> Sign {
+    /// How the network takes what was sent since a time, which should be so much; `patient` lets a
+    /// queue grow longer before it counts.
+    pub fn judge(&mut self, now: Instant, since: Instant, demand_bps: u64, patient: bool) -> Sign {
         if self.heard.is_none_or(|heard| now.saturating_duration_since(heard) > SILENCE) {
             self.long_since = None;
             return Sign::Silent;
         }
-        let since_us = self.micros(since);
+        let since_us = self.micros(since) - CLOCK_TICK_US;
         let now_us = self.micros(now);
         for window_us in LOSS_WINDOWS_US {
             let (packets, lost, spread) = self.losses.count((now_us - window_us).max(since_us));
@@ -141,7 +144,8 @@ impl Path {
         let Some(queue) = self.queue(since_us) else { return Sign::Clear };
         let is_long = queue.length_us >= VERY_LONG_US && !queue.falling;
         self.long_since = if is_long { self.long_since.or(Some(now)) } else { None };
-        if queue.length_us >= LONG_US && !queue.falling {
+        let long_us = if patient { LONG_US } else { LONG_IN_TRIAL_US };
+        if queue.length_us >= long_us && !queue.falling {
             let delivered_bps = self.delivered_bps(since_us, true);
             let too_little = delivered_bps > 0 && delivered_bps < demand_bps / 100 * ENOUGH_PERCENT;
             let for_long = self
@@ -156,6 +160,17 @@ impl Path {
             return Sign::Strained;
         }
         Sign::Clear
+    }
+
+    /// How long what is on its way now will take to arrive, beyond what the empty path takes.
+    pub fn backlog(&mut self, now: Instant) -> Duration {
+        let now_us = self.micros(now);
+        let Some(queue) = self.queue(i64::MIN) else { return Duration::ZERO };
+        let Some(newest) = self.arrivals.back() else { return Duration::ZERO };
+        // It has grown as before since the newest packet told of was sent.
+        let since_us = (now_us - newest.sent_us).clamp(0, MAX_UNTOLD_US);
+        let grown_us = queue.grew_us.max(0) * since_us / TREND_US;
+        Duration::from_micros((queue.length_us + grown_us).max(0) as u64)
     }
 
     /// What arrived lately of what was sent since a time; of a queue only, if it is to tell how fast
@@ -185,13 +200,12 @@ impl Path {
         let quickest = self.quickest.get()?;
         let newest = self.arrivals.back()?;
         let judged = || self.arrivals.iter().rev().filter(|it| it.sent_us >= since_us);
-        if judged().nth(FEW - 1).is_none() {
-            return None;
-        }
+        judged().nth(FEW - 1)?;
         let now_us = judged().take(FEW).map(|it| it.delay_us).min()?;
         let earlier = judged().filter(|it| it.first_us <= newest.last_us - TREND_US);
         let before_us = earlier.take(FEW).map(|it| it.delay_us).min().unwrap_or(quickest);
-        Some(Queue { length_us: now_us - quickest, falling: now_us + FALL_US < before_us })
+        let grew_us = now_us - before_us;
+        Some(Queue { length_us: now_us - quickest, grew_us, falling: grew_us < -FALL_US })
     }
 
     fn micros(&mut self, at: Instant) -> i64 {
@@ -286,9 +300,11 @@ const FEW: usize = 3;
 /// The queue is compared with what it was this long ago.
 const TREND_US: i64 = 200_000;
 const FALL_US: i64 = 10_000;
+const MAX_UNTOLD_US: i64 = 400_000;
 
 /// Shorter queues come and go with keyframes and radio.
 const LONG_US: i64 = 120_000;
+const LONG_IN_TRIAL_US: i64 = 70_000;
 /// A queue as long as this that does not become shorter is too much, whatever arrives.
 const VERY_LONG_US: i64 = 400_000;
 const LONG_ENOUGH: Duration = Duration::from_millis(600);
@@ -297,6 +313,8 @@ const CLEAR_US: i64 = 80_000;
 /// A packet that took so much longer than the quickest has waited in a queue.
 const QUEUED_US: i64 = 20_000;
 
+/// Times of sending are kept in milliseconds.
+const CLOCK_TICK_US: i64 = 2_000;
 const QUICKEST_WINDOW_US: i64 = 10_000_000;
 const OTHER_CLOCK_US: i64 = 60_000_000;
 

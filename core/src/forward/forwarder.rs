@@ -74,8 +74,8 @@ pub struct Forwarder {
     clock_rate: u32,
     wish: Wish,
     limit: Option<Target>,
-    /// Until when nothing of a layer that is to be left is sent.
-    hold: Option<Instant>,
+    /// A pause of a layer that the network does not carry.
+    hold: Option<Hold>,
     /// The layer that was left because the network does not carry it.
     left: Option<u8>,
     source: Option<Source>,
@@ -109,6 +109,7 @@ pub struct Counters {
 struct Source {
     generation: u32,
     layer: u8,
+    since: Instant,
     era: u32,
     cursor: u64,
     /// The ring's end when it was taken up.
@@ -116,6 +117,13 @@ struct Source {
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
     catch_up: Option<CatchUp>,
+}
+
+/// Nothing is begun until a keyframe comes, and none is asked for before a time.
+#[derive(Clone, Copy, Debug)]
+struct Hold {
+    from: Instant,
+    until: Instant,
 }
 
 /// A joiner on its way through an older GOP.
@@ -164,13 +172,15 @@ impl Forwarder {
         (self.limit, self.hold, self.left) = (limit, None, None);
     }
 
-    /// As [`Self::limit`], for a network that does not carry what is sent now: of the present layer
-    /// no new frame is begun while the other's keyframe is waited for.
+    /// As [`Self::limit`], for a network that does not carry what is sent now and is busy with it for
+    /// a while: of the present layer no new frame is begun. The other's keyframe is asked for when it
+    /// finds the network free.
     ///
     /// Where that does not come in time, the layer goes on where it stopped.
-    pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>) {
+    pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>, busy: Duration) {
         self.limit = limit;
-        self.hold = Some(now + MAX_HOLD);
+        let from = now + busy.saturating_sub(KEYFRAME_TAKES).min(MAX_BUSY);
+        self.hold = Some(Hold { from, until: from + MAX_HOLD });
         self.left = self.layer();
     }
 
@@ -193,6 +203,11 @@ impl Forwarder {
     /// The layer that is forwarded now.
     pub fn layer(&self) -> Option<u8> {
         self.source.map(|source| source.layer)
+    }
+
+    /// Since when that is.
+    pub fn layer_since(&self) -> Option<Instant> {
+        self.source.map(|source| source.since)
     }
 
     /// The generation of the track that is forwarded now.
@@ -306,6 +321,9 @@ impl Forwarder {
 
     /// Takes up the wished layer when it can be.
     fn follow(&mut self, now: Instant, track: &impl Layers) -> Need {
+        if self.hold.is_some_and(|hold| now < hold.from) {
+            return Need::Nothing;
+        }
         let Some(target) = self.target(track) else { return Need::Nothing };
         let same_track = self.source.filter(|source| source.generation == track.generation());
         match (self.kind, same_track) {
@@ -347,7 +365,7 @@ impl Forwarder {
     }
 
     fn is_holding(&self, now: Instant) -> bool {
-        self.hold.is_some_and(|until| now < until)
+        self.hold.is_some_and(|hold| now < hold.until)
     }
 
     /// The keyframe at which a layer may be taken up now.
@@ -394,6 +412,7 @@ impl Forwarder {
         self.source = Some(Source {
             generation,
             layer,
+            since: now,
             era: first.era,
             cursor: position,
             live_from: end,
@@ -492,6 +511,12 @@ const FIRST_FRAME: Duration = Duration::from_millis(30);
 
 /// How far a layer's keyframe may lie behind what the viewer saw.
 const MAX_BACKWARDS_MS: i64 = 100;
+
+/// How long a publisher takes to answer with a keyframe, at least.
+const KEYFRAME_TAKES: Duration = Duration::from_millis(60);
+
+/// The longest that a busy network is waited for.
+const MAX_BUSY: Duration = Duration::from_millis(1000);
 
 /// How long nothing is sent while a lower layer's keyframe is on its way.
 const MAX_HOLD: Duration = Duration::from_millis(600);

@@ -93,7 +93,10 @@ impl Shard {
         let Some(video) = &mut egress.video else { return };
         let Some(stream) = self.streams.get(&egress.stream) else { return };
         let Some(track) = stream.track(Kind::Video) else { return };
-        let Some(layer) = video.forwarder.layer() else { return };
+        let (Some(layer), Some(since)) = (video.forwarder.layer(), video.forwarder.layer_since())
+        else {
+            return;
+        };
         if track.layers.len() < 2 || !video.forwarder.is_automatic() {
             return;
         }
@@ -108,13 +111,15 @@ impl Shard {
                 bitrate_bps: rung.bitrate_bps + if rung.bitrate_bps > 0 { sound_bps } else { 0 },
             })
             .collect();
-        let Some(change) = allocator.decide(now, &steps, Target::whole(layer)) else { return };
-        if change.at_once {
-            egress.resend.clear();
-            egress.repair.note_overload();
-            video.forwarder.limit_at_once(now, change.ceiling);
-        } else {
-            video.forwarder.limit(change.ceiling);
+        let forwarded = (Target::whole(layer), since);
+        let Some(change) = allocator.decide(now, &steps, forwarded) else { return };
+        match change.at_once {
+            Some(backlog) => {
+                egress.resend.clear();
+                egress.repair.note_overload();
+                video.forwarder.limit_at_once(now, change.ceiling, backlog);
+            }
+            None => video.forwarder.limit(change.ceiling),
         }
         // Planning asks for the keyframe.
         self.fan_out.make_ready(key);

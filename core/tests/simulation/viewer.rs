@@ -65,7 +65,9 @@ pub struct Seen {
     pub repaired: u64,
     /// Frames displayed.
     pub frames: u64,
-    /// Keyframes among them.
+    /// Frames of the layer displayed that were passed over.
+    pub missed: u64,
+    /// Keyframes among those displayed.
     pub keyframes: u64,
     /// Holes given up, for which a keyframe was asked.
     pub skips: u64,
@@ -455,6 +457,10 @@ impl Viewer {
             return;
         }
         if let Some(shown) = shown {
+            let before = shown.piece;
+            if (before.source, before.layer) == (piece.source, piece.layer) {
+                self.seen.missed += u64::from(piece.frame.saturating_sub(before.frame + 1));
+            }
             if first.timestamp <= shown.timestamp {
                 let back = shown.timestamp - first.timestamp;
                 self.error(format!("time goes back by {back}: {piece:?} after {:?}", shown.piece));

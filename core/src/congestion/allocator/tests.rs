@@ -6,6 +6,7 @@ struct Run {
     allocator: Allocator<u8>,
     ladder: Vec<Step<u8>>,
     forwarded: u8,
+    since: Instant,
     changes: Vec<(u64, u8)>,
     start: Instant,
 }
@@ -17,6 +18,7 @@ impl Run {
         let ladder: Vec<_> = rates.iter().enumerate().map(step).collect();
         Self {
             now,
+            since: now,
             start: now,
             allocator: Allocator::default(),
             forwarded: ladder.len() as u8 - 1,
@@ -41,9 +43,11 @@ impl Run {
                     path.acknowledge(self.now, sent, at, 1000, false);
                 }
             }
-            let change = self.allocator.decide(self.now, &self.ladder, self.forwarded);
+            let change =
+                self.allocator.decide(self.now, &self.ladder, (self.forwarded, self.since));
             if let Some(change) = change {
                 self.forwarded = change.ceiling.unwrap_or(self.ladder.len() as u8 - 1);
+                self.since = self.now;
                 let at = self.now.duration_since(self.start).as_secs();
                 self.changes.push((at, self.forwarded));
             }
@@ -91,15 +95,20 @@ fn a_network_that_gets_better_is_climbed_step_by_step() {
 
 #[test]
 fn the_lowest_step_is_kept_whatever_is_lost() {
-    let mut run = Run::new(&LADDER);
-    run.run(1, 1);
-    run.ladder[0].bitrate_bps = 400_000;
-    for _ in 0..30 {
-        let lowest = run.forwarded;
-        run.run(1, 0);
-        assert!(run.forwarded <= lowest);
+    let mut run = Run::new(&[200_000, 800_000]);
+    run.run(1, 0);
+    for _ in 0..60 {
+        for index in 0..10 {
+            run.now += Duration::from_millis(100);
+            let sent = run.now - Duration::from_millis(30);
+            let path = run.allocator.path_mut();
+            (0..5).for_each(|_| path.lose(run.now, sent));
+            path.acknowledge(run.now, sent, index * 100_000, 1000, false);
+            let decided = run.allocator.decide(run.now, &run.ladder, (0, run.since));
+            assert_eq!(decided, None);
+        }
     }
-    assert_eq!(run.forwarded, 0);
+    assert_eq!(run.allocator.ceiling(), Some(0));
 }
 
 #[test]
@@ -107,15 +116,15 @@ fn receiver_reports_do_where_nothing_better_comes() {
     let mut now = Instant::now();
     let mut allocator = Allocator::default();
     let ladder: Vec<_> = [0_u8, 1, 2].map(|target| Step { target, bitrate_bps: 0 }).into();
-    let (mut forwarded, mut highest) = (2, 65_000_u32);
+    let (mut forwarded, mut highest, mut since) = (2, 65_000_u32, now);
     let mut went = vec![2];
     for second in 0..60 {
         now += Duration::from_secs(1);
         highest += 200;
         let lost = if forwarded == 2 && second < 10 { 60 } else { 3 };
         allocator.handle_report(now, lost, highest);
-        if let Some(change) = allocator.decide(now, &ladder, forwarded) {
-            forwarded = change.ceiling.unwrap_or(2);
+        if let Some(change) = allocator.decide(now, &ladder, (forwarded, since)) {
+            (forwarded, since) = (change.ceiling.unwrap_or(2), now);
             went.push(forwarded);
         }
     }

@@ -1,0 +1,58 @@
+//! Tests of bad networks with real clients: a server and its publisher in one network namespace,
+//! viewers in another, and a wire between them that misbehaves as it is told.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
+
+#[path = "networks/scene.rs"]
+mod scene;
+
+#[path = "support/wire.rs"]
+mod wire;
+
+use scene::{Scene, Trace};
+use wire::Conditions;
+
+/// What a network must let a viewer have, three times the goals apart from frames lost.
+struct Row {
+    name: &'static str,
+    down: Conditions,
+    up: Conditions,
+    trace: Trace,
+    /// What the wire carries, at most what the highest layer needs.
+    most_bps: f64,
+    seconds: u64,
+}
+
+fn rows() -> Vec<Row> {
+    let clean = Conditions::taking(20);
+    let row = |name, down, trace, most_bps| Row {
+        name,
+        down,
+        up: Conditions { rate_bps: 0, ..down },
+        trace,
+        most_bps,
+        seconds: 25,
+    };
+    vec![
+        row("1.5 Mbit/s", clean.carrying(1_500_000, 300), Trace::Small, 1_200_000.0),
+        row("300 kbit/s", clean.carrying(300_000, 500), Trace::Large, 300_000.0),
+        row("5 % loss", Conditions::taking(25).losing(0.05), Trace::Large, 2_500_000.0),
+        row("200 ms round trip", Conditions::taking(100), Trace::Large, 2_500_000.0),
+    ]
+}
+
+#[test]
+fn a_browser_keeps_its_picture_on_every_network() {
+    let mut wrong = Vec::new();
+    for row in rows() {
+        let scene = Scene::open(row.trace);
+        scene.wire.set(row.down, row.up);
+        let seen = scene.browser(row.seconds);
+        let used = seen.bps / row.most_bps * 100.0;
+        eprintln!("{}: {seen:?}, {used:.0} % used", row.name);
+        if seen.longest_freeze_ms > 3000.0 || used < 20.0 || seen.frames < 100 {
+            wrong.push(format!("{}: {seen:?}, {used:.0} % used", row.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
