@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::forward::Wish;
+use crate::forward::{Parts, Wish};
+use crate::hub::Part;
 use crate::media::{Format, Kind, Mid, Rid, Ssrc};
 use crate::rtc::Credentials;
 use crate::rtc::connection::{self, CloseReason};
@@ -48,6 +49,8 @@ pub enum Command {
         key: SessionKey,
         /// The layer.
         wish: Wish,
+        /// How much of it at most, where it is scalable.
+        parts: Parts,
     },
     /// Describes a stream at its home shard.
     Describe(StreamId),
@@ -194,4 +197,6 @@ pub struct LayerReport {
     pub keyframe_requests: u64,
     /// Packets lost for good.
     pub packets_lost: u64,
+    /// Its parts, where it is scalable, lowest spatial layer first.
+    pub parts: Vec<Part>,
 }

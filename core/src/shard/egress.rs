@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 
 use super::command::{StreamId, Subscribe};
 use super::history::History;
-use crate::forward::{Forwarder, Wish};
+use crate::forward::{Forwarder, Parts, Wish};
 use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
 use crate::media::{
@@ -161,10 +161,11 @@ impl Egress {
         has_news
     }
 
-    /// Chooses the video layer.
-    pub(super) fn choose(&mut self, wish: Wish) {
+    /// Chooses the video layer, and how much of it.
+    pub(super) fn choose(&mut self, wish: Wish, parts: Parts) {
         if let Some(video) = &mut self.video {
             video.forwarder.choose(wish);
+            video.forwarder.restrict(parts);
         }
     }
 

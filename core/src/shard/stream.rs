@@ -261,6 +261,7 @@ fn layer_report(layer: &crate::hub::Layer) -> LayerReport {
         keyframes: layer.totals().keyframes,
         keyframe_requests: layer.arbiter.sent(),
         packets_lost: layer.lost(),
+        parts: layer.parts().to_vec(),
     }
 }
 
