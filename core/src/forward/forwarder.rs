@@ -98,6 +98,8 @@ struct Source {
     layer: u8,
     era: u32,
     cursor: u64,
+    /// The newest timestamp of a packet sent; before the first one a time long ago.
+    newest: i64,
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
     catch_up: Option<CatchUp>,
@@ -193,11 +195,12 @@ impl Forwarder {
                 break;
             }
             let limits = if self.takes_parts { self.parts } else { Parts::ALL };
-            let planned = match judge(&mut self.selector, arrived, limits) {
+            let planned = match judge(&mut self.selector, source.newest, arrived, limits) {
                 Verdict::Send { marker } => {
                     let rewrite = self.munger.rewrite(arrived);
                     self.counters.before_start += u64::from(rewrite.is_none());
                     if rewrite.is_some() {
+                        source.newest = source.newest.max(arrived.timestamp);
                         source.frame_open = (!marker).then_some((arrived.timestamp, now));
                     }
                     rewrite.map(|rewrite| Rewrite { marker, ..rewrite })
@@ -302,6 +305,7 @@ impl Forwarder {
             layer,
             era: first.era,
             cursor: position,
+            newest: i64::MIN,
             frame_open: None,
             catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
         });
@@ -334,9 +338,16 @@ impl CatchUp {
 }
 
 /// Judges a packet, by a selector where the viewer gets or got less than everything.
-fn judge(selector: &mut Option<Box<Selector>>, arrived: &Arrived, limits: Parts) -> Verdict {
+///
+/// Up to the timestamp `newest` something was sent without one.
+fn judge(
+    selector: &mut Option<Box<Selector>>,
+    newest: i64,
+    arrived: &Arrived,
+    limits: Parts,
+) -> Verdict {
     if arrived.info.frame.is_some() && (limits != Parts::ALL || selector.is_some()) {
-        let judging = selector.get_or_insert_default();
+        let judging = selector.get_or_insert_with(|| Box::new(Selector::new(newest)));
         let verdict = judging.judge(arrived, limits);
         if judging.is_idle() {
             *selector = None;
@@ -394,6 +405,9 @@ const MAX_BACKWARDS_MS: i64 = 100;
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod scalable;
 
 #[cfg(test)]
 mod tests;

@@ -130,7 +130,7 @@ mod tests {
             parts.add(&arrived(at, 0, (picture % 2) as u8, (320, 180)));
             parts.add(&arrived(at, 1, (picture % 2) as u8, (640, 360)));
         }
-        let part = |spatial, temporal, kbps, fps| Part {
+        let part = |spatial, temporal, kbps: u64, fps| Part {
             spatial,
             temporal,
             bitrate_bps: kbps * 1000,
