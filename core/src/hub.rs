@@ -7,6 +7,8 @@ pub mod keyframe;
 
 pub mod layer;
 
+pub mod parts;
+
 pub mod ring;
 
 pub mod timeline;
@@ -15,6 +17,7 @@ pub mod track;
 
 pub use keyframe::{Arbiter, Habit};
 pub use layer::{Layer, Offered};
+pub use parts::Part;
 pub use ring::Ring;
 pub use timeline::{Anchor, PublisherClock};
 pub use track::{LayerIx, Track};

@@ -26,7 +26,7 @@ mod history;
 
 mod ingress;
 
-mod ladder;
+pub mod ladder;
 
 mod layer_news;
 
@@ -262,12 +262,12 @@ impl Shard {
                 self.close(now, key, true);
                 Reply::Done
             }
-            Command::Choose { key, wish } => {
+            Command::Choose { key, wish, parts } => {
                 let session = self.sessions.get_mut(key);
                 let Some(Role::Viewer(egress)) = session.map(|session| &mut session.role) else {
                     return Reply::Unknown;
                 };
-                egress.choose(wish);
+                egress.choose(wish, parts);
                 self.fan_out.make_ready(key);
                 Reply::Done
             }

@@ -266,6 +266,26 @@ pub struct LayerInfo {
     /// picture, once there was a keyframe.
     #[serde(default)]
     pub gop_ms: Option<u64>,
+    /// Its parts where it is scalable, lowest first; else empty.
+    #[serde(default)]
+    pub parts: Vec<PartInfo>,
+}
+
+/// A part of a scalable layer as the API shows it: a spatial and temporal layer with all below them.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PartInfo {
+    /// Its highest spatial layer.
+    pub spatial_layer_id: u8,
+    /// Its highest temporal layer.
+    pub temporal_layer_id: u8,
+    /// Bits per second of all of it over the last second.
+    pub bitrate_bps: u64,
+    /// Pixels, where packets tell.
+    pub width: Option<u32>,
+    /// Pixels, where packets tell.
+    pub height: Option<u32>,
+    /// Frames per second over the last second.
+    pub fps: f64,
 }
 
 /// What the media half counts, as the API shows it.

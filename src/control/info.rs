@@ -2,11 +2,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use whitewater_core::hub::Part;
 use whitewater_core::media::Rid;
 use whitewater_core::shard::command::{StreamReport, TrackReport};
 use whitewater_core::shard::{Command, Gauges, Reply, ShardId};
 use whitewater_signaling::control::{
-    DelayInfo, LayerInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName, TrackInfo,
+    DelayInfo, LayerInfo, PartInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName,
+    TrackInfo,
 };
 
 use super::registry::StreamEntry;
@@ -74,8 +76,21 @@ pub(super) fn track(track: &TrackReport) -> TrackInfo {
                 keyframes: layer.keyframes,
                 packets_lost: layer.packets_lost,
                 gop_ms: layer.gop.map(|gop| gop.as_millis() as u64),
+                parts: layer.parts.iter().map(part).collect(),
             })
             .collect(),
+    }
+}
+
+/// A part of a scalable layer.
+fn part(part: &Part) -> PartInfo {
+    PartInfo {
+        spatial_layer_id: part.spatial,
+        temporal_layer_id: part.temporal,
+        bitrate_bps: part.bitrate_bps,
+        width: part.size.map(|size| size.0.into()),
+        height: part.size.map(|size| size.1.into()),
+        fps: part.fps,
     }
 }
 

@@ -14,6 +14,18 @@ export interface LayerInfo {
   readonly packets_lost: number;
   /** From keyframe to keyframe, or since the latest. */
   readonly gop_ms: number | null;
+  /** The parts of a scalable layer, lowest first; else empty. */
+  readonly parts: readonly PartInfo[];
+}
+
+/** A part of a scalable layer: a spatial and temporal layer with all below them. */
+export interface PartInfo {
+  readonly spatial_layer_id: number;
+  readonly temporal_layer_id: number;
+  readonly bitrate_bps: number;
+  readonly width: number | null;
+  readonly height: number | null;
+  readonly fps: number;
 }
 
 /** One media source of a stream. */

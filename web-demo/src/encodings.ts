@@ -6,6 +6,17 @@ export type VideoCodec = "H264" | "VP8" | "VP9" | "AV1";
 /** The codecs in the order of the menu. */
 export const VIDEO_CODECS: readonly VideoCodec[] = ["H264", "VP8", "VP9", "AV1"];
 
+/** The scalability modes of VP9 and AV1 that a host can choose: spatial and temporal layers. */
+export const SCALABILITY_MODES = ["L1T2", "L1T3", "L2T2", "L2T3", "L3T3", "L3T3_KEY"] as const;
+
+/** A mode of the menu; empty for none. */
+export type Scalability = "" | (typeof SCALABILITY_MODES)[number];
+
+/** Whether a codec's pictures can be cut down in the network. */
+export function canScale(codec: VideoCodec): boolean {
+  return codec === "VP9" || codec === "AV1";
+}
+
 /** What the highest layer may use, and whether there are others. */
 export interface EncodingWish {
   readonly codec: VideoCodec;
@@ -13,6 +24,8 @@ export interface EncodingWish {
   readonly height: number;
   readonly bitrateBps: number;
   readonly simulcast: boolean;
+  /** One scalable encoding in place of several; of codecs that cannot scale it is ignored. */
+  readonly scalability?: Scalability;
 }
 
 /**
@@ -23,6 +36,15 @@ export interface EncodingWish {
  * every encoding, or all rids together become one.
  */
 export function encodingsFor(wish: EncodingWish): RTCRtpEncodingParameters[] {
+  if (wish.scalability && canScale(wish.codec)) {
+    return [
+      {
+        scaleResolutionDownBy: 1,
+        maxBitrate: wish.bitrateBps,
+        scalabilityMode: wish.scalability,
+      },
+    ];
+  }
   const pixels = wish.width * wish.height;
   const count = !wish.simulcast ? 1 : pixels >= 960 * 540 ? 3 : pixels >= 480 * 270 ? 2 : 1;
   const layers = [
@@ -30,7 +52,7 @@ export function encodingsFor(wish: EncodingWish): RTCRtpEncodingParameters[] {
     { rid: "h", scaleResolutionDownBy: 2, share: 0.24, leastBps: 200_000 },
     { rid: "f", scaleResolutionDownBy: 1, share: 1, leastBps: 0 },
   ].slice(-count);
-  const svc = wish.codec === "VP9" || wish.codec === "AV1";
+  const svc = canScale(wish.codec);
   return layers.map(({ rid, scaleResolutionDownBy, share, leastBps }) => ({
     ...(count > 1 ? { rid } : {}),
     scaleResolutionDownBy,

@@ -2,10 +2,18 @@
 //
 // For automation it takes its settings from the address:
 // ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&autostart=1
+// and for VP9 and AV1 &svc=L3T3
 
 import { fetchStream } from "./api";
 import { Claim } from "./claim";
-import { encodingsFor, VIDEO_CODECS, type VideoCodec } from "./encodings";
+import {
+  canScale,
+  encodingsFor,
+  SCALABILITY_MODES,
+  type Scalability,
+  VIDEO_CODECS,
+  type VideoCodec,
+} from "./encodings";
 import { LevelMeter } from "./level";
 import { nameProblem } from "./name";
 import {
@@ -41,6 +49,8 @@ const codec = byId("codec", HTMLSelectElement);
 const resolution = byId("resolution", HTMLSelectElement);
 const bitrate = byId("bitrate", HTMLInputElement);
 const bitrateWrong = byId("bitrate-problem", HTMLParagraphElement);
+const scalability = byId("scalability", HTMLSelectElement);
+const scalabilityRow = byId("scalability-row", HTMLLabelElement);
 const simulcast = byId("simulcast", HTMLInputElement);
 const share = byId("share", HTMLElement);
 const watchLink = byId("watch-link", HTMLAnchorElement);
@@ -99,6 +109,7 @@ fillMenus();
 const query = new URLSearchParams(location.search);
 readQuery(query);
 showSource();
+showScalability();
 void showDevices();
 navigator.mediaDevices?.addEventListener("devicechange", () => void showDevices());
 
@@ -120,6 +131,7 @@ for (const radio of sourceRadios()) {
 }
 camera.onchange = () => void changeDevice("video", camera.value);
 microphone.onchange = () => void changeDevice("audio", microphone.value);
+codec.onchange = scalability.onchange = showScalability;
 resolution.onchange = () => {
   bitrate.value = BITRATES_KBPS[resolution.value] ?? bitrate.value;
   if (source && source.kind !== "screen") void open();
@@ -220,6 +232,7 @@ async function publish(name: string): Promise<void> {
       height: source.height,
       bitrateBps: Number(bitrate.value) * 1_000,
       simulcast: simulcast.checked,
+      scalability: scalability.value as Scalability,
     }),
     replaces: claim.session,
   });
@@ -397,8 +410,17 @@ function fillMenus(): void {
     );
     codec.add(option);
   }
+  for (const mode of SCALABILITY_MODES) scalability.add(new Option(modeText(mode), mode));
   const first = [...codec.options].find((option) => !option.disabled);
   if (first) first.selected = true;
+}
+
+/** A mode in words: L3T3_KEY is "3 sizes, 3 frame rates (L3T3_KEY)". */
+function modeText(mode: string): string {
+  const [, sizes, rates] = /^L(\d)T(\d)/.exec(mode) ?? [];
+  const count = (many: string | undefined, noun: string) =>
+    many === "1" ? `one ${noun}` : `${many} ${noun}s`;
+  return `${count(sizes, "size")}, ${count(rates, "frame rate")} (${mode})`;
 }
 
 function readQuery(query: URLSearchParams): void {
@@ -408,12 +430,20 @@ function readQuery(query: URLSearchParams): void {
   };
   nameField.value = query.get("stream") ?? "";
   select(codec, query.get("codec"));
+  select(scalability, query.get("svc"));
   select(resolution, query.get("resolution"));
   bitrate.value = query.get("bitrate") ?? BITRATES_KBPS[resolution.value] ?? bitrate.value;
   if (query.has("simulcast")) simulcast.checked = query.get("simulcast") === "1";
   for (const radio of sourceRadios()) {
     if (radio.value === query.get("source")) radio.checked = true;
   }
+}
+
+/** Offers scalable pictures where the codec has them; they take the place of simulcast. */
+function showScalability(): void {
+  const can = canScale(codec.value as VideoCodec);
+  scalabilityRow.hidden = !can;
+  simulcast.disabled = publisher !== null || (can && scalability.value !== "");
 }
 
 function showRunning(running: boolean, name: string): void {
@@ -424,9 +454,18 @@ function showRunning(running: boolean, name: string): void {
   stopButton.hidden = !running;
   share.hidden = !running;
   if (!running) figuresCard.hidden = true;
-  for (const control of [nameField, codec, resolution, bitrate, simulcast, ...sourceRadios()]) {
+  for (const control of [
+    nameField,
+    codec,
+    resolution,
+    bitrate,
+    scalability,
+    simulcast,
+    ...sourceRadios(),
+  ]) {
     control.disabled = running;
   }
+  if (!running) showScalability();
   watchLink.href = `/watch/${name}`;
   watchLink.textContent = watchLink.href;
   byId("copy", HTMLButtonElement).textContent = "Copy link";

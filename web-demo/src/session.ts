@@ -390,9 +390,18 @@ export function avoidsLoopback(local = "", remote = ""): boolean {
 
 /** Switches the absolute capture time extension on, where the browser lets a page choose. */
 export function enableCaptureTime(transceiver: RTCRtpTransceiver): void {
+  enable(transceiver, "/abs-capture-time");
+}
+
+/** Switches the dependency descriptor on: with it a viewer can do with a part of a scalable picture. */
+export function enableDependencyDescriptor(transceiver: RTCRtpTransceiver): void {
+  enable(transceiver, "#dependency-descriptor-rtp-header-extension");
+}
+
+function enable(transceiver: RTCRtpTransceiver, end: string): void {
   const extensions = transceiver.getHeaderExtensionsToNegotiate?.();
-  const capture = extensions?.find(({ uri }) => uri.endsWith("/abs-capture-time"));
-  if (!extensions || !capture) return;
-  capture.direction = "sendrecv";
+  const wanted = extensions?.find(({ uri }) => uri.endsWith(end));
+  if (!extensions || !wanted) return;
+  wanted.direction = "sendrecv";
   transceiver.setHeaderExtensionsToNegotiate?.(extensions);
 }

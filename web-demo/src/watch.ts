@@ -1,14 +1,14 @@
 // The watch page: plays one stream, waits for it where it is not live, and shows how it arrives.
 
-import type { LayerInfo } from "./api";
 import { localMs, ServerClock } from "./clock";
 import { wireCopyButtons } from "./copy";
 import { follow, type Followed } from "./follow";
+import { type RateEntry, ratesOf, type SizeEntry, sizesOf } from "./layers";
 import { nameProblem } from "./name";
 import { bitrateText, byId, codecText, expose, make, setText, sizeText, viewersText } from "./page";
 import type { Status } from "./session";
 import { latencyMs, median, StatsReader, unixOfCapture, type ViewerFigures } from "./stats";
-import { WhepViewer } from "./whep";
+import { type LayerChoice, WhepViewer } from "./whep";
 
 /** How long the picture may stand still before people are told that the publisher is away. */
 const AWAY_AFTER_MS = 2_500;
@@ -25,6 +25,8 @@ const volume = byId("volume", HTMLInputElement);
 const fullscreen = byId("fullscreen", HTMLButtonElement);
 const layersCard = byId("layers-card", HTMLFieldSetElement);
 const layerList = byId("layers", HTMLDivElement);
+const rateRow = byId("rate-row", HTMLLabelElement);
+const rate = byId("rate", HTMLSelectElement);
 const layerProblem = byId("layer-problem", HTMLParagraphElement);
 const figureList = byId("figures", HTMLDListElement);
 
@@ -121,6 +123,10 @@ video.onvolumechange = showSound;
 fullscreen.onclick = () => {
   if (document.fullscreenElement) void document.exitFullscreen();
   else void screen.requestFullscreen?.();
+};
+rate.onchange = () => {
+  const { temporalLayerId: _, ...choice } = viewer.selected;
+  void chooseLayer(rate.value === "" ? choice : { ...choice, temporalLayerId: Number(rate.value) });
 };
 fullscreen.hidden = !document.fullscreenEnabled;
 document.onfullscreenchange = () => {
@@ -318,46 +324,61 @@ function showShare(): void {
 
 function showLayers(): void {
   const layers = followed.tracks.find((track) => track.kind === "video")?.layers ?? [];
-  const named = layers.filter((layer): layer is LayerInfo & { rid: string } => layer.rid !== null);
-  layersCard.hidden = named.length < 2;
-  const wanted = ["", ...named.map((layer) => layer.rid)];
+  const sizes = sizesOf(layers);
+  const rates = ratesOf(layers);
+  layersCard.hidden = sizes.length < 2 && rates.length < 2;
+  layerList.hidden = sizes.length < 2;
+  const wanted = ["", ...sizes.map(({ key }) => key)];
   const shown = [...layerList.querySelectorAll("input")].map((input) => input.value);
   if (wanted.join() !== shown.join()) {
-    layerList.replaceChildren(...wanted.map((rid) => layerOption(rid)));
+    const auto = { key: "", choice: {}, label: "Auto", detail: "" };
+    layerList.replaceChildren(...[auto, ...sizes].map((entry) => layerOption(entry)));
   }
-  for (const layer of named) {
-    const option = layerList.querySelector<HTMLElement>(`[data-rid="${CSS.escape(layer.rid)}"]`);
-    const detail = option?.querySelector(".detail");
-    const size = layer.height ? `${layer.height}p` : "";
-    const text = layer.active
-      ? [size, bitrateText(layer.bitrate_bps)].filter(Boolean).join(" · ")
-      : "not sent";
-    if (detail) setText(detail, text);
+  for (const { key, detail } of sizes) {
+    const option = layerList.querySelector<HTMLElement>(`[data-rid="${CSS.escape(key)}"]`);
+    const place = option?.querySelector(".detail");
+    if (place) setText(place, detail);
   }
+  showRates(rates);
 }
 
-function layerOption(rid: string): HTMLElement {
+function showRates(rates: readonly RateEntry[]): void {
+  rateRow.hidden = rates.length === 0;
+  const all = new Option("All frames", "");
+  const options = rates
+    .slice(0, -1)
+    .map(({ temporalLayerId, fps }) => new Option(rateText(fps), String(temporalLayerId)));
+  const known = [...rate.options].map(({ value }) => value).join();
+  if (known === ["", ...options.map(({ value }) => value)].join()) return;
+  rate.replaceChildren(all, ...options);
+  rate.value = String(viewer.selected.temporalLayerId ?? "");
+}
+
+/** Frame rates are halves of each other: what is measured is rounded to something steady. */
+function rateText(fps: number): string {
+  return `About ${fps < 10 ? fps.toFixed(0) : Math.round(fps / 5) * 5} frames/s`;
+}
+
+function layerOption({ key, choice, label: text }: SizeEntry): HTMLElement {
   const input = make("input");
   input.type = "radio";
   input.name = "layer";
-  input.value = rid;
-  input.checked = (viewer.selectedLayer ?? "") === rid;
-  input.onchange = () => void chooseLayer(rid === "" ? null : rid);
-  const label = make(
-    "label",
-    "",
-    input,
-    make("span", "", rid === "" ? "Auto (highest)" : rid),
-    make("span", "detail"),
-  );
-  label.dataset["rid"] = rid;
+  input.value = key;
+  const { rid, spatialLayerId } = viewer.selected;
+  input.checked = choice.rid === rid && choice.spatialLayerId === spatialLayerId;
+  input.onchange = () => {
+    const { temporalLayerId } = viewer.selected;
+    void chooseLayer(temporalLayerId === undefined ? choice : { ...choice, temporalLayerId });
+  };
+  const label = make("label", "", input, make("span", "", text), make("span", "detail"));
+  label.dataset["rid"] = key;
   return label;
 }
 
-async function chooseLayer(rid: string | null): Promise<void> {
+async function chooseLayer(choice: LayerChoice): Promise<void> {
   layerProblem.hidden = true;
   try {
-    await viewer.selectLayer(rid);
+    await viewer.select(choice);
   } catch (error) {
     layerProblem.hidden = false;
     setText(layerProblem, error instanceof Error ? error.message : String(error));

@@ -17,7 +17,13 @@
 // attempts. Needs: whep.ts, whep-events.ts, session.ts, http.ts.
 
 import { type HttpProblem, type Link, problemOf, request } from "./http";
-import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
+import {
+  enableCaptureTime,
+  enableDependencyDescriptor,
+  Session,
+  type SessionOptions,
+  type Verdict,
+} from "./session";
 import { type WhepEvent, WhepEvents, type WhepEventType } from "./whep-events";
 
 /** What is watched, and how. */
@@ -29,6 +35,16 @@ export interface WhepOptions extends SessionOptions {
 /** How long one kind of media is waited for before the other is shown alone. */
 const ALONE_AFTER_MS = 1_500;
 
+/** What a viewer asks for; what is left out is up to the server. */
+export interface LayerChoice {
+  /** A simulcast layer. */
+  readonly rid?: string;
+  /** The highest spatial layer of a scalable picture. */
+  readonly spatialLayerId?: number;
+  /** The highest temporal layer. */
+  readonly temporalLayerId?: number;
+}
+
 /** A viewer's session. */
 export class WhepViewer extends Session {
   /** Called with what there is to play: on every connection, and when a kind of media joins or is missing. */
@@ -37,7 +53,7 @@ export class WhepViewer extends Session {
   /** Called with each event of the session, where `events` were asked for. */
   onevent: ((event: WhepEvent) => void) | null = null;
 
-  private layer: string | null = null;
+  private choice: LayerChoice = {};
   private presenter: ReturnType<typeof setTimeout> | undefined;
   private readonly events: WhepEvents | null;
 
@@ -49,17 +65,27 @@ export class WhepViewer extends Session {
 
   /** The layer asked for; `null` for the highest. */
   get selectedLayer(): string | null {
-    return this.layer;
+    return this.choice.rid ?? null;
+  }
+
+  /** All that was asked for. */
+  get selected(): LayerChoice {
+    return this.choice;
   }
 
   /** Asks for a layer by rid, or with `null` for the highest there is. Kept across connections. */
   async selectLayer(rid: string | null): Promise<void> {
-    this.layer = rid;
+    await this.select(rid === null ? {} : { rid });
+  }
+
+  /** Asks for a layer and how much of it; nothing named is everything. Kept across connections. */
+  async select(choice: LayerChoice): Promise<void> {
+    this.choice = choice;
     if (this.location === null || this.status.state !== "live") return;
     const response = await request(`${this.location}/layer`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify(rid === null ? {} : { rid }),
+      body: JSON.stringify(choice),
     });
     if (!response.ok) throw await problemOf(response);
   }
@@ -79,6 +105,7 @@ export class WhepViewer extends Session {
     };
     for (const transceiver of transceivers) {
       enableCaptureTime(transceiver);
+      enableDependencyDescriptor(transceiver);
       const { receiver } = transceiver;
       if ("jitterBufferTarget" in receiver) receiver.jitterBufferTarget = 0;
       // A track is muted until its first packet. A player given one that never gets any may never start.
@@ -107,9 +134,9 @@ export class WhepViewer extends Session {
   }
 
   protected override connected(): void {
-    if (this.layer === null) return;
+    if (Object.keys(this.choice).length === 0) return;
     // A layer that is gone leaves the viewer with the highest one, which is what a new session gets.
-    void this.selectLayer(this.layer).catch(() => undefined);
+    void this.select(this.choice).catch(() => undefined);
   }
 
   protected override judge(problem: HttpProblem): Verdict {

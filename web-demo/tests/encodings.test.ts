@@ -38,6 +38,14 @@ test("without simulcast there is one encoding without a rid", () => {
   ]);
 });
 
+test("a scalable picture of VP9 or AV1 is one encoding", () => {
+  const scalable = { ...wish, scalability: "L3T3_KEY" } as const;
+  expect(encodingsFor({ ...scalable, codec: "AV1" })).toEqual([
+    { scaleResolutionDownBy: 1, maxBitrate: 2_500_000, scalabilityMode: "L3T3_KEY" },
+  ]);
+  expect(encodingsFor(scalable)).toHaveLength(3);
+});
+
 test("no layer is given more than the whole", () => {
   for (const { maxBitrate = 0 } of encodingsFor({ ...wish, bitrateBps: 150_000 })) {
     expect(maxBitrate).toBeLessThanOrEqual(150_000);

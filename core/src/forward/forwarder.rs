@@ -114,6 +114,8 @@ struct Source {
     cursor: u64,
     /// The ring's end when it was taken up.
     live_from: u64,
+    /// The newest timestamp of a packet sent; before the first one a time long ago.
+    newest: i64,
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
     catch_up: Option<CatchUp>,
@@ -164,12 +166,17 @@ impl Forwarder {
 
     /// Whether the viewer leaves the choice to us.
     pub fn is_automatic(&self) -> bool {
-        self.wish == Wish::Highest
+        self.wish == Wish::Highest && self.parts == Parts::ALL
     }
 
     /// Sets the most that is sent while the viewer leaves the choice to us; `None` is no limit.
-    pub fn limit(&mut self, limit: Option<Target>) {
+    pub fn limit(&mut self, now: Instant, limit: Option<Target>) {
+        let before = self.limits();
         (self.limit, self.hold, self.left) = (limit, None, None);
+        let is_changed = self.limits() != before;
+        if let Some(source) = self.source.as_mut().filter(|_| is_changed) {
+            source.since = now;
+        }
     }
 
     /// As [`Self::limit`], for a network that does not carry what is sent now and is busy with it for
@@ -178,6 +185,10 @@ impl Forwarder {
     ///
     /// Where that does not come in time, the layer goes on where it stopped.
     pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>, busy: Duration) {
+        if limit.is_some_and(|limit| self.layer() == Some(limit.layer)) {
+            // Less of the same layer needs no keyframe.
+            return self.limit(now, limit);
+        }
         self.limit = limit;
         let from = now + busy.saturating_sub(KEYFRAME_TAKES).min(MAX_BUSY);
         self.hold = Some(Hold { from, until: from + MAX_HOLD });
@@ -233,6 +244,17 @@ impl Forwarder {
     /// Whether that time has come. It comes once.
     pub fn takes_due(&mut self, now: Instant) -> bool {
         self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// What the viewer gets now.
+    pub fn forwarded(&self) -> Option<Target> {
+        let Parts { spatial, temporal } = self.limits();
+        Some(Target { layer: self.layer()?, spatial, temporal })
+    }
+
+    /// Whether the viewer can do with a part of a scalable layer.
+    pub fn takes_parts(&self) -> bool {
+        self.takes_parts
     }
 
     /// How much of its layer the viewer gets now: what it asked for, what its network carries.
@@ -292,11 +314,12 @@ impl Forwarder {
             if holding && source.frame_open.is_none_or(|(open, _)| open < arrived.timestamp) {
                 break;
             }
-            let planned = match judge(&mut self.selector, arrived, limits) {
+            let planned = match judge(&mut self.selector, source.newest, arrived, limits) {
                 Verdict::Send { marker } => {
                     let rewrite = self.munger.rewrite(arrived);
                     self.counters.before_start += u64::from(rewrite.is_none());
                     if rewrite.is_some() {
+                        source.newest = source.newest.max(arrived.timestamp);
                         source.frame_open = (!marker).then_some((arrived.timestamp, now));
                     }
                     rewrite.map(|rewrite| Rewrite { marker, ..rewrite })
@@ -416,6 +439,7 @@ impl Forwarder {
             era: first.era,
             cursor: position,
             live_from: end,
+            newest: i64::MIN,
             frame_open: None,
             catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
         });
@@ -454,9 +478,16 @@ impl CatchUp {
 }
 
 /// Judges a packet, by a selector where the viewer gets or got less than everything.
-fn judge(selector: &mut Option<Box<Selector>>, arrived: &Arrived, limits: Parts) -> Verdict {
+///
+/// Up to the timestamp `newest` something was sent without one.
+fn judge(
+    selector: &mut Option<Box<Selector>>,
+    newest: i64,
+    arrived: &Arrived,
+    limits: Parts,
+) -> Verdict {
     if arrived.info.frame.is_some() && (limits != Parts::ALL || selector.is_some()) {
-        let judging = selector.get_or_insert_default();
+        let judging = selector.get_or_insert_with(|| Box::new(Selector::new(newest)));
         let verdict = judging.judge(arrived, limits);
         if judging.is_idle() {
             *selector = None;
@@ -523,6 +554,9 @@ const MAX_HOLD: Duration = Duration::from_millis(600);
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod scalable;
 
 #[cfg(test)]
 mod tests;

@@ -37,12 +37,18 @@ pub enum Verdict {
 pub struct Selector {
     numbers: Unwrapper32,
     frames: Memory,
+    /// Up to this timestamp all was sent before there was a selector.
+    whole_until: i64,
+    /// Since which frame nothing is left out.
+    whole_since: Option<i64>,
     /// The limits of the picture at hand.
     limits: Parts,
     /// The highest spatial layer that goes out, and what it was before the last change.
     spatial: u8,
     spatial_before: u8,
     changed_at: i64,
+    /// The highest spatial layer of the newest picture, while nothing of that is sent.
+    ahead: Option<u8>,
     /// The highest temporal layer that goes out where needs are implied.
     temporal: u8,
     newest_picture: Option<i64>,
@@ -92,17 +98,20 @@ impl Default for Parts {
 // === impl Selector ===
 
 impl Selector {
-    /// A selector for a source of which everything was sent so far.
-    pub fn new() -> Self {
+    /// A selector for a source of which everything up to a timestamp was sent.
+    pub fn new(whole_until: i64) -> Self {
         Self {
             numbers: Unwrapper32::default(),
             frames: Memory { highest: None, fates: [Fate::Unseen; MEMORY] },
+            whole_until,
+            whole_since: None,
             limits: Parts::ALL,
             spatial: u8::MAX,
             spatial_before: u8::MAX,
             changed_at: i64::MIN,
+            ahead: None,
             temporal: u8::MAX,
-            newest_picture: None,
+            newest_picture: Some(whole_until),
             newest: None,
             waits: false,
         }
@@ -113,6 +122,9 @@ impl Selector {
         let whole = Verdict::Send { marker: arrived.packet.marker };
         let Some(frame) = arrived.info.frame else { return whole };
         let number = self.numbers.extend(frame.number);
+        if arrived.timestamp <= self.whole_until {
+            self.frames.set(number, Fate::Sent { last: false });
+        }
         let fate = match self.frames.get(number) {
             Fate::Unseen if frame.needs == Needs::Unknown => return whole,
             Fate::Unseen => {
@@ -145,9 +157,11 @@ impl Selector {
         self.waits
     }
 
-    /// Whether everything is sent again, and nothing that was left out matters.
+    /// Whether everything is sent again, and what was left out is so long past that it does not come
+    /// any more.
     pub fn is_idle(&self) -> bool {
-        self.limits == Parts::ALL && self.spatial == u8::MAX && self.temporal == u8::MAX
+        let newest = self.frames.highest;
+        self.whole_since.zip(newest).is_some_and(|(since, newest)| newest - since > FORGET_AFTER)
     }
 
     fn decide(&mut self, arrived: &Arrived, frame: &Frame, number: i64, limits: Parts) -> Fate {
@@ -157,16 +171,27 @@ impl Selector {
             self.newest_picture = Some(at);
             self.limits = limits;
             let is_key = frame.needs == Needs::NOTHING && spatial == 0 || arrived.info.keyframe;
+            if limits != Parts::ALL {
+                self.whole_since = None;
+            } else if is_key {
+                self.whole_since = Some(number);
+            }
             if is_key {
                 (self.temporal, self.waits) = (limits.temporal, false);
-                self.go_out(limits.spatial, at);
+                self.ahead = Some(limits.spatial);
             } else {
+                let spatial = self.spatial.min(limits.spatial);
                 self.temporal = self.temporal.min(limits.temporal);
-                self.go_out(self.spatial.min(limits.spatial), at);
-                self.waits &= self.spatial < limits.spatial;
+                self.waits &= spatial < limits.spatial;
+                self.ahead = Some(spatial);
             }
         }
-        let flows = if at < self.changed_at { self.spatial_before } else { self.spatial };
+        let ahead = self.ahead.filter(|_| self.newest_picture == Some(at));
+        let flows = match ahead {
+            Some(spatial) => spatial,
+            None if at < self.changed_at => self.spatial_before,
+            None => self.spatial,
+        };
         if spatial > self.limits.spatial || temporal > self.limits.temporal {
             return Fate::LeftOut;
         }
@@ -189,11 +214,17 @@ impl Selector {
         };
         if !met {
             // A temporal layer takes up again by itself.
-            if spatial > flows || spatial > 0 && self.is_broken(frame, number) {
+            if spatial > flows {
                 self.waits = true;
-                self.go_out(self.spatial.min(spatial.saturating_sub(1)), at);
+            } else if spatial > 0 && self.is_broken(frame, number) {
+                self.waits = true;
+                self.go_out(self.spatial.min(spatial - 1), at);
             }
             return Fate::LeftOut;
+        }
+        if let Some(spatial) = ahead {
+            self.go_out(spatial, at);
+            self.ahead = None;
         }
         if spatial > flows {
             self.go_out(spatial, at);
@@ -232,12 +263,6 @@ impl Selector {
     }
 }
 
-impl Default for Selector {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 // === impl Memory ===
 
 impl Memory {
@@ -264,6 +289,9 @@ impl Memory {
         number.rem_euclid(MEMORY as i64) as usize
     }
 }
+
+/// How many frames after the last one left out a selector goes.
+const FORGET_AFTER: i64 = MEMORY as i64 / 2;
 
 /// Frame numbers remembered. VP9 uses eight a picture.
 const MEMORY: usize = 512;

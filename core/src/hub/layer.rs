@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::keyframe::{Arbiter, Habit};
+use super::parts::{Part, Parts};
 use super::ring::Ring;
 use super::timeline::Anchor;
 use crate::media::arrived::PictureIds;
@@ -60,6 +61,8 @@ pub struct Layer {
     timestamps: Unwrapper32,
     seen: Seen,
     meter: Meter,
+    /// There once more than one spatial or temporal layer came.
+    parts: Option<Box<Parts>>,
     totals: Totals,
     size: Option<(u16, u16)>,
     newest_frame: Option<i64>,
@@ -192,6 +195,11 @@ impl Layer {
         if self.active { self.meter.fps } else { 0.0 }
     }
 
+    /// The parts of a scalable layer over the last second, lowest spatial layer first.
+    pub fn parts(&self) -> &[Part] {
+        self.parts.as_ref().filter(|_| self.active).map_or(&[], |parts| parts.known())
+    }
+
     /// Packets that never came, neither by themselves nor as retransmissions.
     pub fn lost(&self) -> u64 {
         (self.expected_before + self.expected()).saturating_sub(self.totals.packets)
@@ -248,6 +256,7 @@ impl Layer {
         (self.seen, self.first_seq) = (Seen::default(), None);
         (self.report, self.arrival, self.newest_frame) = (None, None, None);
         self.keyframes = Keyframes::default();
+        self.parts = None;
     }
 
     fn store(&mut self, arrived: Arrived) {
@@ -259,6 +268,9 @@ impl Layer {
             self.totals.frames += 1;
         }
         self.meter.add(arrived.at, arrived.packet.len(), new_frame);
+        if self.parts.is_some() || arrived.info.spatial > 0 || arrived.info.temporal > 0 {
+            self.parts.get_or_insert_default().add(&arrived);
+        }
         self.size = arrived.info.size.or(self.size);
         let before = self.ring.keyframe();
         let (timestamp, at) = (arrived.timestamp, arrived.at);

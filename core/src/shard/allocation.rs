@@ -1,7 +1,7 @@
 //! The allocation: viewers' feedback in, the most that each one's forwarder may send out.
 //!
 //! It happens when feedback comes, never on the packet path and on no timer of its own. Streams of a
-//! single layer and viewers who chose a layer take no part.
+//! single layer that is not scalable, and viewers who chose a layer take no part.
 
 use std::time::Instant;
 
@@ -15,6 +15,7 @@ use super::ladder::ladder;
 use super::session::Role;
 use crate::congestion::{Allocator, Step};
 use crate::forward::Target;
+use crate::hub::Track;
 use crate::media::Kind;
 use crate::media::rtcp::{ReportBlock, TransportWide};
 
@@ -81,7 +82,10 @@ impl Shard {
             return;
         }
         let video = self.streams.get(&egress.stream).and_then(|stream| stream.track(Kind::Video));
-        if video.is_some_and(|track| track.layers.len() > 1) {
+        let has_choice = |track: &Track| {
+            track.layers.len() > 1 || track.layers.iter().any(|layer| layer.parts().len() > 1)
+        };
+        if video.is_some_and(has_choice) {
             egress.allocator = Some(Box::<Allocator<Target>>::default());
         }
     }
@@ -93,33 +97,38 @@ impl Shard {
         let Some(video) = &mut egress.video else { return };
         let Some(stream) = self.streams.get(&egress.stream) else { return };
         let Some(track) = stream.track(Kind::Video) else { return };
-        let (Some(layer), Some(since)) = (video.forwarder.layer(), video.forwarder.layer_since())
+        let (Some(target), Some(since)) =
+            (video.forwarder.forwarded(), video.forwarder.layer_since())
         else {
             return;
         };
-        if track.layers.len() < 2 || !video.forwarder.is_automatic() {
+        if !video.forwarder.is_automatic() {
             return;
         }
         let Some(allocator) = &mut egress.allocator else { return };
+        let takes_parts = video.forwarder.takes_parts();
         let sound_bps = stream
             .track(Kind::Audio)
             .map_or(0, |sound| sound.layers.iter().map(|layer| layer.bitrate_bps()).sum());
         let steps: SmallVec<[Step<Target>; 8]> = ladder(track)
             .iter()
+            .filter(|rung| takes_parts || rung.target == Target::whole(rung.target.layer))
             .map(|rung| Step {
                 target: rung.target,
                 bitrate_bps: rung.bitrate_bps + if rung.bitrate_bps > 0 { sound_bps } else { 0 },
             })
             .collect();
-        let forwarded = (Target::whole(layer), since);
-        let Some(change) = allocator.decide(now, &steps, forwarded) else { return };
+        if steps.len() < 2 {
+            return;
+        }
+        let Some(change) = allocator.decide(now, &steps, (target, since)) else { return };
         match change.at_once {
             Some(backlog) => {
                 egress.resend.clear();
                 egress.repair.note_overload();
                 video.forwarder.limit_at_once(now, change.ceiling, backlog);
             }
-            None => video.forwarder.limit(change.ceiling),
+            None => video.forwarder.limit(now, change.ceiling),
         }
         // Planning asks for the keyframe.
         self.fan_out.make_ready(key);

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::forward::Wish;
-use crate::hub::Habit;
+use crate::forward::{Parts, Wish};
+use crate::hub::{Habit, Part};
 use crate::media::{Format, Kind, Mid, Rid, Ssrc};
 use crate::rtc::Credentials;
 use crate::rtc::connection::{self, CloseReason};
@@ -49,6 +49,8 @@ pub enum Command {
         key: SessionKey,
         /// The layer.
         wish: Wish,
+        /// How much of it at most, where it is scalable.
+        parts: Parts,
     },
     /// Describes a stream at its home shard.
     Describe(StreamId),
@@ -215,4 +217,6 @@ pub struct LayerReport {
     pub gop: Option<Duration>,
     /// What its publisher makes of keyframe requests.
     pub habit: Habit,
+    /// Its parts, where it is scalable, lowest spatial layer first.
+    pub parts: Vec<Part>,
 }

@@ -9,7 +9,7 @@ use super::command::{StreamId, Subscribe};
 use super::history::History;
 use super::repair::Repair;
 use crate::congestion::Allocator;
-use crate::forward::{Forwarder, Target, Wish};
+use crate::forward::{Forwarder, Parts, Target, Wish};
 use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
 use crate::media::{
@@ -180,10 +180,11 @@ impl Egress {
         has_news
     }
 
-    /// Chooses the video layer.
-    pub(super) fn choose(&mut self, wish: Wish) {
+    /// Chooses the video layer, and how much of it.
+    pub(super) fn choose(&mut self, wish: Wish, parts: Parts) {
         if let Some(video) = &mut self.video {
             video.forwarder.choose(wish);
+            video.forwarder.restrict(parts);
         }
     }
 

@@ -3,12 +3,13 @@
 use smallvec::SmallVec;
 
 use crate::forward::{Rung, Target};
-use crate::hub::Track;
+use crate::hub::{LayerIx, Track};
 
 /// The rungs of a track whose packets arrive now.
 pub(super) type Ladder = SmallVec<[Rung; 8]>;
 
-/// Builds the ladder. A layer that costs more than a larger one is no rung.
+/// Builds the ladder. A layer that costs more than a larger one is no rung, and only the lowest one's
+/// parts are: a smaller picture comes before a slower one.
 pub(super) fn ladder(track: &Track) -> Ladder {
     let mut layers: SmallVec<[(u32, u64, u8); 8]> = track
         .layers
@@ -26,8 +27,38 @@ pub(super) fn ladder(track: &Track) -> Ladder {
         while rungs.last().is_some_and(|rung| bitrate_bps > 0 && rung.bitrate_bps > bitrate_bps) {
             rungs.pop();
         }
-        rungs.push(Rung { target: Target::whole(layer), bitrate_bps });
+        match rungs.is_empty() {
+            true => rungs = self::rungs(track, layer),
+            false => rungs.push(Rung { target: Target::whole(layer), bitrate_bps }),
+        }
     }
+    rungs
+}
+
+/// The rungs of one layer, lowest first: of a scalable one its parts, else the whole of it.
+///
+/// A smaller picture comes before a slower one: only the lowest spatial layer gives up pictures. The
+/// last rung is always the whole layer. A layer that does not arrive has none.
+fn rungs(track: &Track, layer: LayerIx) -> Ladder {
+    let Some(this) = track.layers.get(usize::from(layer)).filter(|layer| layer.active) else {
+        return Ladder::new();
+    };
+    let parts = this.parts();
+    let fastest = |spatial: u8| {
+        let of = parts.iter().filter(|part| part.spatial == spatial);
+        of.map(|part| part.temporal).max().unwrap_or(0)
+    };
+    let mut rungs: Ladder = parts
+        .iter()
+        .filter(|part| part.spatial == 0 || part.temporal == fastest(part.spatial))
+        .map(|part| Rung {
+            target: Target { layer, spatial: part.spatial, temporal: part.temporal },
+            bitrate_bps: part.bitrate_bps,
+        })
+        .collect();
+    // The highest part is all that arrives, also of layers that begin later.
+    rungs.pop();
+    rungs.push(Rung { target: Target::whole(layer), bitrate_bps: this.bitrate_bps() });
     rungs
 }
 

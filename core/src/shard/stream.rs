@@ -291,6 +291,7 @@ fn layer_report(now: Instant, track: &Track, layer: &Layer) -> LayerReport {
         packets_lost: layer.lost(),
         gop: layer.gop(now, track.format.clock_rate).filter(|_| is_picture),
         habit: layer.arbiter.habit(now),
+        parts: layer.parts().to_vec(),
     }
 }
 

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use rtc_crypto::RTCCryptoProvider;
-use whitewater_core::forward::Wish;
+use whitewater_core::forward::{Parts, Wish};
 use whitewater_core::media::{Codec, Ntp, Rid, Ssrc};
 use whitewater_core::rtc::connection::{Connection, Opening};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Transport, connection};
@@ -224,9 +224,9 @@ impl House {
             0 => Command::Close(key),
             1 => {
                 let rid = Rid::new(agreed::RIDS[usize::from(which) % 3]);
-                Command::Choose { key, wish: Wish::Rid(rid) }
+                Command::Choose { key, wish: Wish::Rid(rid), parts: Parts::ALL }
             }
-            2 => Command::Choose { key, wish: Wish::Highest },
+            2 => Command::Choose { key, wish: Wish::Highest, parts: Parts::ALL },
             3 => {
                 let (local, remote) = (credentials("0again"), credentials("they"));
                 Command::RestartIce { key, local, remote }

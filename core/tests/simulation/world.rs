@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 use rtc_crypto::RTCCryptoProvider;
-use whitewater_core::forward::Wish;
+use whitewater_core::forward::{Parts, Wish};
 use whitewater_core::media::{Codec, Ntp, Rid, Ssrc};
 use whitewater_core::rtc::connection::{Connection, Opening};
 use whitewater_core::rtc::{Section, Transport};
@@ -263,7 +263,8 @@ impl World {
     pub fn choose(&mut self, viewer: usize, rid: &str) {
         let (shard, key) = (self.viewers[viewer].shard, self.viewers[viewer].key);
         let wish = Wish::Rid(Rid::new(rid));
-        self.shards[shard].handle_command(self.now, Command::Choose { key, wish });
+        self.shards[shard]
+            .handle_command(self.now, Command::Choose { key, wish, parts: Parts::ALL });
     }
 
     /// A viewer leaves.

@@ -119,7 +119,7 @@ fn shown(selector: &mut Selector, packets: &[Arrived], limits: Parts) -> String 
 
 /// What is sent of pictures in turn; `k` begins one with a keyframe.
 fn play(mode: Mode, spatial: u8, plan: &[(&str, Parts)]) -> Vec<String> {
-    let (mut stream, mut selector) = (Stream::new(mode, spatial), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(mode, spatial), Selector::new(-1));
     plan.iter()
         .map(|(pictures, limits)| {
             let sent = pictures.chars().map(|picture| {
@@ -155,7 +155,7 @@ fn temporal_layers_go_down_at_once_and_up_at_a_switching_point() {
 
 #[test]
 fn a_picture_that_needs_one_left_out_is_left_out_too() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Full, 1), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Full, 1), Selector::new(-1));
     let mut next = |key, limits| shown(&mut selector, &stream.next(key), limits);
     assert_eq!(next(true, up_to(9, 0)), "0.");
     assert_eq!(next(false, up_to(9, 0)), "", "2");
@@ -195,7 +195,7 @@ fn a_wish_that_is_taken_back_waits_for_nothing() {
 
 #[test]
 fn a_spatial_layer_that_needs_nothing_left_out_joins_without_a_keyframe() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Full, 2), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Full, 2), Selector::new(-1));
     assert_eq!(shown(&mut selector, &stream.next(true), up_to(0, 9)), "0.");
     assert_eq!(shown(&mut selector, &stream.next(false), up_to(0, 9)), "0.");
     let mut refresh = stream.next(false);
@@ -209,7 +209,7 @@ fn a_spatial_layer_that_needs_nothing_left_out_joins_without_a_keyframe() {
 
 #[test]
 fn packets_of_a_frame_share_its_fate_however_late_they_come() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Full, 3), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Full, 3), Selector::new(-1));
     shown(&mut selector, &stream.next(true), up_to(1, 9));
     let early = stream.next(false);
     let (late, first): (Vec<_>, Vec<_>) = early.into_iter().partition(|it| it.seq % 2 == 1);
@@ -224,7 +224,7 @@ fn packets_of_a_frame_share_its_fate_however_late_they_come() {
 
 #[test]
 fn what_is_lost_on_its_way_to_us_is_hoped_for_but_nothing_new_begins_on_hope() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Key, 2), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Key, 2), Selector::new(-1));
     let all = up_to(1, 8);
     assert_eq!(shown(&mut selector, &stream.next(true), all), "01.");
     let lost = stream.next(false);
@@ -243,7 +243,7 @@ fn what_is_lost_on_its_way_to_us_is_hoped_for_but_nothing_new_begins_on_hope() {
 
 #[test]
 fn missing_packets_between_what_is_left_out_are_left_out_with_it() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Full, 3), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Full, 3), Selector::new(-1));
     let mut between =
         |packets: &[Arrived], index: usize| match selector.judge(&packets[index], up_to(0, 9)) {
             Verdict::LeaveOut { all_between } => Some(all_between),
@@ -272,7 +272,7 @@ fn without_lists_the_layers_tell_what_is_needed() {
             needs: Needs::Implied { joins, opens },
         })
     };
-    let mut selector = Selector::new();
+    let mut selector = Selector::new(-1);
     let mut sent = |packet: Arrived, limits: Parts| {
         matches!(selector.judge(&packet, limits), Verdict::Send { .. })
     };
@@ -288,7 +288,7 @@ fn without_lists_the_layers_tell_what_is_needed() {
 
 #[test]
 fn what_nobody_knows_is_sent_and_a_keyframe_without_limits_ends_the_work() {
-    let (mut stream, mut selector) = (Stream::new(Mode::Full, 2), Selector::new());
+    let (mut stream, mut selector) = (Stream::new(Mode::Full, 2), Selector::new(-1));
     shown(&mut selector, &stream.next(true), up_to(0, 0));
     let mut unknown = stream.next(false);
     for packet in &mut unknown {
@@ -302,5 +302,9 @@ fn what_nobody_knows_is_sent_and_a_keyframe_without_limits_ends_the_work() {
     shown(&mut selector, &stream.next(false), Parts::ALL);
     assert!(!selector.is_idle(), "the upper layer is still left out");
     assert_eq!(shown(&mut selector, &stream.next(true), Parts::ALL), "01.");
+    assert!(!selector.is_idle(), "packets from before may still come");
+    for _ in 0..130 {
+        assert_eq!(shown(&mut selector, &stream.next(false), Parts::ALL), "01.");
+    }
     assert!(selector.is_idle());
 }

@@ -7,7 +7,7 @@ use crate::media::ext::write_extensions;
 fn packet(descriptor: Option<&[u8]>, payload: &[u8]) -> Packet {
     let mut bytes = vec![0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
     if let Some(data) = descriptor {
-        let mut block = [0; 64];
+        let mut block = [0; 256];
         let len = write_extensions(&mut block, &[(9, data)]);
         bytes[0] |= 0x10;
         bytes.extend_from_slice(&block[..len]);
@@ -105,4 +105,95 @@ fn without_references_the_layers_of_vp9_and_vp8_imply_them() {
         Some(implied(false, false))
     );
     assert_eq!(vp8(&[0x90, 0x80, 5, 1]), None, "no temporal layers");
+}
+
+/// The packets that begin or end a frame, of Chromium 156's first pictures: the RTP timestamp since
+/// the first, the marker, the descriptor, and the payload's first bytes.
+const CHROMIUM: [(Codec, &str, (u8, u8), &str); 4] = [
+    (Codec::Vp9, "L3T3", (2, 2), include_str!("../dependency/fixtures/chromium-156-vp9-l3t3.txt")),
+    (
+        Codec::Vp9,
+        "L2T3_KEY",
+        (1, 2),
+        include_str!("../dependency/fixtures/chromium-156-vp9-l2t3-key.txt"),
+    ),
+    (Codec::Av1, "L3T3", (2, 2), include_str!("../dependency/fixtures/chromium-156-av1-l3t3.txt")),
+    (
+        Codec::Av1,
+        "L2T3_KEY",
+        (1, 2),
+        include_str!("../dependency/fixtures/chromium-156-av1-l2t3-key.txt"),
+    ),
+];
+
+fn unhex(text: &str) -> Vec<u8> {
+    let byte = |at| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(byte).collect()
+}
+
+#[test]
+fn chromium_s_pictures_are_read_and_need_only_what_came_before() {
+    for (codec, mode, top, fixture) in CHROMIUM {
+        let mut reader = Reader::default();
+        let mut seen: Vec<(u32, u8, u8)> = Vec::new();
+        let mut pictures = Vec::new();
+        for line in fixture.lines() {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let info =
+                read(&mut reader, codec, &packet(Some(&unhex(fields[2])), &unhex(fields[3])));
+            let (name, frame) = (format!("{codec} {mode}: {line}"), info.frame.unwrap());
+            let (spatial, temporal) = (info.spatial, info.temporal);
+            let Needs::Listed(back) = frame.needs else { panic!("{name}") };
+            for back in back.into_iter().filter(|back| *back != 0) {
+                let needed = seen.iter().find(|(it, ..)| *it == frame.number - u32::from(back));
+                let (_, below, slower) = needed.unwrap_or_else(|| panic!("needs {back}: {name}"));
+                assert!(*below <= spatial && *slower <= temporal, "{name}");
+            }
+            // 1280x718 in three layers, 640x359 in two: the lower ones are rounded.
+            let (width, height) = frame.size.unwrap();
+            assert_eq!((width >> spatial, (height + 1) >> spatial >> 2), (320, 45), "{name}");
+            if !seen.contains(&(frame.number, spatial, temporal)) {
+                seen.push((frame.number, spatial, temporal));
+            }
+            if fields[1] == "1" {
+                assert!(frame.ends, "{name}");
+                pictures.push(temporal);
+            }
+        }
+        let highest = |of: fn(&(u32, u8, u8)) -> u8| seen.iter().map(of).max().unwrap();
+        assert_eq!((highest(|it| it.1), highest(|it| it.2)), top, "{codec} {mode}");
+        assert_eq!(pictures[..5], [0, 2, 1, 2, 0], "{codec} {mode}");
+    }
+}
+
+#[test]
+fn descriptors_and_payloads_of_chromium_s_vp9_tell_the_same() {
+    for (codec, mode, _, fixture) in CHROMIUM.into_iter().filter(|row| row.0 == Codec::Vp9) {
+        let (mut described, mut plain) = (Reader::default(), Reader::default());
+        // Which picture and layer each frame number stands for.
+        let mut frames = std::collections::HashMap::new();
+        for line in fixture.lines() {
+            let fields: Vec<&str> = line.split(' ').collect();
+            let (data, payload) = (unhex(fields[2]), unhex(fields[3]));
+            let by_descriptor = read(&mut described, codec, &packet(Some(&data), &payload));
+            let inside = codec::inspect(codec, &payload);
+            assert_eq!(
+                (by_descriptor.spatial, by_descriptor.temporal),
+                (inside.spatial, inside.temporal)
+            );
+            let by_payload = vp9(&mut plain, &payload).unwrap();
+            let by_descriptor = by_descriptor.frame.unwrap();
+            assert_eq!(by_descriptor.ends, by_payload.ends, "{mode}: {line}");
+            frames.insert(by_descriptor.number, by_payload.number);
+            let of = |frame: Frame| {
+                let Needs::Listed(back) = frame.needs else { panic!("{mode}: {line}") };
+                let back = back.into_iter().filter(|back| *back != 0);
+                back.map(move |back| frame.number - u32::from(back))
+            };
+            let mut one: Vec<u32> = of(by_descriptor).map(|number| frames[&number]).collect();
+            let mut other: Vec<u32> = of(by_payload).collect();
+            (one.sort_unstable(), other.sort_unstable());
+            assert_eq!(one, other, "{mode}: {line}");
+        }
+    }
 }

@@ -103,8 +103,9 @@ impl<'a> Take<'a> {
             | ExtensionKind::VideoOrientation
             | ExtensionKind::PlayoutDelay
             | ExtensionKind::VideoContentType
-            | ExtensionKind::ColorSpace
-            | ExtensionKind::DependencyDescriptor => true,
+            | ExtensionKind::ColorSpace => true,
+            // With it Chromium leaves VP8's own picture ids out, which not every viewer can do without.
+            ExtensionKind::DependencyDescriptor => choice.format.codec != Codec::Vp8,
         });
         Ok(Self { media, kind, tagged, choice, layers, extensions })
     }
