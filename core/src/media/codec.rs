@@ -72,6 +72,8 @@ pub struct PayloadInfo {
     pub spatial: u8,
     /// Temporal layer, 0 where the payload names none.
     pub temporal: u8,
+    /// Where the newest frame begins in a redundant payload (RFC 2198); 0 in any other.
+    pub primary: u16,
 }
 
 /// Reads what a payload says about its frame. Nonsense says nothing.

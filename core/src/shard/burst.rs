@@ -13,7 +13,7 @@ use crate::hub::Track;
 use crate::media::arrived::PictureIds;
 use crate::media::codec::{vp8, vp9};
 use crate::media::ext::{extensions_len, write_extensions};
-use crate::media::{Arrived, Codec, Kind, PayloadType, Ssrc};
+use crate::media::{Arrived, Codec, Kind, PayloadType, Ssrc, red};
 use crate::rtc::srtp::Sender;
 
 /// What was written into the buffer.
@@ -79,7 +79,7 @@ pub(super) fn write(
         let padding = if is_last && missing > MAX_PADDING { 0 } else { missing };
         let padding = padding + usize::from(arrived.packet.is_padding_only());
         let header = Header {
-            pt,
+            pt: outgoing.redundant(arrived).unwrap_or(pt),
             marker: arrived.packet.marker,
             seq: plan.rewrite.seq as u16,
             timestamp: plan.rewrite.timestamp,
@@ -105,7 +105,8 @@ pub(super) fn write(
         }
         burst.len += len;
         outgoing.packets = outgoing.packets.wrapping_add(1);
-        outgoing.octets = outgoing.octets.wrapping_add(arrived.packet.payload().len() as u32);
+        let octets = outgoing.body(arrived).len() as u32;
+        outgoing.octets = outgoing.octets.wrapping_add(octets);
         if kind == Kind::Video && outgoing.section.nack {
             outgoing.forwarder.sent.insert(Sent {
                 seq: header.seq,
@@ -215,7 +216,7 @@ fn plain_len(outgoing: &Outgoing, arrived: &Arrived) -> usize {
     let scratch = Scratch::default();
     let extensions = extensions_len(&outgoing.elements(arrived, &scratch));
     let probe = usize::from(arrived.packet.is_padding_only());
-    FIXED_HEADER + extensions + arrived.packet.payload().len() + probe
+    FIXED_HEADER + extensions + outgoing.body(arrived).len() + probe
 }
 
 /// Writes header, extensions, payload and padding; returns the header's length and the whole.
@@ -243,7 +244,7 @@ fn write_plain(
         out[at..at + 2].copy_from_slice(&seq.to_be_bytes());
         at += 2;
     }
-    let payload = arrived.packet.payload();
+    let payload = outgoing.body(arrived);
     let body = &mut out[at..at + payload.len()];
     body.copy_from_slice(payload);
     match outgoing.codec {
@@ -253,7 +254,12 @@ fn write_plain(
         Some(Codec::Vp9) => {
             vp9::rewrite(body, picture.picture_id, picture.tl0_pic_idx);
         }
-        Some(Codec::Opus | Codec::H264 | Codec::H265 | Codec::Av1) | None => {}
+        Some(Codec::Opus) => {
+            if let (Some(_), Some((pt, _))) = (outgoing.redundant(arrived), outgoing.payload) {
+                red::readdress(body, pt);
+            }
+        }
+        Some(Codec::H264 | Codec::H265 | Codec::Av1) | None => {}
     }
     at += payload.len();
     if padding > 0 {

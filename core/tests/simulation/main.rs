@@ -11,6 +11,7 @@ mod network;
 mod picture;
 mod publisher;
 mod random;
+mod redundancy;
 mod sessions;
 mod streams;
 mod viewer;

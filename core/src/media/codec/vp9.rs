@@ -76,6 +76,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         size,
         spatial: descriptor.spatial,
         temporal: descriptor.temporal,
+        ..PayloadInfo::default()
     }
 }
 
