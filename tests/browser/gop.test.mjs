@@ -20,6 +20,7 @@ import { publishLike } from "./lib/load.mjs";
 const FIRST_MS = 1_500;
 const BEHIND_MS = 180;
 const GOP_MS = 4_000;
+const FRAMES = 50;
 
 test("who joins in the middle of a long GOP sees the picture at once, and soon live", async () => {
   const browser = await launch();
@@ -45,12 +46,14 @@ test("who joins in the middle of a long GOP sees the picture at once, and soon l
       const { asked, connected } = await joiner.evaluate(firstPicture);
       await joiner.waitForTimeout(3_000);
       await joiner.evaluate(() => (window.prints.length = 0));
-      await joiner.waitForTimeout(2_500);
-      const behind = behindMs(
-        await reference.evaluate(() => window.prints),
-        await joiner.evaluate(() => window.prints),
-        GOP_MS,
-      );
+      const behind = await until("frames that both have shown", async () => {
+        const found = behindMs(
+          await reference.evaluate(() => window.prints),
+          await joiner.evaluate(() => window.prints),
+          GOP_MS,
+        );
+        return found.length >= FRAMES && found;
+      });
       figures.push({
         phaseS: phase,
         firstPictureMs: tenth(connected),
@@ -64,9 +67,8 @@ test("who joins in the middle of a long GOP sees the picture at once, and soon l
       await context.close();
     }
     print("joining a GOP of 4 s", { figures });
-    for (const { phaseS, firstPictureMs, behindMs, frames, pageSaysMs } of figures) {
-      assert.ok(frames >= 20, `${frames} frames of both viewers after ${phaseS} s`);
-      assert.ok(firstPictureMs <= FIRST_MS, `${firstPictureMs} ms to the first picture`);
+    for (const { phaseS, firstPictureMs, behindMs, pageSaysMs } of figures) {
+      assert.ok(firstPictureMs <= FIRST_MS, `${firstPictureMs} ms after ${phaseS} s`);
       assert.ok(pageSaysMs < GOP_MS / 4, `${pageSaysMs} ms old, as the page says`);
       assert.ok(behindMs <= BEHIND_MS, `${behindMs} ms behind who has watched for long`);
     }
