@@ -73,10 +73,22 @@ install_cargo_deny() {
     cargo install cargo-deny --locked
 }
 
+# Debian's FFmpeg has no WHIP muxer; a Python package carries a newer one.
+install_ffmpeg() {
+    local folder="$cache/ffmpeg" version=0.8.1
+    [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
+    say "adding FFmpeg 9 to $folder"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "imageio-ffmpeg==$version"
+    ln -sf "$("$folder/bin/python" -c 'import imageio_ffmpeg; print(imageio_ffmpeg.get_ffmpeg_exe())')" \
+        "$folder/ffmpeg"
+    echo "$version" >"$folder/version"
+}
+
 packages=(build-essential ca-certificates cmake curl pkg-config)
 if [ "$purpose" = tests ]; then
     # valgrind reads the symbols of libc6-dbg; it only recommends them.
-    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg openssl procps valgrind)
+    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg openssl procps python3-venv valgrind)
 fi
 
 install_packages "${packages[@]}"
@@ -84,4 +96,5 @@ install_rust
 install_node
 if [ "$purpose" = tests ]; then
     install_cargo_deny
+    install_ffmpeg
 fi

@@ -16,6 +16,8 @@ pub mod id;
 
 pub mod packet;
 
+pub mod red;
+
 pub mod rtcp;
 
 pub mod rtx;

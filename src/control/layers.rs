@@ -136,6 +136,8 @@ mod tests {
             size: Some(*size),
         };
         LayerReport {
+            gop: None,
+            habit: Default::default(),
             rid: rid.map(Rid::new),
             active: true,
             bitrate_bps: 1,

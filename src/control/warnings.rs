@@ -43,6 +43,7 @@ mod tests {
 
     fn report(gop_ms: u64, habit: Habit, active: bool, rid: Option<&str>) -> StreamReport {
         let layer = LayerReport {
+            parts: Vec::new(),
             rid: rid.map(Rid::new),
             active,
             bitrate_bps: 1,

@@ -88,3 +88,12 @@ function rank({ sdpFmtpLine = "" }: CodecCapability): number {
   const main = !/profile(-id)?=[1-9]/.test(sdpFmtpLine) ? 1 : 0;
   return mode + baseline + main;
 }
+
+/** The codecs to offer for sound: Opus, and before it the format that repeats older frames, where wanted and known. */
+export function soundCodecs<Codec extends { mimeType: string }>(
+  codecs: readonly Codec[],
+  redundant: boolean,
+): Codec[] {
+  const named = (mime: string) => codecs.filter((each) => each.mimeType.toLowerCase() === mime);
+  return [...(redundant ? named("audio/red") : []), ...named("audio/opus")];
+}

@@ -1,7 +1,7 @@
 // The publish page: chooses a source, goes live, and says how it goes.
 //
 // For automation it takes its settings from the address:
-// ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&autostart=1
+// ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&red=1&autostart=1
 // and for VP9 and AV1 &svc=L3T3
 
 import { fetchStream } from "./api";
@@ -226,6 +226,7 @@ async function publish(name: string): Promise<void> {
     audio,
     video,
     codec: chosenCodec,
+    redundantSound: query.get("red") === "1",
     encodings: encodingsFor({
       codec: chosenCodec,
       width: source.width,

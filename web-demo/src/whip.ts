@@ -14,7 +14,7 @@
 // A lost connection is opened anew with the `Replaces-Session` header, so that a server that knows it frees
 // the name at once. Needs: whip.ts, session.ts, http.ts, encodings.ts.
 
-import { preferCodec, type VideoCodec } from "./encodings";
+import { preferCodec, soundCodecs, type VideoCodec } from "./encodings";
 import type { HttpProblem } from "./http";
 import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
 
@@ -24,6 +24,8 @@ export interface WhipOptions extends SessionOptions {
   readonly video?: MediaStreamTrack | undefined;
   /** The only video codec to offer; the browser's choice where it is absent. */
   readonly codec?: VideoCodec | undefined;
+  /** Whether each packet of sound repeats the one before (Opus RED): more bytes, fewer gaps. */
+  readonly redundantSound?: boolean | undefined;
   /** The layers of the video; one where it is absent. */
   readonly encodings?: RTCRtpEncodingParameters[] | undefined;
 }
@@ -63,7 +65,7 @@ export class WhipPublisher extends Session {
       });
       const codecs = RTCRtpSender.getCapabilities(track.kind)?.codecs ?? [];
       const preferred = !video
-        ? codecs.filter((each) => each.mimeType.toLowerCase() === "audio/opus")
+        ? soundCodecs(codecs, this.whip.redundantSound ?? false)
         : codec
           ? preferCodec(codecs, codec)
           : codecs;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type CodecCapability, encodingsFor, preferCodec } from "../src/encodings";
+import { type CodecCapability, encodingsFor, preferCodec, soundCodecs } from "../src/encodings";
 
 const wish = {
   codec: "H264",
@@ -91,4 +91,12 @@ test("VP9 is offered with profile 0 first", () => {
 
 test("a codec that the browser lacks gives nothing to offer", () => {
   expect(preferCodec([{ mimeType: "video/rtx", clockRate: 90_000 }], "AV1")).toEqual([]);
+});
+
+test("sound is Opus alone, or behind the format that repeats it", () => {
+  const codecs = ["audio/PCMU", "audio/opus", "audio/red"].map((mimeType) => ({ mimeType }));
+  const names = (redundant: boolean) => soundCodecs(codecs, redundant).map((it) => it.mimeType);
+  expect(names(false)).toEqual(["audio/opus"]);
+  expect(names(true)).toEqual(["audio/red", "audio/opus"]);
+  expect(soundCodecs([{ mimeType: "audio/opus" }], true)).toHaveLength(1);
 });

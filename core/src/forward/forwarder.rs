@@ -441,7 +441,9 @@ impl Forwarder {
             live_from: end,
             newest: i64::MIN,
             frame_open: None,
-            catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
+            // A viewer whose layer stopped may find another one's past ahead of what it has seen.
+            catch_up: (late || age > MOST_AT_ONCE && self.kind == Kind::Video)
+                .then_some(CatchUp { started: now, first_at: first.at }),
         });
     }
 }
@@ -536,6 +538,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Up to this age a keyframe counts as live.
 const LIVE_AGE: Duration = Duration::from_millis(80);
+
+/// More of the past than this does not go out at once.
+const MOST_AT_ONCE: Duration = Duration::from_millis(300);
 
 /// A keyframe's packets may have come in over this time; they go out together.
 const FIRST_FRAME: Duration = Duration::from_millis(30);

@@ -118,6 +118,7 @@ mod tests {
             seq: 0,
             timestamp: 0,
             at,
+            received: at,
             capture: None,
         }
     }

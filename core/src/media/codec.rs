@@ -76,6 +76,8 @@ pub struct PayloadInfo {
     pub temporal: u8,
     /// The frame's place among others, where packets tell: see [`frame`](super::frame).
     pub frame: Option<Frame>,
+    /// Where the newest frame begins in a redundant payload (RFC 2198); 0 in any other.
+    pub primary: u16,
 }
 
 /// Reads what a payload says about its frame. Nonsense says nothing.

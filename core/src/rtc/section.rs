@@ -11,6 +11,8 @@ pub struct AgreedFormat {
     pub pt: PayloadType,
     /// Payload type of retransmissions (RFC 4588), if agreed.
     pub rtx: Option<PayloadType>,
+    /// Payload type of packets with older frames repeated in them (RFC 2198), if agreed.
+    pub red: Option<PayloadType>,
 }
 
 /// One `m=` section that carries media, as offer and answer left it.

@@ -13,7 +13,7 @@ use crate::hub::Track;
 use crate::media::arrived::PictureIds;
 use crate::media::codec::{vp8, vp9};
 use crate::media::ext::{extensions_len, write_extensions};
-use crate::media::{Arrived, Codec, Kind, PayloadType, Ssrc};
+use crate::media::{Arrived, Codec, Kind, PayloadType, Ssrc, red};
 use crate::rtc::srtp::Sender;
 
 /// What was written into the buffer.
@@ -90,7 +90,7 @@ pub(super) fn write(
         let is_empty = plan.rewrite.hollow || arrived.packet.is_padding_only();
         let padding = padding + usize::from(is_empty);
         let header = Header {
-            pt,
+            pt: outgoing.redundant(arrived).unwrap_or(pt),
             marker: plan.rewrite.marker,
             seq: plan.rewrite.seq as u16,
             timestamp: plan.rewrite.timestamp,
@@ -120,8 +120,8 @@ pub(super) fn write(
             burst.received = Some(oldest);
         }
         outgoing.packets = outgoing.packets.wrapping_add(1);
-        let payload_len = if plan.rewrite.hollow { 0 } else { arrived.packet.payload().len() };
-        outgoing.octets = outgoing.octets.wrapping_add(payload_len as u32);
+        let octets = if plan.rewrite.hollow { 0 } else { outgoing.body(arrived).len() };
+        outgoing.octets = outgoing.octets.wrapping_add(octets as u32);
         if kind == Kind::Video && outgoing.section.nack {
             outgoing.forwarder.sent.insert(Sent {
                 seq: header.seq,
@@ -257,7 +257,7 @@ fn plain_len(outgoing: &Outgoing, arrived: &Arrived, hollow: bool) -> usize {
     if hollow || arrived.packet.is_padding_only() {
         return FIXED_HEADER + extensions + 1;
     }
-    FIXED_HEADER + extensions + arrived.packet.payload().len()
+    FIXED_HEADER + extensions + outgoing.body(arrived).len()
 }
 
 /// Writes header, extensions, payload and padding; returns the header's length and the whole.
@@ -286,7 +286,7 @@ fn write_plain(
         out[at..at + 2].copy_from_slice(&seq.to_be_bytes());
         at += 2;
     }
-    let payload = if hollow { &[] } else { arrived.packet.payload() };
+    let payload = if hollow { &[] } else { outgoing.body(arrived) };
     let body = &mut out[at..at + payload.len()];
     body.copy_from_slice(payload);
     match outgoing.codec {
@@ -296,7 +296,12 @@ fn write_plain(
         Some(Codec::Vp9) => {
             vp9::rewrite(body, picture.picture_id, picture.tl0_pic_idx);
         }
-        Some(Codec::Opus | Codec::H264 | Codec::H265 | Codec::Av1) | None => {}
+        Some(Codec::Opus) => {
+            if let (Some(_), Some((pt, _))) = (outgoing.redundant(arrived), outgoing.payload) {
+                red::readdress(body, pt);
+            }
+        }
+        Some(Codec::H264 | Codec::H265 | Codec::Av1) | None => {}
     }
     at += payload.len();
     if padding > 0 {

@@ -58,6 +58,8 @@ pub(super) struct Outgoing {
     pub slots: Option<(Slot, Slot)>,
     /// Payload types of media and of retransmissions for the codec that the stream has now.
     pub payload: Option<(PayloadType, Option<PayloadType>)>,
+    /// Payload type of sound with older frames repeated in it.
+    pub red: Option<PayloadType>,
     /// The codec of that payload type.
     pub codec: Option<Codec>,
     /// The generation of the track that `payload` was chosen for.
@@ -109,6 +111,7 @@ impl Egress {
                 rtx_ssrc,
                 slots: None,
                 payload: None,
+                red: None,
                 codec: None,
                 payload_generation: None,
                 rtx_seq: (seed >> 48) as u16,
@@ -254,8 +257,22 @@ impl Outgoing {
         // Whoever reads AV1 without the descriptor takes every hole for a loss.
         let described = self.section.extensions.id(ExtensionKind::DependencyDescriptor).is_some();
         self.forwarder.take_parts(format.codec != Codec::Av1 || described);
-        self.payload =
-            best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
+        let agreed = best_match(&self.section.formats, format);
+        self.payload = agreed.map(|agreed| (agreed.pt, agreed.rtx));
+        self.red = agreed.and_then(|agreed| agreed.red);
+    }
+
+    /// What of a packet's payload this viewer gets. Older frames that a publisher repeats reach only
+    /// those who can read them.
+    pub(super) fn body<'a>(&self, arrived: &'a Arrived) -> &'a [u8] {
+        let payload = arrived.packet.payload();
+        let start = if self.red.is_some() { 0 } else { usize::from(arrived.info.primary) };
+        payload.get(start..).unwrap_or_default()
+    }
+
+    /// The payload type of a packet with older frames in it; `None` for any other.
+    pub(super) fn redundant(&self, arrived: &Arrived) -> Option<PayloadType> {
+        self.red.filter(|_| arrived.info.primary > 0)
     }
 
     /// Writes a frame number over that of the dependency descriptor in a packet's extensions.
@@ -376,7 +393,12 @@ mod tests {
     use super::*;
 
     fn agreed(pt: u8, codec: Codec, fmtp: &str) -> AgreedFormat {
-        AgreedFormat { format: Format::video(codec, fmtp), pt: PayloadType(pt), rtx: None }
+        AgreedFormat {
+            format: Format::video(codec, fmtp),
+            pt: PayloadType(pt),
+            rtx: None,
+            red: None,
+        }
     }
 
     #[test]

@@ -22,7 +22,7 @@ use crate::media::arrived::PictureIds;
 use crate::media::codec;
 use crate::media::header::HeaderView;
 use crate::media::rtcp::SenderReport;
-use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, frame, rtx};
+use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, frame, red, rtx};
 use crate::rtc::connection::{Connection, Dropped};
 use crate::rtc::section::Section;
 use crate::rtc::transport::Transport;
@@ -241,15 +241,21 @@ impl Ingress {
         let packet = Packet::parse(bytes, &section.extensions).map_err(|_| Why::Malformed)?;
         let (codec, clock_rate) = (agreed.format.codec, agreed.format.clock_rate);
         let (kind, pt) = (section.kind, agreed.pt);
-        if packet.pt != pt {
+        let is_redundant = packet.pt != pt && agreed.red == Some(packet.pt);
+        if packet.pt != pt && !is_redundant {
             return Err(Why::UnknownSsrc);
         }
+        let primary = match is_redundant {
+            true => red::primary(packet.payload()).ok_or(Why::Malformed)?,
+            false => 0,
+        };
         if !repairs {
             self.sources[index].reception.note_packet(now, &packet, clock_rate);
         }
         self.note_original(now, packet.ssrc, packet.seq);
-        let payload = packet.payload();
+        let payload = &packet.payload()[primary..];
         let mut info = codec::inspect(codec, payload);
+        info.primary = u16::try_from(primary).map_err(|_| Why::Malformed)?;
         // Every sound packet can be started from: there is nothing to ask for.
         info.keyframe &= kind == Kind::Video;
         let of = self.sources.iter_mut().find(|source| source.ssrc == packet.ssrc);
@@ -269,7 +275,8 @@ impl Ingress {
         };
         let carries = |section: &Section| {
             let agreed = &section.formats[0];
-            agreed.pt == header.pt || agreed.rtx == Some(header.pt)
+            agreed.pt == header.pt
+                || [agreed.rtx, agreed.red].into_iter().flatten().any(|pt| pt == header.pt)
         };
         let announced = self.sections.iter().position(|section| {
             section.ssrc == Some(header.ssrc) || section.rtx_ssrc == Some(header.ssrc)

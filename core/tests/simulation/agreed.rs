@@ -13,6 +13,7 @@ use whitewater_core::rtc::srtp::{MasterKey, SessionKeys};
 use whitewater_core::rtc::{AgreedFormat, Profile, Section, Transport};
 
 pub const AUDIO_PT: PayloadType = PayloadType(111);
+pub const RED_PT: PayloadType = PayloadType(63);
 pub const VIDEO_PT: PayloadType = PayloadType(96);
 pub const RTX_PT: PayloadType = PayloadType(97);
 pub const RIDS: [&str; 3] = ["l", "m", "h"];
@@ -68,12 +69,18 @@ pub fn extensions() -> ExtensionIds {
     ids
 }
 
+/// The same with sound that may repeat older frames.
+pub fn with_red(mut sections: Vec<Section>) -> Vec<Section> {
+    sections[0].formats[0].red = Some(RED_PT);
+    sections
+}
+
 /// Sound and picture; `layers` is 0 for a viewer, who gets one.
 pub fn sections(codec: Codec, layers: usize, rtx: bool) -> Vec<Section> {
     let section = |mid: &str, kind, format: Format, pt, rtx| Section {
         mid: Mid::new(mid),
         kind,
-        formats: vec![AgreedFormat { format, pt, rtx }],
+        formats: vec![AgreedFormat { format, pt, rtx, red: None }],
         extensions: extensions(),
         nack: kind == Kind::Video,
         pli: kind == Kind::Video,

@@ -14,6 +14,7 @@ mod networks;
 mod picture;
 mod publisher;
 mod random;
+mod redundancy;
 mod sessions;
 mod streams;
 mod viewer;

@@ -12,7 +12,7 @@ use whitewater_core::rtc::connection::{Connection, Event};
 use whitewater_core::rtc::demux::{self, Class};
 use whitewater_core::rtc::srtp::Slot;
 
-use super::agreed::{AUDIO_PT, RIDS, RTX_PT, VIDEO_PT, server};
+use super::agreed::{AUDIO_PT, RED_PT, RIDS, RTX_PT, VIDEO_PT, server};
 use super::picture::{Numbers, Piece};
 use super::random::Random;
 
@@ -34,6 +34,8 @@ pub struct Publisher {
     pub deaf: bool,
     /// Whether sender reports go out.
     pub reports: bool,
+    /// Whether each frame of sound is repeated in the next packet.
+    pub red: bool,
     /// The length of GOPs of its own, which begin in each layer a third later than in the one below.
     pub gop: Option<Duration>,
     codec: Codec,
@@ -84,6 +86,7 @@ struct Sound {
     slot: Option<Slot>,
     seq: u16,
     offset: u32,
+    frame: u32,
 }
 
 // === impl Publisher ===
@@ -110,6 +113,7 @@ impl Publisher {
             frozen: false,
             deaf: false,
             reports: true,
+            red: false,
             gop: None,
             codec,
             source: seed as u16,
@@ -124,6 +128,7 @@ impl Publisher {
                 slot: None,
                 seq: random.next() as u16,
                 offset: random.next() as u32,
+                frame: 0,
             },
             transport_seq: random.next() as u16,
             transport_slots: false,
@@ -268,9 +273,20 @@ impl Publisher {
         let timestamp = self.sound.offset.wrapping_add(ms * 48);
         let seq = self.sound.seq;
         self.sound.seq = seq.wrapping_add(1);
-        let head =
-            Head { pt: AUDIO_PT.0, marker: false, seq, timestamp, ssrc: self.sound.ssrc, slot };
-        out.extend(self.seal(&head, &[(1, b"0")], &[0x78; 80]));
+        let number = self.sound.frame;
+        self.sound.frame += 1;
+        let frame = |number: u32| [&[0x78][..], &number.to_be_bytes(), &[7; 75]].concat();
+        let (mut pt, mut payload) = (AUDIO_PT.0, frame(number));
+        if self.red {
+            let older = number.checked_sub(1).map(frame).unwrap_or_default();
+            let (pt_in, len) = (AUDIO_PT.0, older.len() as u8);
+            // 20 ms of 48 kHz before, in fourteen bits.
+            let head = [pt_in | 0x80, (960_u16 >> 6) as u8, ((960_u16 & 0x3f) << 2) as u8, len];
+            payload = [&head[..], &[pt_in], &older, &payload].concat();
+            pt = RED_PT.0;
+        }
+        let head = Head { pt, marker: number == 0, seq, timestamp, ssrc: self.sound.ssrc, slot };
+        out.extend(self.seal(&head, &[(1, b"0")], &payload));
     }
 
     fn send_frame(&mut self, now: Instant, layer: usize, key: bool, out: &mut Vec<BytesMut>) {

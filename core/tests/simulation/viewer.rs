@@ -1,6 +1,6 @@
 //! A viewer that repairs, assembles and judges what it gets as a browser's decoder would.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -12,7 +12,7 @@ use whitewater_core::rtc::Transport;
 use whitewater_core::rtc::connection::{Connection, Event};
 use whitewater_core::rtc::demux::{self, Class};
 
-use super::agreed::{AUDIO_PT, RTX_PT, VIDEO_PT, extensions, server};
+use super::agreed::{AUDIO_PT, RED_PT, RTX_PT, VIDEO_PT, extensions, server};
 use super::network::IP_AND_UDP;
 use super::picture::{Numbers, Piece};
 
@@ -77,6 +77,10 @@ pub struct Seen {
     pub cut_short: u64,
     /// Packets of sound.
     pub sound: u64,
+    /// Packets of sound with an older frame in them.
+    pub repeated_sound: u64,
+    /// The numbers of the frames of sound that came one way or the other.
+    pub heard: BTreeSet<u32>,
     /// Sender reports.
     pub reports: u64,
     /// The layers displayed, in their order, without repetition.
@@ -282,7 +286,7 @@ impl Viewer {
             self.seen.errors.push("no MID".into());
         }
         match packet.pt {
-            AUDIO_PT => self.hear(&packet),
+            AUDIO_PT | RED_PT => self.hear(&packet),
             VIDEO_PT => {
                 self.seen.packets += 1;
                 self.see(now, &packet, false);
@@ -301,6 +305,22 @@ impl Viewer {
 
     fn hear(&mut self, packet: &Packet) {
         self.seen.sound += 1;
+        let mut frames = packet.payload();
+        if packet.pt == RED_PT {
+            self.seen.repeated_sound += 1;
+            let (head, rest) = frames.split_at(5);
+            if (head[0], head[4]) != (AUDIO_PT.0 | 0x80, AUDIO_PT.0) {
+                self.seen.errors.push(format!("not RED: {head:?}"));
+            }
+            frames = rest;
+        }
+        if !frames.len().is_multiple_of(80) || frames.is_empty() {
+            self.seen.errors.push(format!("{} bytes of sound", frames.len()));
+        }
+        for frame in frames.chunks_exact(80) {
+            let number = [frame[1], frame[2], frame[3], frame[4]];
+            self.seen.heard.insert(u32::from_be_bytes(number));
+        }
         let (seqs, last, timestamps) = &mut self.sound;
         let (seq, timestamp) = (seqs.extend(packet.seq), timestamps.extend(packet.timestamp));
         if let Some((last_seq, last_timestamp)) = *last

@@ -17,7 +17,7 @@ use whitewater_core::shard::{
     Transmit,
 };
 
-use super::agreed::{client, crypto, presets, sections, server};
+use super::agreed::{client, crypto, presets, sections, server, with_red};
 use super::ledger::Ledger;
 use super::network::{Conditions, Network};
 use super::publisher::Publisher;
@@ -50,6 +50,8 @@ pub struct World {
     pub window: Duration,
     /// Whether a publisher takes over only a stream that is still there.
     pub resumes: bool,
+    /// Whether publishers repeat each frame of sound in the next packet.
+    pub red: bool,
     /// What was sealed, if anybody wants to know.
     pub ledger: Option<Ledger>,
     /// Counts allocations and bytes held, if anybody wants to know.
@@ -139,6 +141,7 @@ impl World {
             codec: Codec::Vp8,
             window: Duration::from_secs(10),
             resumes: false,
+            red: false,
             ledger: None,
             heap: None,
             allocated: 0,
@@ -185,14 +188,16 @@ impl World {
             stream: STREAM,
             resumes: self.resumes,
             connection: ours,
-            sections: sections(self.codec, layers, true),
+            sections: self.publishing(layers),
             window: self.window,
             max_bitrate_bps: 0,
         };
         let reply = self.shards[0].handle_command(self.now, Command::Publish(Box::new(request)));
         let Reply::Opened(key) = reply else { return Err(reply) };
         let seed = u64::from(number) + 1;
-        let publisher = Publisher::new(self.now, self.began, connection, self.codec, layers, seed);
+        let mut publisher =
+            Publisher::new(self.now, self.began, connection, self.codec, layers, seed);
+        publisher.red = self.red;
         let address = client(number);
         self.at.insert(address, Client::Publisher(self.publishers.len()));
         self.publishers.push(Publishing { publisher, key, shard: 0, address });
@@ -211,6 +216,20 @@ impl World {
         let connection = Connection::open(self.now, Opening::Preset(Box::new(theirs))).unwrap();
         let sections = sections(self.codec, 0, rtx);
         self.join(number, shard, sections, ours, connection).unwrap()
+    }
+
+    /// A viewer joins that can read repeated sound.
+    pub fn watch_red(&mut self, shard: usize) -> usize {
+        let number = self.next_client();
+        let (ours, theirs) = presets(number, &self.crypto);
+        let connection = Connection::open(self.now, Opening::Preset(Box::new(theirs))).unwrap();
+        let sections = with_red(sections(self.codec, 0, true));
+        self.join(number, shard, sections, ours, connection).unwrap()
+    }
+
+    fn publishing(&self, layers: usize) -> Vec<Section> {
+        let plain = sections(self.codec, layers, true);
+        if self.red { with_red(plain) } else { plain }
     }
 
     /// A viewer joins with what was agreed and a connection of its own.

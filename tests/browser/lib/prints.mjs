@@ -20,15 +20,16 @@ export function watchPrints() {
   video.requestVideoFrameCallback(onframe);
 }
 
-/** How much later than in `reference` each frame of `other` was displayed, in ms. Looped content repeats its frames: the nearest one counts. */
-export function behindMs(reference, other) {
-  const times = new Map();
-  for (const { print, shown } of reference) {
-    times.set(print, [...(times.get(print) ?? []), shown]);
-  }
+/**
+ * How much later than in `reference` each frame of `other` was displayed, in ms. Content that repeats every
+ * `period` tells the distance to a multiple of it: the least one counts.
+ */
+export function behindMs(reference, other, period) {
+  const times = new Map(reference.map(({ print, shown }) => [print, shown]));
   return other.flatMap(({ print, shown }) => {
-    const distances = (times.get(print) ?? []).map((time) => shown - time);
-    distances.sort((a, b) => Math.abs(a) - Math.abs(b));
-    return distances.slice(0, 1);
+    const time = times.get(print);
+    if (time === undefined) return [];
+    const distance = shown - time;
+    return [distance - Math.round(distance / period) * period];
   });
 }

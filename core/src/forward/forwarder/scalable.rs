@@ -26,6 +26,14 @@ impl Layers for Ring {
         Some(0)
     }
 
+    fn is_active(&self, _layer: u8) -> bool {
+        true
+    }
+
+    fn reach(&self, _layer: u8, _now: Instant) -> Duration {
+        Duration::from_secs(1)
+    }
+
     fn find(&self, _rid: &Rid) -> Option<(u8, bool)> {
         None
     }
@@ -115,6 +123,7 @@ fn arrivals(now: Instant, mode_key: bool, pictures: &[Picture]) -> Vec<(Arrived,
                     seq,
                     timestamp: index as i64 * 3000,
                     at: now,
+                    received: now,
                     capture: None,
                 };
                 let parts = limits.take().map(|(spatial, temporal)| Parts { spatial, temporal });

@@ -57,7 +57,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         size: if keyframe { size(frame) } else { None },
         spatial: 0,
         temporal: descriptor.tid.unwrap_or(0),
-        frame: None,
+        ..PayloadInfo::default()
     }
 }
 

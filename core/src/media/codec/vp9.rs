@@ -79,7 +79,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         size,
         spatial: descriptor.spatial,
         temporal: descriptor.temporal,
-        frame: None,
+        ..PayloadInfo::default()
     }
 }
 

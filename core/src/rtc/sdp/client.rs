@@ -233,7 +233,9 @@ fn read_section(kind: Kind, ours: &Media, theirs: &Media) -> Result<Option<Secti
                 ours.payload.pt == theirs.payload.pt && ours.format.codec == theirs.format.codec
             })?;
             let same = |rtx: &&Payload| theirs.rtx.is_some_and(|other| other.pt == rtx.pt);
-            Some((theirs, Choice { rtx: ours.rtx.filter(same), ..ours.clone() }))
+            let same_red = |red: &&Payload| theirs.red.is_some_and(|other| other.pt == red.pt);
+            let (rtx, red) = (ours.rtx.filter(same), ours.red.filter(same_red));
+            Some((theirs, Choice { rtx, red, ..ours.clone() }))
         })
         .collect();
     let Some((first, _)) = chosen.first() else {

@@ -44,6 +44,9 @@ pub(super) struct Choice<'a> {
     pub(super) payload: &'a Payload,
     pub(super) format: Format,
     pub(super) rtx: Option<&'a Payload>,
+    pub(super) red: Option<&'a Payload>,
+    /// Whether the redundant format stands before the plain one.
+    pub(super) prefers_red: bool,
 }
 
 const MAX_PAYLOAD_TYPES: usize = 128;
@@ -94,7 +97,10 @@ pub(super) fn choices(payloads: &[Payload], kind: Kind) -> Vec<Choice<'_>> {
         .filter_map(|payload| {
             let format = payload.format().filter(|format| format.codec.kind() == kind)?;
             let rtx = payloads.iter().find(|other| other.repairs(payload));
-            Some(Choice { payload, format, rtx })
+            let red = payloads.iter().find(|other| other.repeats(payload));
+            let place = |wanted: &Payload| payloads.iter().position(|it| it.pt == wanted.pt);
+            let prefers_red = red.is_some_and(|red| place(red) < place(payload));
+            Some(Choice { payload, format, rtx, red, prefers_red })
         })
         .collect()
 }
@@ -204,6 +210,17 @@ impl Payload {
             && !(64..96).contains(&self.pt.0)
             && apt.and_then(|apt| apt.trim().parse().ok()) == Some(other.pt.0)
     }
+
+    /// Whether this is the redundant format (RFC 2198) of another payload type of sound.
+    fn repeats(&self, other: &Self) -> bool {
+        let is_of = |pt: &str| pt.trim().parse() == Ok(other.pt.0);
+        self.name.eq_ignore_ascii_case("red")
+            && Codec::from_name(&other.name) == Some(Codec::Opus)
+            && (self.clock_rate, self.channels) == (other.clock_rate, other.channels)
+            && !(64..96).contains(&self.pt.0)
+            && !self.fmtp.is_empty()
+            && self.fmtp.split('/').all(is_of)
+    }
 }
 
 // === impl Feedback ===
@@ -230,6 +247,7 @@ impl Choice<'_> {
             format: self.format.clone(),
             pt: self.payload.pt,
             rtx: self.rtx.map(|rtx| rtx.pt),
+            red: self.red.map(|red| red.pt),
         }
     }
 }

@@ -87,7 +87,9 @@ impl<'a> Take<'a> {
         let fits_all =
             |choice: &&Choice<'_>| layers.iter().all(|layer| layer.allows(choice.payload.pt));
         let choice = choices.iter().find(fits_all).or(choices.first());
-        let Some(choice) = choice.cloned() else { return Err(nothing_in_common(media, kind)) };
+        let Some(mut choice) = choice.cloned() else { return Err(nothing_in_common(media, kind)) };
+        // Who does not prefer redundancy does not send it, and some mistake it for the codec.
+        choice.red = choice.red.filter(|_| choice.prefers_red);
         let layers = layers.into_iter().filter(|layer| layer.allows(choice.payload.pt)).collect();
         let feedback = choice.payload.feedback;
         let all = media.extension_ids(true, |_| true);
@@ -185,7 +187,7 @@ fn check_together(takes: &[Option<Take<'_>>]) -> Result<(), SdpError> {
     }
     let types = |take: &Take<'_>| {
         let agreed = take.choice.agreed();
-        [Some(agreed.pt), agreed.rtx]
+        [Some(agreed.pt), agreed.rtx, agreed.red]
     };
     if let [one, other] = takes.as_slice()
         && let Some(pt) =

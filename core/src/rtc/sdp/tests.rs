@@ -4,4 +4,5 @@ mod client;
 mod fuzz;
 mod kit;
 mod publish;
+mod red;
 mod watch;

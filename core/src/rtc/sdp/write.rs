@@ -155,6 +155,11 @@ impl<'a> Writer<'a> {
         if let Some(rtx) = choice.rtx {
             self.rtx(rtx.pt, pt, clock_rate);
         }
+        if let Some(red) = choice.red {
+            let (red, channels) = (red.pt, format.channels);
+            self.line(format_args!("a=rtpmap:{red} red/{clock_rate}/{channels}"));
+            self.line(format_args!("a=fmtp:{red} {pt}/{pt}"));
+        }
     }
 
     fn rtx(&mut self, rtx: PayloadType, pt: PayloadType, clock_rate: u32) {
@@ -190,10 +195,13 @@ impl<'a> Writer<'a> {
 
 /// The formats of an `m=` line for some choices.
 pub(super) fn payload_types(choices: &[Choice<'_>]) -> String {
-    let both = |choice: &Choice<'_>| {
-        [Some(choice.payload.pt), choice.rtx.map(|rtx| rtx.pt)].into_iter().flatten()
+    let all = |choice: &Choice<'_>| {
+        let (red, rtx) = (choice.red.map(|red| red.pt), choice.rtx.map(|rtx| rtx.pt));
+        // What stands first is what a publisher sends.
+        let (before, after) = if choice.prefers_red { (red, None) } else { (None, red) };
+        [before, Some(choice.payload.pt), after, rtx].into_iter().flatten()
     };
-    choices.iter().flat_map(both).map(|pt| pt.to_string()).collect::<Vec<_>>().join(" ")
+    choices.iter().flat_map(all).map(|pt| pt.to_string()).collect::<Vec<_>>().join(" ")
 }
 
 pub(super) fn push_candidates(text: &mut String, candidates: &[std::net::SocketAddr], tcp: bool) {

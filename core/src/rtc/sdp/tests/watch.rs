@@ -94,7 +94,7 @@ fn the_answer_sends_one_media_stream_over_one_transport() {
         ["2001 cname:live", "2001 msid:live video", "2002 cname:live", "2002 msid:live video"]
     );
     assert_eq!(video.media_name.formats[..4], ["108", "109", "96", "97"]);
-    assert!(!text.contains("goog-remb") && !text.contains("red/") && !text.contains("ulpfec"));
+    assert!(!text.contains("goog-remb") && !text.contains("red/90000") && !text.contains("ulpfec"));
 }
 
 #[test]
