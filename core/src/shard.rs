@@ -399,8 +399,8 @@ impl Shard {
             Class::Rtcp => self.deliver_rtcp(now, key, transport, datagram),
             Class::Unknown => false,
         };
-        // What is refused changes nothing, save that DTLS may end over it.
-        if authentic || class == Class::Dtls {
+        // What is refused changes nothing.
+        if authentic {
             self.settle(now, key);
         }
         authentic

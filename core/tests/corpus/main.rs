@@ -2,7 +2,14 @@
 //!
 //! The files are in `fuzz/corpus`; CONTRIBUTING.md says how they come about.
 
-#![allow(clippy::unwrap_used, clippy::print_stderr, dead_code, unreachable_pub)]
+#![allow(
+    clippy::duplicate_mod,
+    clippy::print_stderr,
+    clippy::unwrap_used,
+    dead_code,
+    unreachable_pub,
+    reason = "each target is complete in itself, and brings what it needs"
+)]
 
 mod demux;
 mod dependency;

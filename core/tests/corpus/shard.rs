@@ -134,7 +134,7 @@ impl House {
         let pt = pt[usize::from(source >> 6)];
         let mut bytes = vec![0x80 | marks & 0x2f, pt | marks & 0x80];
         bytes.extend_from_slice(&self.seqs[at].to_be_bytes());
-        let timestamp = (self.seqs[at] as u32) * 1500;
+        let timestamp = u32::from(self.seqs[at]) * 1500;
         bytes.extend_from_slice(&timestamp.to_be_bytes());
         bytes.extend_from_slice(&(100 + at as u32).to_be_bytes());
         bytes.extend(std::iter::repeat_n(9, 4 * usize::from(bytes[0] & 0x0f)));
@@ -162,7 +162,7 @@ impl House {
             bytes
         });
         let datagram = sealed.clone();
-        self.from_client(client, &datagram);
+        self.client_sends(client, &datagram);
     }
 
     fn report(&mut self, client: usize, input: &mut Input<'_>) {
@@ -174,10 +174,10 @@ impl House {
         let Some(Client { connection, .. }) = self.clients.get_mut(client) else { return };
         let sealed = connection.as_mut().and_then(|it| it.protect_rtcp(&plain));
         let Some(sealed) = sealed else { return };
-        self.from_client(client, &sealed);
+        self.client_sends(client, &sealed);
     }
 
-    fn from_client(&mut self, client: usize, datagram: &[u8]) {
+    fn client_sends(&mut self, client: usize, datagram: &[u8]) {
         let Some(Client { shard, number, .. }) = self.clients.get(client) else { return };
         self.datagram(*shard, agreed::client(*number), datagram);
     }
