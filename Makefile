@@ -54,6 +54,7 @@ test: check $(pages)
 	cargo test --locked --workspace --no-fail-fast
 	cd web-demo && npm test
 	scripts/browser-tests.sh
+	scripts/firewall-test.sh
 
 .PHONY: bench
 bench: build
