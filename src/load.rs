@@ -15,6 +15,7 @@ mod secrets;
 mod source;
 mod tell;
 mod trace;
+mod tunnel;
 mod usage;
 mod viewer;
 mod whep;

@@ -59,7 +59,7 @@ async fn answers_and_restarts_name_the_media_port_over_tcp_after_udp_unless_it_i
         assert_eq!(status, 200);
         for text in [&publisher.session.answer, &viewer.session.answer, &fragment] {
             let expected: &[SocketAddr] = if offered { &[server.udp_addr()] } else { &[] };
-            assert_eq!(tcp_candidates(text), expected, "{text}");
+            assert_eq!(tcp_candidates(text), expected, "W29: {text}");
             let candidates: Vec<_> = text.lines().filter(|l| l.contains("a=candidate:")).collect();
             assert!(candidates[0].contains(" udp "), "{text}");
         }
