@@ -57,6 +57,7 @@ test: check $(pages)
 	cd web-demo && npm test
 	scripts/browser-tests.sh
 	cargo test --locked --test readme -- --ignored
+	scripts/firewall-test.sh
 
 .PHONY: bench
 bench: build

@@ -88,7 +88,7 @@ install_ffmpeg() {
 packages=(build-essential ca-certificates cmake curl pkg-config)
 if [ "$purpose" = tests ]; then
     # valgrind reads the symbols of libc6-dbg; it only recommends them.
-    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg openssl procps python3-venv valgrind)
+    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg nftables openssl procps python3-venv valgrind)
 fi
 
 install_packages "${packages[@]}"

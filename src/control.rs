@@ -126,6 +126,7 @@ impl Control {
         for shard in 0..self.engine.shards() {
             self.engine.ask(ShardId(shard as u8), Command::Shutdown).await;
         }
+        self.engine.drained().await;
     }
 
     fn is_draining(&self) -> bool {

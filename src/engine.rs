@@ -77,7 +77,7 @@ pub enum Error {
 pub struct Handle {
     address: SocketAddr,
     shards: Vec<ShardHandle>,
-    _accepting: Option<tcp::Accepting>,
+    accepting: Option<tcp::Accepting>,
 }
 
 /// A command on its way, and where its answer goes.
@@ -133,7 +133,7 @@ pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)
     }
     let accepting = listener.map(|listener| tcp::accept(listener, inlets)).transpose();
     let accepting = accepting.map_err(|source| Error::TcpSocket { address, source })?;
-    Ok((Handle { address, shards, _accepting: accepting }, events_out))
+    Ok((Handle { address, shards, accepting }, events_out))
 }
 
 /// Opens the media port over UDP and, where it is wanted, over TCP. Where the system chooses the
@@ -183,6 +183,13 @@ impl Handle {
         let handle = self.shards.get(usize::from(shard.0))?;
         handle.commands.send(Asked { command, answer }).await.ok()?;
         reply.await.ok()
+    }
+
+    /// Waits, for a moment, until TCP connections whose sessions have ended are closed.
+    pub async fn drained(&self) {
+        if let Some(accepting) = &self.accepting {
+            accepting.drained().await;
+        }
     }
 
     /// What a shard's loop counts.

@@ -18,6 +18,7 @@ mod sink;
 mod source;
 mod tell;
 mod trace;
+mod tunnel;
 mod usage;
 mod viewer;
 mod whep;

@@ -66,6 +66,7 @@ fn every_key_can_be_set_in_the_file() {
     let file = r#"
         http = "[::1]:1"
         udp = "[::1]:2"
+        tcp = false
         data = "/srv/whitewater"
         public_ips = ["2001:db8::1"]
         shards = 4
@@ -102,11 +103,25 @@ fn every_key_can_be_set_in_the_file() {
     assert!(config.insecure_open);
     let seconds = Duration::from_secs;
     assert_eq!(config.drain, Drain { delay: seconds(5), timeout: seconds(30) });
+    assert!(!config.tcp);
     assert_eq!(config.ice_servers.len(), 2);
     assert_eq!(config.ice_servers[0].urls.len(), 2);
     assert_eq!(config.ice_servers[0].credential.as_deref(), Some("s3cret"));
     assert_eq!(config.ice_servers[1].urls, ["stun:stun.example.org"]);
     assert_eq!(config.streams.len(), 1);
+}
+
+#[test]
+fn http_and_media_over_tcp_cannot_share_a_port() {
+    let file = "http = '127.0.0.1:443'\nudp = '127.0.0.1:443'\n";
+    let refusal = merged(file, &[], &[]).unwrap_err().to_string();
+    assert!(refusal.contains("--tcp false"), "{refusal}");
+    assert!(!merged(&format!("{file}tcp = false\n"), &[], &[]).unwrap().tcp);
+    assert!(
+        merged(&file.replace("udp = '127.0.0.1:443'", "udp = '127.0.0.1:444'"), &[], &[])
+            .unwrap()
+            .tcp
+    );
 }
 
 #[test]

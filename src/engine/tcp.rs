@@ -27,6 +27,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
+use tokio_util::task::TaskTracker;
 use tracing::{debug, error, warn};
 use whitewater_core::rtc::Transport;
 
@@ -54,9 +55,13 @@ pub(super) struct Inlet {
 }
 
 /// The task that accepts connections. It ends when this is dropped; the connections end with their
-/// shards.
+/// sessions and shards.
 #[derive(Debug)]
-pub(super) struct Accepting(JoinHandle<()>);
+pub(super) struct Accepting {
+    socket: Socket,
+    task: JoinHandle<()>,
+    connections: TaskTracker,
+}
 
 /// Makes a shard's inlet and the other end of its queue.
 pub(super) fn inlet(counters: Arc<Counters>) -> (Inlet, mpsc::Receiver<Inbound>) {
@@ -80,11 +85,13 @@ pub(super) fn bind(address: SocketAddr) -> io::Result<Socket> {
 /// Accepts connections from now on. Call it within a tokio runtime.
 pub(super) fn accept(socket: Socket, inlets: Vec<Inlet>) -> io::Result<Accepting> {
     socket.listen(BACKLOG)?;
-    let listener = TcpListener::from_std(socket.into())?;
-    Ok(Accepting(tokio::spawn(accept_all(listener, inlets.into()))))
+    let listener = TcpListener::from_std(socket.try_clone()?.into())?;
+    let connections = TaskTracker::new();
+    let task = tokio::spawn(accept_all(listener, inlets.into(), connections.clone()));
+    Ok(Accepting { socket, task, connections })
 }
 
-async fn accept_all(listener: TcpListener, inlets: Arc<[Inlet]>) {
+async fn accept_all(listener: TcpListener, inlets: Arc<[Inlet]>, connections: TaskTracker) {
     let Some(first) = inlets.first().cloned() else { return };
     let admission = Admission::new((room_for_files() / 2).min(MAX_OPEN));
     loop {
@@ -106,7 +113,8 @@ async fn accept_all(listener: TcpListener, inlets: Arc<[Inlet]>) {
         match prepare(&stream) {
             Ok(local) => {
                 let transport = Transport::tcp(local, remote);
-                tokio::spawn(connection::serve(stream, transport, Arc::clone(&inlets), ticket));
+                let serve = connection::serve(stream, transport, Arc::clone(&inlets), ticket);
+                connections.spawn(serve);
             }
             Err(error) => debug!(%error, "a TCP connection was over before it began"),
         }
@@ -147,9 +155,20 @@ fn room_for_files() -> usize {
 
 // === impl Accepting ===
 
+impl Accepting {
+    /// Waits until every connection has ended, for a moment: what is queued for those whose sessions
+    /// are over goes out first.
+    pub(super) async fn drained(&self) {
+        self.connections.close();
+        let _ = tokio::time::timeout(DRAINED_WITHIN, self.connections.wait()).await;
+    }
+}
+
 impl Drop for Accepting {
     fn drop(&mut self) {
-        self.0.abort();
+        self.task.abort();
+        // The task is dropped by its runtime, later. The port is free from here on.
+        let _ = self.socket.shutdown(std::net::Shutdown::Both);
     }
 }
 
@@ -157,6 +176,7 @@ const MAX_OPEN: usize = 32_768;
 const INBOUND_BOUND: usize = 1_024;
 const BACKLOG: i32 = 1_024;
 const PAUSE: Duration = Duration::from_millis(100);
+const DRAINED_WITHIN: Duration = Duration::from_secs(1);
 const UNSENT_BYTES: u32 = 16 << 10;
 const UNACKNOWLEDGED_WITHIN: Duration = Duration::from_secs(20);
 const CAUTIOUS_FILES: usize = 1_024;

@@ -14,6 +14,7 @@ use whitewater_core::rtc::sdp::{self, Agreed, Fingerprint, Local};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
 
 use super::secrets::Secrets;
+use super::tunnel;
 
 /// Opens sessions at one endpoint. Cheap to clone.
 #[derive(Clone)]
@@ -22,6 +23,7 @@ pub(super) struct Dialler {
     url: Url,
     token: Option<String>,
     local_ip: IpAddr,
+    tcp: bool,
     secrets: Secrets,
     identity: Arc<Identity>,
 }
@@ -58,9 +60,15 @@ impl Dialler {
             url: url.clone(),
             token,
             local_ip: local_ip_towards(server)?,
+            tcp: false,
             secrets,
             identity,
         })
+    }
+
+    /// Has media come over TCP, or not.
+    pub(super) fn over_tcp(self, tcp: bool) -> Self {
+        Self { tcp, ..self }
     }
 
     pub(super) fn secrets(&self) -> &Secrets {
@@ -89,7 +97,7 @@ impl Dialler {
         let (session, answer) = self.post(&offer).await?;
         let answered_at = Instant::now();
         let agreed = sdp::read_answer(&offer, &answer).context("the answer is not usable")?;
-        let connection = self.connection(answered_at, credentials, &agreed)?;
+        let connection = self.connection(answered_at, credentials, &agreed, &answer)?;
         Ok(Dialled {
             socket,
             connection,
@@ -140,11 +148,17 @@ impl Dialler {
         now: Instant,
         local: Credentials,
         agreed: &Agreed,
+        answer: &str,
     ) -> anyhow::Result<Connection> {
         let remote = &agreed.remote;
         let reachable = |candidate: &&SocketAddr| candidate.is_ipv4() == self.local_ip.is_ipv4();
-        let remote_candidates: Vec<_> =
-            remote.candidates.iter().filter(reachable).copied().collect();
+        let remote_candidates: Vec<_> = if self.tcp {
+            let passive = answer.lines().filter_map(sdp::parse_passive_candidate);
+            let first = passive.clone().find(|candidate| reachable(&candidate));
+            vec![tunnel::open(first.context("the answer has no passive TCP candidate")?)?]
+        } else {
+            remote.candidates.iter().filter(reachable).copied().collect()
+        };
         if remote_candidates.is_empty() {
             return Err(anyhow!("the answer has no UDP candidate of our address family"));
         }

@@ -51,6 +51,9 @@ pub struct Whep {
     /// Threads that receive; the default is one per core, at most four.
     #[arg(long)]
     pub threads: Option<usize>,
+    /// Media comes over TCP (ICE-TCP), as it does to viewers whose network lets no UDP through.
+    #[arg(long)]
+    pub tcp: bool,
     /// Bearer token.
     #[arg(long)]
     pub token: Option<String>,

@@ -28,7 +28,7 @@ pub(super) fn run(options: &Whep) -> anyhow::Result<()> {
 }
 
 async fn watch(options: &Whep) -> anyhow::Result<Measured> {
-    let dialler = Dialler::new(&options.url, options.token.clone()).await?;
+    let dialler = Dialler::new(&options.url, options.token.clone()).await?.over_tcp(options.tcp);
     let before = Sample::take(options, &dialler).await;
     let cores = std::thread::available_parallelism().map_or(1, std::num::NonZeroUsize::get);
     let threads = options.threads.unwrap_or(cores.min(MAX_THREADS)).max(1);

@@ -162,7 +162,7 @@ impl Peer {
             Some(socket) => Wire::Udp(socket),
             None => {
                 let to = ask.to.unwrap_or_else(|| http::tcp_candidates(&session.answer)[0]);
-                Wire::tcp(ask.bind.parse().unwrap(), to).await
+                Wire::tcp(ask.bind.parse().unwrap(), to)
             }
         };
         let connection = Connection::new(

@@ -28,7 +28,7 @@ use super::section::Section;
 use crate::media::{Format, Ssrc};
 
 pub use super::ice::Credentials;
-pub use candidate::parse_candidate;
+pub use candidate::{parse_candidate, parse_passive_candidate};
 pub use client::{PublishOffer, offer_publish, offer_watch, read_answer};
 pub use fragment::ice_fragment;
 pub use identity::{Fingerprint, Setup};

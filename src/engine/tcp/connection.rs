@@ -100,20 +100,20 @@ fn home(first: &[u8]) -> Option<usize> {
 /// A full queue of the shard makes the other side wait, as TCP does.
 async fn read(incoming: &mut Incoming, inlet: &Inlet, transport: Transport) -> End {
     loop {
-        let frame = match incoming.next().await {
-            Ok(frame) => frame,
+        match incoming.next().await {
+            Ok(frame) => {
+                if inlet.queue.send(Inbound::Frame(transport, frame)).await.is_err() {
+                    return End::HungUp;
+                }
+            }
             Err(end) => return end,
-        };
-        if inlet.queue.send(Inbound::Frame(transport, frame)).await.is_err() {
-            return End::HungUp;
         }
     }
 }
 
 async fn write(writer: &mut OwnedWriteHalf, mut outgoing: Outgoing, mut ticket: Ticket) -> End {
-    let mut next = match timeout(ANSWER_WITHIN, outgoing.next()).await {
-        Ok(next) => next,
-        Err(_) => return End::Unanswered,
+    let Ok(mut next) = timeout(ANSWER_WITHIN, outgoing.next()).await else {
+        return End::Unanswered;
     };
     ticket.known();
     while let Some(frames) = next {

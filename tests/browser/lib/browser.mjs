@@ -28,11 +28,11 @@ export const FLAGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** Starts a browser. `context(options)` makes a fresh profile in it; `reset()` closes all that were made. */
-export async function launch() {
+/** Starts a browser, with more flags if need be. `context(options)` makes a fresh profile in it; `reset()` closes all that were made. */
+export async function launch(flags = []) {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
-    args: FLAGS,
+    args: [...FLAGS, ...flags],
     // The browser's own mute would also silence what pages analyse.
     ignoreDefaultArgs: ["--mute-audio"],
   });

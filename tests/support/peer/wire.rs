@@ -17,21 +17,27 @@ pub(super) enum Wire {
     Tcp(Box<Tcp>),
 }
 
-/// A connection to the server's media port.
+/// Connections to the server's media port, one after the other.
 pub(super) struct Tcp {
     server: SocketAddr,
     local: SocketAddr,
+    deaf: Arc<AtomicBool>,
+    // Made when there is something to send: the server gives up on who says nothing.
+    connection: Option<Connection>,
+}
+
+struct Connection {
     writer: OwnedWriteHalf,
     frames: mpsc::Receiver<Vec<u8>>,
-    deaf: Arc<AtomicBool>,
     over: bool,
 }
 
 // === impl Wire ===
 
 impl Wire {
-    pub(super) async fn tcp(local: SocketAddr, server: SocketAddr) -> Self {
-        Self::Tcp(Box::new(Tcp::connect(local, server).await))
+    pub(super) fn tcp(local: SocketAddr, server: SocketAddr) -> Self {
+        let deaf = Arc::new(AtomicBool::new(false));
+        Self::Tcp(Box::new(Tcp { server, local, deaf, connection: None }))
     }
 
     pub(super) fn local_addr(&self) -> SocketAddr {
@@ -49,7 +55,9 @@ impl Wire {
                 *socket = UdpSocket::bind((ip, 0)).await.unwrap();
             }
             Self::Tcp(tcp) => {
-                **tcp = Tcp::connect(SocketAddr::new(tcp.local.ip(), 0), tcp.server).await
+                tcp.deaf.store(false, Ordering::Relaxed);
+                tcp.local.set_port(0);
+                tcp.connection = None;
             }
         }
     }
@@ -66,11 +74,11 @@ impl Wire {
         match self {
             Self::Udp(socket) => socket.recv_from(buffer).await,
             Self::Tcp(tcp) => {
-                if tcp.over {
-                    std::future::pending::<()>().await;
-                }
-                let Some(frame) = tcp.frames.recv().await else {
-                    tcp.over = true;
+                let Some(connection) = tcp.connection.as_mut().filter(|it| !it.over) else {
+                    return std::future::pending().await;
+                };
+                let Some(frame) = connection.frames.recv().await else {
+                    connection.over = true;
                     return Err(io::ErrorKind::ConnectionReset.into());
                 };
                 buffer[..frame.len()].copy_from_slice(&frame);
@@ -86,30 +94,29 @@ impl Wire {
                 let _ = socket.send_to(datagram, to).await;
             }
             Self::Tcp(tcp) => {
-                let _ = tcp.writer.write_all(&framed(datagram)).await;
+                let connection = match &mut tcp.connection {
+                    Some(connection) => connection,
+                    none => none.insert(connect(tcp.local, tcp.server, tcp.deaf.clone()).await),
+                };
+                let _ = connection.writer.write_all(&framed(datagram)).await;
             }
         }
     }
 }
 
-// === impl Tcp ===
-
-impl Tcp {
-    async fn connect(local: SocketAddr, server: SocketAddr) -> Self {
-        let socket =
-            if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }.unwrap();
-        // Who stops reading is not helped by the kernel for long.
-        socket.set_recv_buffer_size(32 << 10).unwrap();
-        socket.bind(local).unwrap();
-        let stream = socket.connect(server).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        let local = stream.local_addr().unwrap();
-        let (reader, writer) = stream.into_split();
-        let (sender, frames) = mpsc::channel(64);
-        let deaf = Arc::new(AtomicBool::new(false));
-        tokio::spawn(read(reader, sender, Arc::clone(&deaf)));
-        Self { server, local, writer, frames, deaf, over: false }
-    }
+async fn connect(local: SocketAddr, server: SocketAddr, deaf: Arc<AtomicBool>) -> Connection {
+    let socket = if local.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() };
+    let socket = socket.unwrap();
+    // Who stops reading is not helped by the kernel for long.
+    socket.set_recv_buffer_size(32 << 10).unwrap();
+    socket.set_reuseaddr(true).unwrap();
+    socket.bind(local).unwrap();
+    let stream = socket.connect(server).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let (reader, writer) = stream.into_split();
+    let (sender, frames) = mpsc::channel(64);
+    tokio::spawn(read(reader, sender, deaf));
+    Connection { writer, frames, over: false }
 }
 
 /// A datagram as it stands in a TCP connection (RFC 4571).

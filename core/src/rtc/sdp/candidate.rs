@@ -1,12 +1,30 @@
 //! A reader and a writer of ICE candidates (RFC 8839 section 5.1).
 
 use std::net::{IpAddr, SocketAddr};
+use std::str::SplitAsciiWhitespace;
 
 /// Reads the value of an `a=candidate` line, with or without the attribute's name.
 ///
 /// Answers `None` for everything that is not a UDP candidate of component 1 with an IP address: TCP,
 /// mDNS names, nonsense.
 pub fn parse_candidate(value: &str) -> Option<SocketAddr> {
+    parse(value, "udp").map(|(address, _)| address)
+}
+
+/// Reads the value of an `a=candidate` line that offers to wait for TCP connections (RFC 6544
+/// section 4.5), as [`parse_candidate`] reads the others.
+pub fn parse_passive_candidate(value: &str) -> Option<SocketAddr> {
+    let (address, mut extensions) = parse(value, "tcp")?;
+    while let (Some(name), Some(value)) = (extensions.next(), extensions.next()) {
+        if name == "tcptype" {
+            return (value == "passive").then_some(address);
+        }
+    }
+    None
+}
+
+/// An address and the extensions after it.
+fn parse<'a>(value: &'a str, wanted: &str) -> Option<(SocketAddr, SplitAsciiWhitespace<'a>)> {
     let value = value.trim();
     let value = value.strip_prefix("a=").unwrap_or(value);
     let value = value.strip_prefix("candidate:").unwrap_or(value);
@@ -17,12 +35,12 @@ pub fn parse_candidate(value: &str) -> Option<SocketAddr> {
     let _priority: u32 = fields.next()?.parse().ok()?;
     let address: IpAddr = fields.next()?.parse().ok()?;
     let port: u16 = fields.next()?.parse().ok()?;
-    if component != "1" || !transport.eq_ignore_ascii_case("udp") || fields.next()? != "typ" {
+    if component != "1" || !transport.eq_ignore_ascii_case(wanted) || fields.next()? != "typ" {
         return None;
     }
     let usable = port != 0 && !address.is_unspecified() && !address.is_multicast();
     let known = matches!(fields.next()?, "host" | "srflx" | "prflx" | "relay");
-    (usable && known).then(|| SocketAddr::new(address, port))
+    (usable && known).then(|| (SocketAddr::new(address, port), fields))
 }
 
 /// The text of a host candidate, without the attribute's name; `rank` 0 is the best.
@@ -77,6 +95,13 @@ mod tests {
         assert!(priority(&passive_candidate(3, address)) < priority(&first));
         assert!(priority(&first) < priority(&host_candidate(usize::MAX, address)));
         assert_eq!(parse_candidate(&first), None, "who speaks UDP passes it over");
+        assert_eq!(parse_passive_candidate(&first), Some(address));
+        assert_eq!(parse_passive_candidate(&host_candidate(0, address)), None);
+        let reflexive = "1 1 TCP 1 192.0.2.7 7000 typ srflx raddr 10.0.0.2 rport 9 tcptype ";
+        assert_eq!(parse_passive_candidate(&format!("{reflexive}passive")), Some(address));
+        for other in ["active", "so", ""] {
+            assert_eq!(parse_passive_candidate(&format!("{reflexive}{other}")), None);
+        }
     }
 
     #[test]
