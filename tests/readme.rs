@@ -62,7 +62,11 @@ fn the_commands_of_the_readme_do_what_it_says() {
 }
 
 /// `make run` builds what is not built yet, and starts a server with pages at the addresses that are printed.
+///
+/// What the network is needed for is brought before.
 fn make_run(block: &str) {
+    let built = Command::new("make").arg("build").current_dir(root()).status().unwrap();
+    assert!(built.success(), "make build");
     let room = Room::new();
     let server = room.start(block, root(), Duration::from_secs(1_800));
     for path in ["/", "/publish", "/watch/show"] {
