@@ -58,6 +58,9 @@ describe("Firefox", () => {
       const publisher = await publish(context, stream, { codec, ...SMALL });
       const viewer = await watch(await chromium.context(), stream);
       const figures = judge(await waitClocks(viewer, 60, 60_000));
+      await until("sound", async () => {
+        return (await stat(viewer, "inbound-rtp", "audio"))?.totalAudioEnergy > 0.001;
+      });
       print(`firefox publishes ${codec}`, figures);
       assert.deepEqual([...publisher.problems, ...viewer.problems], []);
     });
@@ -252,8 +255,15 @@ async function switchThrough(viewer, layers) {
     const read = (await samples(viewer)).filter((sample) => sample.time !== null);
     steps = steps.concat(read.slice(1).map((s, i) => elapsedMs(read[i].time, s.time)));
   }
-  assert.ok(Math.min(...steps) >= 0, "the pattern's clock went backwards");
-  return { tookMs, freezes: (await freezes(viewer)) - before, longestStepMs: Math.max(...steps) };
+  // An encoder that lacks time sends a frame's layers one after the other: a switch up may show a moment twice.
+  const furthestBackMs = Math.min(0, ...steps);
+  assert.ok(furthestBackMs > -250, `the pattern's clock went back by ${furthestBackMs} ms`);
+  return {
+    furthestBackMs,
+    tookMs,
+    freezes: (await freezes(viewer)) - before,
+    longestStepMs: Math.max(...steps),
+  };
 }
 
 async function freezes(viewer) {
