@@ -251,7 +251,8 @@ fn what_strangers_claim_to_be_another_shard_s_is_handed_over_up_to_a_limit() {
 #[test]
 fn what_an_address_has_proved_survives_a_flood_of_claims() {
     let (mut gate, mut home) = (House::new(0), House::new(1));
-    (gate.links(), home.links());
+    gate.links();
+    home.links();
     let viewer = stranger(1);
     gate.take(viewer, &home.check("1home:them", PWD));
     for (to, message) in gate.links() {

@@ -76,6 +76,18 @@ describe("Firefox", () => {
     });
   }
 
+  test("the sound of its microphone is heard in Chromium", async () => {
+    const stream = uniqueName("ff-sound");
+    const settings = { codec: "VP8", source: "camera", ...SMALL };
+    await publish(await firefox.context(), stream, settings);
+    const viewer = await watch(await chromium.context(), stream);
+    await waitLive(viewer);
+    await viewer.click("#unmute");
+    await until("sound", async () => {
+      return (await stat(viewer, "inbound-rtp", "audio"))?.totalAudioEnergy > 0.001;
+    });
+  });
+
   test("its three layers are watched and switched between in Chromium", async () => {
     const stream = uniqueName("ff-layers");
     const publisher = await publish(await firefox.context(), stream);
@@ -234,17 +246,18 @@ async function switchThrough(viewer, layers) {
   let steps = [];
   for (const at of [2, 0, 1, 0, 2]) {
     const { rid, width } = layers[at];
+    await threeLayers(viewer.url().split("/").at(-1));
     const from = Date.now();
     await forget(viewer);
-    await viewer.evaluate(
-      (rid) =>
-        fetch(`${window.whitewater.session}/layer`, {
-          method: "POST",
-          headers: { "Content-Type": "application/json" },
-          body: JSON.stringify({ rid }),
-        }),
-      rid,
-    );
+    const status = await viewer.evaluate(async (rid) => {
+      const response = await fetch(`${window.whitewater.session}/layer`, {
+        method: "POST",
+        headers: { "Content-Type": "application/json" },
+        body: JSON.stringify({ rid }),
+      });
+      return response.status;
+    }, rid);
+    assert.ok(status < 300, `layer ${rid}: ${status}`);
     await until(`a picture ${width} wide`, async () =>
       (await samples(viewer)).some((sample) => sample.width === width),
     );
@@ -252,8 +265,15 @@ async function switchThrough(viewer, layers) {
     const read = (await samples(viewer)).filter((sample) => sample.time !== null);
     steps = steps.concat(read.slice(1).map((s, i) => elapsedMs(read[i].time, s.time)));
   }
-  assert.ok(Math.min(...steps) >= 0, "the pattern's clock went backwards");
-  return { tookMs, freezes: (await freezes(viewer)) - before, longestStepMs: Math.max(...steps) };
+  // An encoder that lacks time sends a frame's layers one after the other: a switch up may show a moment twice.
+  const furthestBackMs = Math.min(0, ...steps);
+  assert.ok(furthestBackMs > -250, `the pattern's clock went back by ${furthestBackMs} ms`);
+  return {
+    furthestBackMs,
+    tookMs,
+    freezes: (await freezes(viewer)) - before,
+    longestStepMs: Math.max(...steps),
+  };
 }
 
 async function freezes(viewer) {
