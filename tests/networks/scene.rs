@@ -26,10 +26,11 @@ pub(crate) enum Trace {
     Large,
 }
 
-/// What a viewer saw after its first five seconds.
+/// What a viewer saw after its first five seconds; what no test judges is printed.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "it is printed")]
 pub(crate) struct Seen {
-    /// Frames shown.
+    /// Frames decoded.
     pub(crate) frames: u64,
     /// Freezes as the browser counts them.
     pub(crate) freezes: u64,
@@ -74,6 +75,7 @@ impl Scene {
 
     /// Lets a browser watch for so long after its first five seconds.
     pub(crate) fn browser(&self, seconds: u64) -> Seen {
+        install_browser_driver();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/networks/watch.mjs");
         let mut command = self.wire.far.command("node");
         command.args([script, STREAM, &seconds.to_string()]);
@@ -126,6 +128,16 @@ impl Drop for Scene {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// What drives the browser comes from the package registry, unless it is here.
+fn install_browser_driver() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+    if !std::path::Path::new(folder).join("node_modules/playwright-core").exists() {
+        let mut command = Command::new("npm");
+        command.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{command:?}");
     }
 }
 

@@ -303,6 +303,7 @@ function showLayers(): void {
   if (wanted.join() !== shown.join()) {
     layerList.replaceChildren(...wanted.map((rid) => layerOption(rid)));
   }
+  showAutomatic();
   for (const layer of named) {
     const option = layerList.querySelector<HTMLElement>(`[data-rid="${CSS.escape(layer.rid)}"]`);
     const detail = option?.querySelector(".detail");
@@ -312,6 +313,13 @@ function showLayers(): void {
       : "not sent";
     if (detail) setText(detail, text);
   }
+}
+
+/** What Auto gives now, while it is chosen: the size of the picture. */
+function showAutomatic(): void {
+  const detail = layerList.querySelector('[data-rid=""] .detail');
+  const given = viewer.selectedLayer === null && video.videoHeight > 0;
+  if (detail) setText(detail, given ? `${video.videoHeight}p now` : "");
 }
 
 function layerOption(rid: string): HTMLElement {
@@ -325,7 +333,7 @@ function layerOption(rid: string): HTMLElement {
     "label",
     "",
     input,
-    make("span", "", rid === "" ? "Auto (highest)" : rid),
+    make("span", "", rid === "" ? "Auto" : rid),
     make("span", "detail"),
   );
   label.dataset["rid"] = rid;
