@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,7 +16,11 @@ pub(crate) struct Scene {
     pub(crate) wire: Wire,
     children: Vec<Child>,
     _data: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Scenes come one after the other: they measure time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How much the publisher's highest layer has.
 #[derive(Clone, Copy, Debug)]
@@ -49,6 +54,7 @@ pub(crate) struct Seen {
 impl Scene {
     /// Starts it all and waits until the stream's layers arrive.
     pub(crate) fn open(trace: Trace) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let wire = Wire::lay();
         let data = tempfile::tempdir().unwrap();
         let program = env!("CARGO_BIN_EXE_whitewater");
@@ -68,7 +74,7 @@ impl Scene {
         publisher.args(["load", "whip", "--layers", "3", "--trace", trace, "--url"]);
         publisher.arg(format!("http://{near}:{HTTP_PORT}/whip/{STREAM}"));
         let publisher = start(&mut publisher);
-        let scene = Self { wire, children: vec![publisher, server], _data: data };
+        let scene = Self { wire, children: vec![publisher, server], _data: data, _alone: alone };
         scene.wait_for_layers();
         scene
     }
