@@ -3,6 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
@@ -15,7 +16,11 @@ pub(crate) struct Scene {
     pub(crate) wire: Wire,
     children: Vec<Child>,
     _data: tempfile::TempDir,
+    _alone: MutexGuard<'static, ()>,
 }
+
+/// Scenes come one after the other: they measure time.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// How much the publisher's highest layer has.
 #[derive(Clone, Copy, Debug)]
@@ -26,10 +31,11 @@ pub(crate) enum Trace {
     Large,
 }
 
-/// What a viewer saw after its first five seconds.
+/// What a viewer saw after its first five seconds; what no test judges is printed.
 #[derive(Clone, Debug)]
+#[allow(dead_code, reason = "it is printed")]
 pub(crate) struct Seen {
-    /// Frames shown.
+    /// Frames decoded.
     pub(crate) frames: u64,
     /// Freezes as the browser counts them.
     pub(crate) freezes: u64,
@@ -48,6 +54,7 @@ pub(crate) struct Seen {
 impl Scene {
     /// Starts it all and waits until the stream's layers arrive.
     pub(crate) fn open(trace: Trace) -> Self {
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let wire = Wire::lay();
         let data = tempfile::tempdir().unwrap();
         let program = env!("CARGO_BIN_EXE_whitewater");
@@ -67,13 +74,14 @@ impl Scene {
         publisher.args(["load", "whip", "--layers", "3", "--trace", trace, "--url"]);
         publisher.arg(format!("http://{near}:{HTTP_PORT}/whip/{STREAM}"));
         let publisher = start(&mut publisher);
-        let scene = Self { wire, children: vec![publisher, server], _data: data };
+        let scene = Self { wire, children: vec![publisher, server], _data: data, _alone: alone };
         scene.wait_for_layers();
         scene
     }
 
     /// Lets a browser watch for so long after its first five seconds.
     pub(crate) fn browser(&self, seconds: u64) -> Seen {
+        install_browser_driver();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser/networks/watch.mjs");
         let mut command = self.wire.far.command("node");
         command.args([script, STREAM, &seconds.to_string()]);
@@ -126,6 +134,16 @@ impl Drop for Scene {
             let _ = child.kill();
             let _ = child.wait();
         }
+    }
+}
+
+/// What drives the browser comes from the package registry, unless it is here.
+fn install_browser_driver() {
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+    if !std::path::Path::new(folder).join("node_modules/playwright-core").exists() {
+        let mut command = Command::new("npm");
+        command.args(["ci", "--no-audit", "--no-fund"]).current_dir(folder);
+        assert!(command.stdout(Stdio::null()).status().unwrap().success(), "{command:?}");
     }
 }
 

@@ -58,7 +58,6 @@ struct LaneState {
     busy_until: Option<Instant>,
     flying: BinaryHeap<Reverse<(Instant, u64, Vec<u8>)>>,
     count: u64,
-    bytes: u64,
 }
 
 // === impl Conditions ===
@@ -116,11 +115,6 @@ impl Wire {
             lane.state.lock().unwrap().conditions = conditions;
         }
     }
-
-    /// Bytes that have reached the far end.
-    pub(crate) fn bytes_down(&self) -> u64 {
-        self.down.state.lock().unwrap().bytes
-    }
 }
 
 impl Drop for Wire {
@@ -168,7 +162,6 @@ impl Lane {
             let due = state.flying.peek().map(|Reverse((at, _, _))| *at);
             if due.is_some_and(|due| due <= now) {
                 let Some(Reverse((_, _, packet))) = state.flying.pop() else { continue };
-                state.bytes += packet.len() as u64;
                 drop(state);
                 // A packet that the other end does not take is lost, as on any wire.
                 let _ = to.send(&packet);

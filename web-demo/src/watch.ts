@@ -339,7 +339,15 @@ function showLayers(): void {
     const place = option?.querySelector(".detail");
     if (place) setText(place, detail);
   }
+  showAutomatic();
   showRates(rates);
+}
+
+/** What Auto gives now, while it is chosen: the size of the picture. */
+function showAutomatic(): void {
+  const detail = layerList.querySelector('[data-rid=""] .detail');
+  const given = Object.keys(viewer.selected).length === 0 && video.videoHeight > 0;
+  if (detail) setText(detail, given ? `${video.videoHeight}p now` : "");
 }
 
 function showRates(rates: readonly RateEntry[]): void {

@@ -146,12 +146,14 @@ impl Path {
         self.long_since = if is_long { self.long_since.or(Some(now)) } else { None };
         let long_us = if patient { LONG_US } else { LONG_IN_TRIAL_US };
         if queue.length_us >= long_us && !queue.falling {
+            // A queue that stays as it is lets through what is sent.
+            let is_rising = queue.grew_us >= RISE_US;
             let delivered_bps = self.delivered_bps(since_us, true);
             let too_little = delivered_bps > 0 && delivered_bps < demand_bps / 100 * ENOUGH_PERCENT;
             let for_long = self
                 .long_since
                 .is_some_and(|since| now.saturating_duration_since(since) >= LONG_ENOUGH);
-            if too_little || for_long {
+            if is_rising && too_little || for_long {
                 return Sign::Overloaded { delivered_bps };
             }
         }
@@ -299,6 +301,7 @@ const MAX_ARRIVALS: usize = 128;
 const FEW: usize = 3;
 /// The queue is compared with what it was this long ago.
 const TREND_US: i64 = 200_000;
+const RISE_US: i64 = 15_000;
 const FALL_US: i64 = 10_000;
 const MAX_UNTOLD_US: i64 = 400_000;
 

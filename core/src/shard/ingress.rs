@@ -164,6 +164,10 @@ impl Ingress {
         let index = known.unwrap_or_else(|| self.bind(ssrc, place, repairs));
         self.note_transport_wide(now, ssrc, seq, transport_seq);
         if !self.budget.allows(now, plain.len()) {
+            if !repairs {
+                // It is not missing: to ask for it again would only add to what is too much.
+                self.note_original(now, ssrc, seq);
+            }
             return Err(Why::OverLimit);
         }
         self.read(now, index, plain.freeze())

@@ -1,6 +1,12 @@
 //! The packet world in virtual time: shards, publishers and viewers over a network that misbehaves.
 
-#![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, dead_code, unreachable_pub)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    clippy::wildcard_enum_match_arm,
+    dead_code,
+    unreachable_pub
+)]
 
 mod accidents;
 mod agreed;

@@ -120,7 +120,7 @@ fn no_network_freezes_a_viewer_and_each_is_used() {
                 seen.layers
             );
             eprintln!("{line}");
-            eprintln!("  {:?} freezes {:?}", seen.layers_at_ms, seen.freezes_ms);
+            eprintln!("  {:?}, freezes {:?}", seen.layers_at_ms, seen.freezes_ms);
             let ends_well = seen.layers.last() == Some(&phase.ends_with);
             if freeze > 1000 || used < 0.6 || !ends_well {
                 wrong.push(line);

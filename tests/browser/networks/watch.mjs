@@ -17,17 +17,20 @@ try {
   const firstFrameS = (Date.now() - begun) / 1000;
   await page.waitForTimeout(SETTLING_MS);
   const before = await stat(page, "inbound-rtp", "video");
+  const carriedBefore = await stat(page, "transport");
   const from = await page.evaluate(() => performance.now());
   await page.waitForTimeout(Number(seconds) * 1000);
   const after = await stat(page, "inbound-rtp", "video");
+  const carriedAfter = await stat(page, "transport");
   const shown = await page.evaluate(() => [...window.shown, { at: performance.now(), end: true }]);
   // The frame before the window begins it: a freeze across its edge counts whole.
   const first = Math.max(shown.findIndex((frame) => frame.at >= from) - 1, 0);
   const times = shown.slice(first).map((frame) => frame.at);
   const gaps = times.slice(1).map((at, i) => at - times[i]);
   const heights = shown.filter((frame) => !frame.end).map((frame) => frame.height);
-  const elapsedS = (after.timestamp - before.timestamp) / 1000;
-  const bytes = (entry) => entry.bytesReceived + entry.headerBytesReceived;
+  const elapsedS = (carriedAfter.timestamp - carriedBefore.timestamp) / 1000;
+  // As the path carries it: with IP and UDP around each packet.
+  const bytes = (entry) => entry.bytesReceived + 28 * entry.packetsReceived;
   process.stdout.write(
     JSON.stringify({
       firstFrameS,
@@ -36,7 +39,7 @@ try {
       freezes: after.freezeCount - before.freezeCount,
       frozenS: after.totalFreezesDuration - before.totalFreezesDuration,
       longestFreezeMs: Math.max(...gaps),
-      bps: ((bytes(after) - bytes(before)) * 8) / elapsedS,
+      bps: ((bytes(carriedAfter) - bytes(carriedBefore)) * 8) / elapsedS,
       heights: heights.filter((height, i) => height !== heights[i - 1]),
     }),
   );

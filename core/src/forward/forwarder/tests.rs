@@ -475,4 +475,65 @@ fn whoever_waits_for_a_keyframe_looks_again_by_itself() {
     // By now it has turned out that requests are ignored.
     track.reach = ms(3000);
     assert_eq!(viewer.plan(due, &track), (vec![(0, 0)], Need::Nothing));
+
+#[test]
+fn an_automatic_viewer_gets_no_more_than_its_limit_and_one_who_chose_gets_that() {
+    let now = Instant::now();
+    let mut track = Fake::new(&["l", "h"]);
+    (0..2).for_each(|layer| track.push_key(now, layer, 10, 1));
+    let limit = Some(Target::whole(0));
+    for (wish, want) in [(Wish::Highest, 0), (rid("h"), 1)] {
+        let mut viewer = Viewer::new(Kind::Video, wish);
+        viewer.forwarder.limit(limit);
+        viewer.plan(now, &track);
+        assert_eq!(viewer.forwarder.layer(), Some(want));
+    }
+    // A limit to what does not arrive is none.
+    track.layers[0].active = false;
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    viewer.forwarder.limit(limit);
+    viewer.plan(now, &track);
+    assert_eq!(viewer.forwarder.layer(), Some(1));
+}
+
+#[test]
+fn a_layer_that_overloads_the_network_stops_after_its_frame_until_the_other_s_keyframe_comes() {
+    let start = Instant::now();
+    let mut track = Fake::new(&["l", "h"]);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    (0..2).for_each(|layer| track.push_key(start, layer, 10, 1));
+    track.push(start, 1, 11, 2, false);
+    viewer.plan(start, &track);
+    viewer.forwarder.limit_at_once(start, Some(Target::whole(0)), ms(160));
+    // The rest of the frame in hand, but nothing of the next; no keyframe while the network is busy.
+    track.push(start, 1, 12, 2, true);
+    track.push(start, 1, 13, 3, true);
+    assert_eq!(viewer.plan(start + ms(5), &track), (vec![(1, 2)], Need::Nothing));
+    assert!(viewer.forwarder.has_left(start + ms(5), 1));
+    // Old enough not to be gone back to.
+    track.layers[0].keyframe = None;
+    assert_eq!(viewer.plan(start + ms(101), &track), (vec![], Need::Keyframe(0)));
+    track.push_key(start + ms(150), 0, 15, 6);
+    assert_eq!(viewer.plan(start + ms(150), &track), (vec![(0, 1)], Need::Nothing));
+    assert!(viewer.forwarder.has_left(start + ms(150), 1));
+    assert!(!viewer.forwarder.has_left(start + ms(150), 0));
+}
+
+#[test]
+fn a_layer_goes_on_where_it_stopped_when_no_keyframe_comes() {
+    let start = Instant::now();
+    let mut track = Fake::new(&["l", "h"]);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    track.push_key(start, 1, 10, 1);
+    viewer.plan(start, &track);
+    viewer.forwarder.limit_at_once(start, Some(Target::whole(0)), ms(0));
+    for frame in 2..20 {
+        let now = start + ms(33) * frame as u32;
+        track.push(now, 1, 9 + frame, frame, true);
+        let (sent, need) = viewer.plan(now, &track);
+        assert_eq!(need, Need::Keyframe(0));
+        assert!(sent.is_empty() || now >= start + MAX_HOLD);
+    }
+    assert_eq!(viewer.seqs(), (0..19).collect::<Vec<_>>());
+    assert!(!viewer.forwarder.has_left(start + ms(640), 1));
 }
