@@ -407,7 +407,4 @@ const MAX_BACKWARDS_MS: i64 = 100;
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
-mod scalable;
-
-#[cfg(test)]
 mod tests;

@@ -1,3 +1,5 @@
+mod scalable;
+
 use bytes::Bytes;
 
 use super::*;
