@@ -144,8 +144,8 @@ impl Lane {
                 continue;
             }
             let mut done = now;
-            if rate_bps > 0 {
-                done = start + Duration::from_micros(len as u64 * 8_000_000 / rate_bps);
+            if let Some(takes_us) = (len as u64 * 8_000_000).checked_div(rate_bps) {
+                done = start + Duration::from_micros(takes_us);
                 state.busy_until = Some(done);
             }
             state.count += 1;

@@ -561,7 +561,4 @@ const MAX_HOLD: Duration = Duration::from_millis(600);
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
-mod scalable;
-
-#[cfg(test)]
 mod tests;

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
     use crate::hub::Offered;
     use crate::media::codec::PayloadInfo;
-    use crate::media::{Codec, ExtensionIds, Format, Mid, Ntp, Packet, PictureIds, Rid};
+    use crate::media::{Arrived, Codec, ExtensionIds, Format, Mid, Ntp, Packet, PictureIds, Rid};
 
     /// A track whose layers have these heights and bytes of each frame.
     fn track(layers: &[(u16, usize)]) -> Track {
@@ -116,5 +116,46 @@ mod tests {
             let got: Vec<_> = ladder(&track(layers)).iter().map(|it| it.target.layer).collect();
             assert_eq!(got, want, "{layers:?}");
         }
+    }
+
+    fn arrived(at: Instant, seq: i64, spatial: u8, temporal: u8) -> Arrived {
+        let bytes = [&[0x80, 0xE0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[7; 113]].concat();
+        Arrived {
+            packet: Packet::parse(Bytes::from(bytes), &ExtensionIds::default()).unwrap(),
+            info: PayloadInfo { spatial, temporal, ..PayloadInfo::default() },
+            picture: PictureIds::default(),
+            era: 0,
+            seq,
+            timestamp: seq,
+            at,
+            received: at,
+            capture: None,
+        }
+    }
+
+    fn parts_of(layers: &[(u8, u8)]) -> Vec<(u8, u8)> {
+        let format = Format::video(Codec::Vp9, "");
+        let mut track = Track::new(1, Mid::new("0"), format, &[]);
+        let start = Instant::now();
+        for step in 0..120 {
+            let (spatial, temporal) = layers[step % layers.len()];
+            let at = start + Duration::from_millis(20 * step as u64);
+            track.layers[0].mirror(arrived(at, step as i64, spatial, temporal));
+        }
+        let rungs = rungs(&track, 0);
+        assert!(rungs.is_sorted_by_key(|rung| (rung.target, rung.bitrate_bps)));
+        rungs.iter().map(|rung| (rung.target.spatial, rung.target.temporal)).collect()
+    }
+
+    #[test]
+    fn a_smaller_picture_comes_before_a_slower_one_and_the_whole_comes_last() {
+        const ALL: u8 = Target::ALL;
+        assert_eq!(parts_of(&[(0, 0)]), [(ALL, ALL)]);
+        assert_eq!(parts_of(&[(0, 0), (0, 1)]), [(0, 0), (ALL, ALL)]);
+        let all = [(0, 0), (1, 0), (2, 0), (0, 1), (1, 1), (2, 1)];
+        assert_eq!(parts_of(&all), [(0, 0), (0, 1), (1, 1), (ALL, ALL)]);
+        let nobody = Track::new(1, Mid::new("0"), Format::video(Codec::Vp9, ""), &[]);
+        assert!(rungs(&nobody, 0).is_empty());
+        assert!(rungs(&nobody, 7).is_empty());
     }
 }

@@ -1,3 +1,5 @@
+mod scalable;
+
 use bytes::Bytes;
 
 use super::*;
@@ -475,6 +477,7 @@ fn whoever_waits_for_a_keyframe_looks_again_by_itself() {
     // By now it has turned out that requests are ignored.
     track.reach = ms(3000);
     assert_eq!(viewer.plan(due, &track), (vec![(0, 0)], Need::Nothing));
+}
 
 #[test]
 fn an_automatic_viewer_gets_no_more_than_its_limit_and_one_who_chose_gets_that() {

@@ -14,7 +14,7 @@ impl Text {
     }
 
     fn bytes(mut self) -> Vec<u8> {
-        while self.0.len() % 8 != 0 {
+        while !self.0.len().is_multiple_of(8) {
             self.0.push('0');
         }
         let byte = |at: usize| u8::from_str_radix(&self.0[at..at + 8], 2).unwrap();

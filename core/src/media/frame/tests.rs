@@ -192,7 +192,8 @@ fn descriptors_and_payloads_of_chromium_s_vp9_tell_the_same() {
             };
             let mut one: Vec<u32> = of(by_descriptor).map(|number| frames[&number]).collect();
             let mut other: Vec<u32> = of(by_payload).collect();
-            (one.sort_unstable(), other.sort_unstable());
+            one.sort_unstable();
+            other.sort_unstable();
             assert_eq!(one, other, "{mode}: {line}");
         }
     }

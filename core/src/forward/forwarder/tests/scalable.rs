@@ -6,7 +6,7 @@ use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 
-use super::*;
+use super::super::*;
 use crate::media::codec::PayloadInfo;
 use crate::media::frame::Needs;
 use crate::media::{ExtensionIds, Frame, Packet, PictureIds};
