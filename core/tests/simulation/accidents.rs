@@ -371,8 +371,12 @@ fn a_stream_changes_hands_many_times_under_load() {
 #[test]
 fn a_viewer_that_stops_goes_on_or_is_given_up() {
     for stopped_ms in [2000, 5000, 12_000, 300_000] {
-        let (mut world, _) = on_air(52);
-        let other = world.watch(1);
+        // One small layer: five minutes are long.
+        let mut world = World::new(2, 52);
+        world.publish(1);
+        world.run(1000);
+        let other = (world.watch(0), world.watch(1)).1;
+        world.run(2000);
         world.freeze_viewer(0, stopped_ms);
         let sessions = world.gauges(0).sessions;
         let before = world.viewers[0].viewer.seen.frames;
@@ -389,6 +393,30 @@ fn a_viewer_that_stops_goes_on_or_is_given_up() {
         assert!(seen.longest_gap < Duration::from_millis(100), "{stopped_ms}: {seen:#?}");
         assert_eq!(turns(&world), [], "{stopped_ms}");
     }
+}
+
+#[test]
+fn when_everybody_dies_at_once_nothing_is_left() {
+    let mut world = World::new(3, 54);
+    world.window = Duration::from_secs(60);
+    let publisher = world.publish(1);
+    world.run(500);
+    for shard in 0..3 {
+        world.watch(shard);
+    }
+    world.run(1000);
+    world.publishers[publisher].publisher.frozen = true;
+    for viewing in &mut world.viewers {
+        viewing.viewer.frozen = true;
+    }
+    world.run(31_000);
+    let open: usize = (0..3).map(|shard| world.gauges(shard).sessions).sum();
+    assert_eq!((open, turns(&world)), (0, vec![Lost]));
+    // Only the stream itself still waits.
+    assert_eq!((0..3).map(|shard| world.gauges(shard).streams).sum::<usize>(), 1);
+    world.run(30_000);
+    assert_eq!(turns(&world), [Lost, Ended]);
+    assert_nothing_is_left(&world);
 }
 
 #[test]
