@@ -21,6 +21,8 @@ help:
 	@echo 'make build   build everything, release: $(target)/release/whitewater'
 	@echo 'make test    check, and run every test'
 	@echo 'make bench   measure a release build on loopback, against a bare loop'
+	@echo 'make flood   flood a release build on loopback, while viewers watch'
+	@echo 'make fuzz    fuzz every target for SECONDS (60)'
 	@echo 'make check   formatting, lints, walls, documents, licences'
 	@echo 'make setup   install what is missing (the others do it too)'
 
@@ -54,10 +56,19 @@ test: check $(pages)
 	cargo test --locked --workspace --no-fail-fast
 	cd web-demo && npm test
 	scripts/browser-tests.sh
+	cargo test --locked --test readme -- --ignored
 
 .PHONY: bench
 bench: build
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh
+
+.PHONY: flood
+flood: build
+	CARGO_TARGET_DIR='$(target)' scripts/flood.sh
+
+.PHONY: fuzz
+fuzz: setup
+	scripts/fuzz.sh $(or $(SECONDS),60)
 
 # The order: setup may have to bring npm first.
 $(page_modules): web-demo/package-lock.json | setup

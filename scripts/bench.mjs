@@ -31,8 +31,8 @@ const clientCore = options["client-core"];
 const run = promisify(execFile);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** Starts a server and a publisher; `stop` ends both. */
-async function serve(trace, maxBurst) {
+/** Starts a server and `count` publishers; `stop` ends them all. */
+async function serve(trace, maxBurst, count = 1) {
   const folder = mkdtempSync(join(tmpdir(), "whitewater-bench-"));
   const server = spawn(
     "taskset",
@@ -48,22 +48,27 @@ async function serve(trace, maxBurst) {
     createInterface(server.stdout).once("line", (line) => resolve(line.match(/http:\S+/)?.[0]));
     server.once("exit", (code) => reject(new Error(`the server ended: ${code}`)));
   });
-  const publisher = spawn(
-    "taskset",
-    [
-      ...["-c", clientCore, binary, "load", "whip", "--url", `${url}/whip/bench`],
-      ...["--layers", "1", "--no-audio", "--trace", trace, "--json"],
-    ],
-    { stdio: ["ignore", "pipe", "inherit"] },
-  );
-  const published = new Promise((resolve) => publisher.once("exit", resolve));
+  const publishers = [];
+  for (let index = 0; index < count; index += 1) {
+    const publisher = spawn(
+      "taskset",
+      [
+        ...["-c", clientCore, binary, "load", "whip", "--url", `${url}/whip/bench${index}`],
+        ...["--layers", "1", "--no-audio", "--trace", trace, "--json"],
+      ],
+      { stdio: ["ignore", "pipe", "inherit"] },
+    );
+    publishers.push({ publisher, done: new Promise((resolve) => publisher.once("exit", resolve)) });
+    // Publishers that start together would send their frames together for ever.
+    if (count > 1) await pause(37);
+  }
   await pause(1500);
   return {
     url,
     pid: server.pid,
     async stop() {
-      publisher.kill("SIGINT");
-      await published;
+      for (const { publisher } of publishers) publisher.kill("SIGINT");
+      await Promise.all(publishers.map(({ done }) => done));
       server.kill("SIGTERM");
       await exited;
       rmSync(folder, { recursive: true, force: true });
@@ -72,11 +77,11 @@ async function serve(trace, maxBurst) {
 }
 
 /** Lets viewers watch, and returns what they measured. */
-async function watch({ url, pid }, viewers, ramp) {
+async function watch({ url, pid }, viewers, ramp, stream = 0) {
   const { stdout } = await run(
     "taskset",
     [
-      ...["-c", clientCore, binary, "load", "whep", "--url", `${url}/whep/bench`, "--json"],
+      ...["-c", clientCore, binary, "load", "whep", "--url", `${url}/whep/bench${stream}`, "--json"],
       ...["--viewers", String(viewers), "--seconds", seconds, "--ramp", String(ramp)],
       ...["--pid", String(pid), "--sample", `${url}/api/v1/server`, "--threads", "1"],
     ],
@@ -102,8 +107,8 @@ function growth({ begin, end }) {
   return (name) => total(end, name) - total(begin, name);
 }
 
-function delayOf(watched) {
-  return watched.samples.end?.forwarding_delay ?? null;
+function delayOf({ samples: { begin, end } }) {
+  return end ? between(begin.forwarding_delay, end.forwarding_delay) : null;
 }
 
 function row(trace, maxBurst, watched, bared) {
@@ -150,22 +155,54 @@ function print(rows, hidden) {
   for (const cell of cells.slice(1)) console.log(line(cell));
 }
 
-/** Doubles the crowd until packets are lost or the core is full; then measures at half of that. */
-async function delayAtHalf(trace) {
+/** What a distribution counted between two readings. */
+function between(begin, end) {
+  const before = new Map(begin.buckets);
+  const counts = end.buckets.map(([upper, count]) => [upper, count - (before.get(upper) ?? 0)]);
+  const total = counts.reduce((sum, [, count]) => sum + count, 0);
+  const at = (share) => {
+    let seen = 0;
+    return counts.find(([, count]) => (seen += count) >= total * share)?.[0] ?? null;
+  };
+  return { count: total, p50_us: at(0.5), p99_us: at(0.99) };
+}
+
+/** Lets a crowd watch each of several streams; the delay is read once all have joined. */
+async function watchAll(trace, streams, viewers) {
+  const server = await serve(trace, 64, streams);
+  const ramp = Math.max(2, (streams * viewers) / 100);
+  const reading = async () => (await (await fetch(`${server.url}/api/v1/server`)).json()).forwarding_delay;
+  const watching = Array.from({ length: streams }, (_, stream) =>
+    watch(server, viewers, ramp, stream),
+  );
+  await pause(ramp * 1000 + 1000);
+  const begin = await reading();
+  await pause(Number(seconds) * 1000 - 1000);
+  const delay = between(begin, await reading());
+  const watched = await Promise.all(watching);
+  await server.stop();
+  const sum = (name) => watched.reduce((total, each) => total + each[name], 0);
+  return {
+    viewers: streams * viewers,
+    connected: sum("connected"),
+    rate: sum("packets_per_second"),
+    loss: Math.max(...watched.map((each) => each.loss_percent)),
+    core: round((watched[0].process_cpu_seconds / watched[0].seconds) * 100, 0),
+    delay,
+  };
+}
+
+/** Doubles the crowds until packets are lost or the core is full; then measures at half of that. */
+async function delayAtHalf(trace, streams) {
   let highest = null;
-  for (let viewers = 250; viewers <= 4000; viewers *= 2) {
-    const server = await serve(trace, 64);
-    const watched = await watch(server, viewers, Math.max(2, viewers / 100));
-    await server.stop();
-    if (watched.loss_percent >= 0.1 || watched.connected < viewers) break;
-    highest = { viewers, rate: watched.packets_per_second };
+  let viewers = Math.max(1, Math.round(250 / streams));
+  for (; viewers * streams <= 4000; viewers *= 2) {
+    const crowd = await watchAll(trace, streams, viewers);
+    if (crowd.loss >= 0.1 || crowd.connected < crowd.viewers) break;
+    highest = { each: viewers, ...crowd };
   }
   if (!highest) return null;
-  const server = await serve(trace, 64);
-  const half = Math.round(highest.viewers / 2);
-  const watched = await watch(server, half, Math.max(2, half / 100));
-  await server.stop();
-  return { trace, highest, half, watched, delay: delayOf(watched) };
+  return { streams, highest, half: await watchAll(trace, streams, Math.round(highest.each / 2)) };
 }
 
 const rows = [];
@@ -189,7 +226,10 @@ for (const trace of traces) {
     await server.stop();
   }
 }
-const delay = options["no-delay"] ? null : await delayAtHalf(traces[0]);
+const delays = [];
+for (const streams of options["no-delay"] ? [] : [20, 1]) {
+  delays.push(await delayAtHalf(traces[0], streams));
+}
 
 console.log(`# whitewater, ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? "CPU"}`);
 console.log(
@@ -205,12 +245,15 @@ console.log(
     `p50 ${joined.p50} ms, p95 ${joined.p95} ms, max ${joined.max} ms; ` +
     `${joined.with_keyframe} of ${joined.viewers} have one`,
 );
-if (delay) {
+for (const found of delays) {
+  if (!found) continue;
+  const { streams, highest, half } = found;
   console.log(
-    `forwarding delay at half of the highest rate with less than 0.1 % lost ` +
-      `(${Math.round(delay.highest.rate)} packets/s, ${delay.highest.viewers} viewers): ` +
-      `p50 ${shown(delay.delay?.p50_us)} us, p99 ${shown(delay.delay?.p99_us)} us ` +
-      `(${delay.half} viewers, ${delay.watched.loss_percent} % lost)`,
+    `forwarding delay, ${streams} ${streams === 1 ? "stream" : "streams"}, at half of the highest rate ` +
+      `with less than 0.1 % lost (${Math.round(highest.rate)} packets/s, ${highest.viewers} viewers): ` +
+      `p50 ${shown(half.delay.p50_us)} us, p99 ${shown(half.delay.p99_us)} us ` +
+      `(${half.viewers} viewers, ${Math.round(half.rate)} packets/s, ${half.core} % of the core, ` +
+      `${half.loss} % lost)`,
   );
 }
-if (options.json) writeFileSync(options.json, JSON.stringify({ rows, memory, joined, delay }, null, 2));
+if (options.json) writeFileSync(options.json, JSON.stringify({ rows, memory, joined, delays }, null, 2));

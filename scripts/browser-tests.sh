@@ -51,6 +51,8 @@ curl -fsS -o "$work/health" "$url/healthz"
 
 # Only from here on: the server would take it for an option that does not exist.
 export WHITEWATER_URL="$url"
+WHITEWATER_BIN="$(realpath "$target/$profile/whitewater")"
+export WHITEWATER_BIN
 cd tests/browser
 npm ci --no-audit --no-fund
 npm test -- "$@"

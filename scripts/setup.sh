@@ -76,7 +76,7 @@ install_cargo_deny() {
 packages=(build-essential ca-certificates cmake curl pkg-config)
 if [ "$purpose" = tests ]; then
     # valgrind reads the symbols of libc6-dbg; it only recommends them.
-    packages+=(chromium fonts-dejavu-core git libc6-dbg procps valgrind)
+    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg openssl procps valgrind)
 fi
 
 install_packages "${packages[@]}"

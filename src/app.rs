@@ -5,11 +5,12 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
 use anyhow::Context;
 use whitewater_signaling as signaling;
 
-use crate::config::{Config, IceServer};
+use crate::config::{Config, Drain, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, web};
 
@@ -17,6 +18,7 @@ use crate::{addresses, engine, http, web};
 pub struct Running {
     http: http::Serving,
     control: Arc<Control>,
+    drain: Drain,
 }
 
 /// Starts everything. Call it within a tokio runtime.
@@ -38,9 +40,10 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let control = Control::new(engine, events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
     let router = signaling::router(signaling, port);
-    let http = listener.serve(router.merge(web::router()))?;
+    let max_connections = config.limits.max_http_connections;
+    let http = listener.serve(router.merge(web::router()), max_connections)?;
 
-    Ok(Running { http, control })
+    Ok(Running { http, control, drain: config.drain })
 }
 
 // === impl Running ===
@@ -69,11 +72,17 @@ impl Running {
         format!("{scheme}://{address}")
     }
 
-    /// Lets requests under way finish, then ends every session.
+    /// Takes no more sessions, ends those there are, lets requests under way finish.
     pub async fn stop(self) -> anyhow::Result<()> {
-        // They would never finish by themselves.
+        let began = Instant::now();
+        self.control.drain();
+        tokio::time::sleep(self.drain.delay).await;
+        self.control.shutdown().await;
+        // What is told of events would never finish by itself.
         self.control.end_events();
-        self.http.stop().await.context("HTTP did not stop cleanly")?;
+        let left = self.drain.timeout.saturating_sub(began.elapsed());
+        self.http.stop(left).await.context("HTTP did not stop cleanly")?;
+        // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
     }
@@ -83,6 +92,7 @@ fn engine_config(config: &Config) -> engine::Config {
     let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     engine::Config {
         udp: config.udp,
+        tcp: config.tcp,
         shards: config.shards.map_or_else(cores, NonZeroUsize::get),
         max_burst: config.max_burst,
     }
@@ -92,6 +102,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
     let policies = config.clone();
     control::Config {
         candidates,
+        tcp: config.tcp,
         max_streams: config.limits.max_streams,
         max_viewers: config.limits.max_viewers,
         policy: Box::new(move |name| {
@@ -100,6 +111,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
             Policy {
                 reconnect_window: policy.reconnect_window,
                 max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
+                takeover: policy.takeover,
             }
         }),
     }

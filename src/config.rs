@@ -30,6 +30,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// Where media arrives and leaves.
     pub udp: SocketAddr,
+    /// Whether media also arrives and leaves over TCP, at the same address and port.
+    pub tcp: bool,
     /// The folder that may be written to. It is created when something is first kept in it.
     pub data: PathBuf,
     /// Addresses in front of a 1:1 NAT that are advertised beside our own.
@@ -50,6 +52,8 @@ pub struct Config {
     pub log: Log,
     /// Whether other machines may reach a server on which everybody may publish.
     pub insecure_open: bool,
+    /// How the server stops.
+    pub drain: Drain,
     /// Policies by stream name; the first match decides.
     pub streams: Vec<StreamPolicy>,
 }
@@ -72,6 +76,8 @@ pub struct Limits {
     pub max_streams: usize,
     /// Viewers over WHEP at once, all streams together.
     pub max_viewers: usize,
+    /// Connections over HTTP at once.
+    pub max_http_connections: usize,
     /// Bits per second from one publisher, all its layers together.
     pub max_publisher_bitrate_bps: u64,
 }
@@ -104,6 +110,15 @@ pub enum LogFormat {
     Json,
 }
 
+/// How the server stops.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Drain {
+    /// How long sessions go on after readiness went off.
+    pub delay: Duration,
+    /// How long it may take in all.
+    pub timeout: Duration,
+}
+
 /// What holds for the streams whose names match a pattern.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamPolicy {
@@ -120,6 +135,8 @@ pub struct Policy {
     pub max_bitrate_bps: Option<u64>,
     /// How long its viewers wait for a publisher that went away.
     pub reconnect_window: Duration,
+    /// Whether anybody who may publish it may take it over from its publisher.
+    pub takeover: bool,
 }
 
 /// Why a configuration is refused.
@@ -209,6 +226,23 @@ impl Config {
             );
             return Err(ConfigError::Conflict(reason));
         }
+        let Drain { delay, timeout } = self.drain;
+        if delay >= timeout {
+            let reason = format!(
+                "drain_delay_s must be less than drain_timeout_s: {} and {}",
+                delay.as_secs(),
+                timeout.as_secs()
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
+        if self.tcp && exposure::overlap(self.http, self.udp) {
+            let reason = format!(
+                "http is {} and udp is {}, and media over TCP takes the port of udp as well: choose \
+                 another port for one of them, or do without with --tcp false",
+                self.http, self.udp
+            );
+            return Err(ConfigError::Conflict(reason));
+        }
         exposure::check(self)
     }
 }
@@ -219,16 +253,23 @@ impl Default for Config {
         let mut config = Self {
             http: nowhere,
             udp: nowhere,
+            tcp: false,
             data: PathBuf::new(),
             public_ips: Vec::new(),
             ice_servers: Vec::new(),
             shards: None,
             max_burst: 64,
-            limits: Limits { max_streams: 0, max_viewers: 0, max_publisher_bitrate_bps: 0 },
+            limits: Limits {
+                max_streams: 0,
+                max_viewers: 0,
+                max_http_connections: 0,
+                max_publisher_bitrate_bps: 0,
+            },
             cors_origins: Vec::new(),
             tls: None,
             log: Log { format: LogFormat::Text, filter: String::new() },
             insecure_open: false,
+            drain: Drain { delay: Duration::ZERO, timeout: Duration::ZERO },
             streams: Vec::new(),
         };
         options::apply_defaults(&mut config);
@@ -240,7 +281,7 @@ impl Default for Config {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10) }
+        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10), takeover: false }
     }
 }
 

@@ -4,6 +4,8 @@
 //! Negotiation happens here, on ordinary tasks; a shard is handed what was agreed. The registry is
 //! changed under a short lock, never across an await.
 
+mod claim;
+
 mod event_streams;
 
 mod events;
@@ -24,14 +26,19 @@ mod sessions;
 
 mod standing;
 
+mod warnings;
+
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tracing::{debug, info};
+use whitewater_core::rtc::connection::CloseReason;
 use whitewater_core::rtc::sdp::{self, SdpError};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
+use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId};
 use whitewater_signaling::control::{
     Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
@@ -47,6 +54,8 @@ pub use secrets::Secrets;
 pub struct Config {
     /// Media addresses to offer, best first.
     pub candidates: Vec<SocketAddr>,
+    /// Whether they take TCP connections too.
+    pub tcp: bool,
     /// Live streams allowed; 0 is no limit.
     pub max_streams: usize,
     /// Viewers allowed; 0 is no limit.
@@ -62,6 +71,8 @@ pub struct Policy {
     pub reconnect_window: Duration,
     /// Bits per second of its publisher; 0 is no limit.
     pub max_bitrate_bps: u64,
+    /// Whether anybody may take it over from its publisher.
+    pub takeover: bool,
 }
 
 /// The control of one server.
@@ -71,6 +82,8 @@ pub struct Control {
     secrets: Secrets,
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
+    draining: AtomicBool,
+    me: Weak<Self>,
 }
 
 // === impl Control ===
@@ -85,7 +98,15 @@ impl Control {
         let secrets = Secrets::new();
         let identity = Identity::generate(secrets.provider())?;
         let registry = Arc::new(Mutex::new(Registry::new(engine.shards())));
-        let control = Arc::new(Self { engine, config, secrets, identity, registry });
+        let control = Arc::new_cyclic(|me| Self {
+            engine,
+            config,
+            secrets,
+            identity,
+            registry,
+            draining: AtomicBool::new(false),
+            me: Weak::clone(me),
+        });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
         Ok(control)
     }
@@ -95,11 +116,33 @@ impl Control {
         &self.engine
     }
 
+    /// Takes no more sessions from now on.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::Relaxed);
+    }
+
     /// Ends every session, telling the other sides.
     pub async fn shutdown(&self) {
         for shard in 0..self.engine.shards() {
             self.engine.ask(ShardId(shard as u8), Command::Shutdown).await;
         }
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::Relaxed)
+    }
+
+    /// Does a work of several steps to its end, even if whoever asked for it goes away meanwhile.
+    fn see_through<T, F>(&self, work: impl FnOnce(Arc<Self>) -> F) -> Answer<'static, T>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, Refusal>> + Send + 'static,
+    {
+        let Some(me) = self.me.upgrade() else {
+            return Box::pin(std::future::ready(Err(Refusal::Closing)));
+        };
+        let task = tokio::spawn(work(me));
+        Box::pin(async move { task.await.unwrap_or(Err(Refusal::Closing)) })
     }
 
     fn negotiate(
@@ -115,6 +158,7 @@ impl Control {
             ice: local,
             fingerprint: &fingerprint,
             candidates: &self.config.candidates,
+            tcp: self.config.tcp,
             session_id: self.secrets.number() >> 2,
             cname: "whitewater",
         };
@@ -155,13 +199,16 @@ impl Control {
         let mut registry = self.registry();
         match event {
             Event::Connected { key, profile, after } => {
-                if let Some(session) = registry.by_key(shard, *key) {
+                if let Some(session) = registry.connected(shard, *key) {
                     info!(stream = %session.path.stream, side = ?session.path.side, profile,
                         after_ms = after.as_millis() as u64, "a session is connected");
                 }
             }
             Event::Closed { key, reason } => {
                 if let Some(session) = registry.remove_key(shard, *key) {
+                    if *reason == EndReason::Connection(CloseReason::PeerClosed) {
+                        registry.leave(&session.path);
+                    }
                     info!(stream = %session.path.stream, side = ?session.path.side, ?reason,
                         "a session ended");
                 }
@@ -175,8 +222,16 @@ impl Control {
                 debug!(?stream, %kind, "media arrives");
                 registry.note_media(*stream);
             }
-            Event::PublisherLost { stream } => registry.note(*stream, Change::Lost),
+            Event::PublisherLost { stream } => {
+                if let Some(name) = registry.set_lost(*stream, true) {
+                    info!(stream = %name, "a stream lost its publisher");
+                }
+                registry.note(*stream, Change::Lost);
+            }
             Event::PublisherBack { stream, changed } => {
+                if let Some(name) = registry.set_lost(*stream, false) {
+                    info!(stream = %name, changed, "a stream has its publisher back");
+                }
                 registry.note(*stream, Change::Back { changed: *changed });
             }
             // The task that reads events asks the shard what they are now.
@@ -187,11 +242,11 @@ impl Control {
 
 impl Port for Control {
     fn publish(&self, request: Open) -> Answer<'_, Opened> {
-        Box::pin(self.open_publisher(request))
+        self.see_through(|me| async move { me.open_publisher(request).await })
     }
 
     fn subscribe(&self, request: Open) -> Answer<'_, Opened> {
-        Box::pin(self.open_viewer(request))
+        self.see_through(|me| async move { me.open_viewer(request).await })
     }
 
     fn patch(
@@ -200,11 +255,11 @@ impl Port for Control {
         if_match: IfMatch,
         fragment: Fragment,
     ) -> Answer<'_, Patched> {
-        Box::pin(self.patch_ice(path, if_match, fragment))
+        self.see_through(|me| async move { me.patch_ice(path, if_match, fragment).await })
     }
 
     fn delete(&self, path: SessionPath) -> Answer<'_, ()> {
-        Box::pin(async move { self.end(&path).await })
+        self.see_through(|me| async move { me.end(&path).await })
     }
 
     fn probe(&self, path: SessionPath) -> Answer<'_, ()> {
@@ -214,6 +269,10 @@ impl Port for Control {
 
     fn select_layer(&self, path: SessionPath, choice: LayerChoice) -> Answer<'_, ()> {
         Box::pin(self.choose(path, choice))
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.is_draining()
     }
 
     fn streams(&self) -> Answer<'_, Vec<StreamInfo>> {
@@ -262,10 +321,7 @@ impl Port for Control {
     }
 }
 
-async fn read_events(
-    control: std::sync::Weak<Control>,
-    mut events: mpsc::Receiver<(ShardId, Event)>,
-) {
+async fn read_events(control: Weak<Control>, mut events: mpsc::Receiver<(ShardId, Event)>) {
     while let Some((shard, event)) = events.recv().await {
         let Some(control) = control.upgrade() else { return };
         control.take_in(shard, &event);

@@ -9,6 +9,8 @@ mod runner;
 
 mod socket;
 
+mod tcp;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,13 +23,15 @@ use whitewater_core::shard::{self, Command, Event, LinkMessage, MAX_SHARDS, Repl
 
 pub use histogram::{Histogram, Quantiles};
 pub use runner::Counters;
-use runner::{Inputs, Runner};
+use runner::{Inputs, Runner, Sockets};
 
 /// What the engine is started with.
 #[derive(Clone, Debug)]
 pub struct Config {
     /// Address of the media port.
     pub udp: SocketAddr,
+    /// Whether TCP connections are taken at the same address and port.
+    pub tcp: bool,
     /// Shards, at least 1.
     pub shards: usize,
     /// Most packets in one write; 1 forbids bursts.
@@ -50,6 +54,20 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// Somebody has the port over TCP.
+    #[error(
+        "the media port {0} is taken over TCP by another program: stop it, choose another with \
+         --udp, or do without media over TCP with --tcp false"
+    )]
+    TcpPortTaken(SocketAddr),
+    /// The listener cannot be made.
+    #[error("the media port {address} cannot be opened over TCP: {source}")]
+    TcpSocket {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
     /// A thread cannot be made.
     #[error("a shard's thread cannot be started: {0}")]
     Thread(io::Error),
@@ -59,6 +77,7 @@ pub enum Error {
 pub struct Handle {
     address: SocketAddr,
     shards: Vec<ShardHandle>,
+    _accepting: Option<tcp::Accepting>,
 }
 
 /// A command on its way, and where its answer goes.
@@ -67,25 +86,29 @@ pub struct Asked {
     answer: oneshot::Sender<Reply>,
 }
 
+type OpenPort = (Vec<socket::Unregistered>, Option<socket2::Socket>);
+
 struct ShardHandle {
     commands: mpsc::Sender<Asked>,
     counters: Arc<Counters>,
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts one thread per shard. What happens in the shards comes out of the receiver.
+/// Starts one thread per shard. What happens in the shards comes out of the receiver. Call it within
+/// a tokio runtime.
 ///
 /// # Errors
 ///
 /// Fails if the port is taken or cannot be opened.
 pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)>), Error> {
     let count = config.shards.clamp(1, MAX_SHARDS);
-    let sockets = socket::open(config.udp, count)?;
+    let (sockets, listener) = open_port(config, count)?;
     let address = sockets[0].local_addr();
     let (events, events_out) = mpsc::channel(EVENTS_BOUND);
     let (links, link_inputs): (Vec<_>, Vec<_>) =
         (0..count).map(|_| mpsc::channel::<LinkMessage>(LINK_BOUND)).unzip();
     let mut shards = Vec::with_capacity(count);
+    let mut inlets = Vec::with_capacity(count);
     for ((index, socket), link) in sockets.into_iter().enumerate().zip(link_inputs) {
         let (commands, command_input) = mpsc::channel(COMMANDS_BOUND);
         let counters = Arc::new(Counters::default());
@@ -97,14 +120,42 @@ pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)
             wall: wall_now(),
             max_burst: config.max_burst,
         });
+        let (inlet, inbound) = tcp::inlet(Arc::clone(&counters));
+        inlets.push(inlet);
+        let connections = tcp::Connections::new(inbound, Arc::clone(&counters));
+        let sockets = Sockets { udp: socket, tcp: connections };
         let (links, events, own) = (links.clone(), events.clone(), Arc::clone(&counters));
         let thread = std::thread::Builder::new()
             .name(format!("shard-{index}"))
-            .spawn(move || Runner::new(id, machine, socket, links, events, own).run(inputs))
+            .spawn(move || Runner::new(id, machine, sockets, links, events, own).run(inputs))
             .map_err(Error::Thread)?;
         shards.push(ShardHandle { commands, counters, thread: Some(thread) });
     }
-    Ok((Handle { address, shards }, events_out))
+    let accepting = listener.map(|listener| tcp::accept(listener, inlets)).transpose();
+    let accepting = accepting.map_err(|source| Error::TcpSocket { address, source })?;
+    Ok((Handle { address, shards, _accepting: accepting }, events_out))
+}
+
+/// Opens the media port over UDP and, where it is wanted, over TCP. Where the system chooses the
+/// number it chooses for UDP, until that number is free over TCP too.
+fn open_port(config: &Config, count: usize) -> Result<OpenPort, Error> {
+    let mut choices = if config.udp.port() == 0 { MAX_CHOICES } else { 1 };
+    loop {
+        let sockets = socket::open(config.udp, count)?;
+        let address = sockets[0].local_addr();
+        if !config.tcp {
+            return Ok((sockets, None));
+        }
+        choices -= 1;
+        match tcp::bind(address) {
+            Ok(listener) => return Ok((sockets, Some(listener))),
+            Err(source) if source.kind() != io::ErrorKind::AddrInUse => {
+                return Err(Error::TcpSocket { address, source });
+            }
+            Err(_) if choices == 0 => return Err(Error::TcpPortTaken(address)),
+            Err(_) => {}
+        }
+    }
 }
 
 /// The present instant with the wall-clock time it stands for.
@@ -156,6 +207,8 @@ impl Drop for Handle {
     }
 }
 
+/// Ports the system offers before we give up.
+const MAX_CHOICES: usize = 20;
 const COMMANDS_BOUND: usize = 256;
 const LINK_BOUND: usize = 8192;
 const EVENTS_BOUND: usize = 8192;

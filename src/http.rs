@@ -1,5 +1,7 @@
 //! A server that carries HTTP, or HTTPS with HTTP/2, and gives up on clients that stall.
 
+mod crowd;
+
 use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -8,7 +10,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use rustls::ServerConfig;
@@ -18,6 +19,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::JoinHandle;
 
 use crate::config::Tls;
+use crowd::Crowd;
 
 /// An address that is taken and not served yet.
 pub struct Listener {
@@ -71,20 +73,19 @@ pub fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Listener, HttpErro
 // === impl Listener ===
 
 impl Listener {
-    /// Serves the router from a task of the present runtime.
-    pub fn serve(self, router: Router) -> io::Result<Serving> {
+    /// Serves the router from a task of the present runtime, to so many connections at once.
+    pub fn serve(self, router: Router, max_connections: usize) -> io::Result<Serving> {
         let handle = Handle::new();
         let secure = self.tls.is_some();
+        let crowd = Crowd::new(max_connections, !secure);
         let server = hardened(axum_server::from_tcp(self.socket)?).handle(handle.clone());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let task = match self.tls {
             Some(tls) => {
-                let acceptor = RustlsAcceptor::new(tls)
-                    .handshake_timeout(STALL)
-                    .acceptor(NoDelayAcceptor::new());
+                let acceptor = RustlsAcceptor::new(tls).handshake_timeout(STALL).acceptor(crowd);
                 tokio::spawn(server.acceptor(acceptor).serve(service))
             }
-            None => tokio::spawn(server.acceptor(NoDelayAcceptor::new()).serve(service)),
+            None => tokio::spawn(server.acceptor(crowd).serve(service)),
         };
         Ok(Serving { local: self.local, secure, handle, task })
     }
@@ -104,8 +105,8 @@ impl Serving {
     }
 
     /// Takes no more connections and lets requests under way finish, for a while.
-    pub async fn stop(self) -> io::Result<()> {
-        self.handle.graceful_shutdown(Some(GRACE));
+    pub async fn stop(self, within: Duration) -> io::Result<()> {
+        self.handle.graceful_shutdown(Some(GRACE.min(within)));
         self.task.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
 }

@@ -6,12 +6,14 @@ mod bare;
 mod clip;
 mod dial;
 mod drain;
+mod flood;
 mod frames;
 mod gaps;
 mod options;
 mod packetize;
 mod receive;
 mod secrets;
+mod sink;
 mod source;
 mod tell;
 mod trace;
@@ -35,5 +37,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Whip(options) => whip::run(options),
         Command::Bare(options) => bare::run(options),
         Command::Drain(options) => drain::run(options),
+        Command::Flood(options) => flood::run(options),
+        Command::Sink(options) => sink::run(options),
     }
 }

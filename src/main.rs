@@ -2,11 +2,12 @@
 
 use std::io::Write;
 use std::process::ExitCode;
+use std::time::Duration;
 use std::{env, fs, io};
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use whitewater::config::{Config, File, Flags};
 use whitewater::{app, load, telemetry};
 
@@ -50,10 +51,16 @@ fn serve(flags: &Flags) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
+        let mut signals = Signals::new()?;
         let running = app::start(&config)?;
         greet(&running);
-        told_to_stop().await?;
+        signals.next().await;
         tracing::info!("stopping");
+        limit_stopping(config.drain.timeout)?;
+        tokio::spawn(async move {
+            signals.next().await;
+            exit_at_once("told to stop a second time");
+        });
         running.stop().await
     })
 }
@@ -85,12 +92,41 @@ fn greet(running: &app::Running) {
     let _ = io::stdout().write_all(text.as_bytes());
 }
 
-async fn told_to_stop() -> io::Result<()> {
-    let mut terminate = signal(SignalKind::terminate())?;
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    tokio::select! {
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
-    }
+/// Sees to it that the process ends in time, whatever hangs: from a thread that waits for nothing.
+fn limit_stopping(timeout: Duration) -> io::Result<()> {
+    let watch = std::thread::Builder::new().name("deadline".into());
+    watch.spawn(move || {
+        std::thread::sleep(timeout);
+        exit_at_once("stopping took longer than drain_timeout_s");
+    })?;
     Ok(())
+}
+
+fn exit_at_once(why: &str) -> ! {
+    tracing::warn!(why, "stopped at once");
+    std::process::exit(1)
+}
+
+/// What tells the server to stop.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+// === impl Signals ===
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }

@@ -18,6 +18,8 @@ use whitewater::config::{Config, File, Flags};
 /// A server that runs until it is stopped or dropped.
 pub(crate) struct Server {
     running: Option<Running>,
+    /// Where a server runs that is not ours to stop.
+    elsewhere: Option<String>,
 }
 
 // === impl Server ===
@@ -47,12 +49,20 @@ impl Server {
         let file = File { path: "test.toml", text: &text };
         let config = Config::merge(Some(file), [], &Flags::default())?;
         let running = app::start(&config)?;
-        Ok(Self { running: Some(running) })
+        Ok(Self { running: Some(running), elsewhere: None })
+    }
+
+    /// A server in a process of its own.
+    pub(crate) fn elsewhere(url: &str) -> Self {
+        Self { running: None, elsewhere: Some(url.into()) }
     }
 
     /// The URL of a path.
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("{}{path}", self.running().url())
+        match &self.elsewhere {
+            Some(url) => format!("{url}{path}"),
+            None => format!("{}{path}", self.running().url()),
+        }
     }
 
     /// Where media arrives.

@@ -5,10 +5,14 @@
 mod support;
 
 mod transport {
+    mod accidents;
     mod comeback;
+    mod drain;
     mod garbage;
     mod handshake;
     mod media;
     mod memory;
     mod paths;
+    mod strangers;
+    mod tcp;
 }

@@ -180,7 +180,9 @@ async fn a_close_notify_ends_the_session_at_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_client_that_falls_silent_is_gone_after_thirty_seconds() {
-    let server = Server::start().await;
+    // Where the window is shorter, a publisher goes with its stream.
+    let patience = "[[streams]]\nmatch = \"b\"\nreconnect_window_s = 60\n";
+    let server = Server::with_config(patience).await;
     let publisher = Peer::publish(&server, "a", &Ask::default()).await.connected().await;
     let lost = Peer::publish(&server, "b", &Ask::default()).await.connected().await;
     let _camera = Camera::start(&publisher, Style::default());

@@ -5,13 +5,19 @@
 
 pub mod forwarder;
 
+pub mod gaps;
+
 pub mod munger;
+
+pub mod selector;
 
 pub mod sent;
 
 pub mod target;
 
 pub use forwarder::{Forwarder, Layers, Need, Planned, Wish};
+pub use gaps::Gaps;
 pub use munger::{Munger, Rewrite};
+pub use selector::{Parts, Selector, Verdict};
 pub use sent::{Sent, SentMap};
 pub use target::{Rung, Target};

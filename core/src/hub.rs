@@ -13,7 +13,7 @@ pub mod timeline;
 
 pub mod track;
 
-pub use keyframe::Arbiter;
+pub use keyframe::{Arbiter, Habit};
 pub use layer::{Layer, Offered};
 pub use ring::Ring;
 pub use timeline::{Anchor, PublisherClock};

@@ -10,6 +10,8 @@ pub mod rtc;
 
 pub mod hub;
 
+pub mod congestion;
+
 pub mod forward;
 
 pub mod shard;

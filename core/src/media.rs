@@ -4,7 +4,11 @@ pub mod arrived;
 
 pub mod codec;
 
+pub mod dependency;
+
 pub mod ext;
+
+pub mod frame;
 
 pub mod header;
 
@@ -23,6 +27,7 @@ pub mod time;
 pub use arrived::{Arrived, PictureIds};
 pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
+pub use frame::Frame;
 pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
 pub use packet::Packet;

@@ -21,4 +21,4 @@ pub use dtls::Identity;
 pub use ice::{Credentials, IceRole};
 pub use section::{AgreedFormat, Section};
 pub use srtp::Profile;
-pub use transport::{Protocol, Transport};
+pub use transport::{Origin, Protocol, Transport};

@@ -8,11 +8,17 @@
 //! What arrives is sorted into rings at once; fan-out happens while transmits are drained, one burst
 //! per viewer and track, so a whole batch of datagrams leaves in few writes.
 
+mod allocation;
+
+mod allowance;
+
 mod burst;
 
 pub mod command;
 
 mod egress;
+
+mod disconnect;
 
 mod fan_out;
 
@@ -20,13 +26,19 @@ mod history;
 
 mod ingress;
 
+mod ladder;
+
 mod layer_news;
 
 pub mod link;
 
 mod links;
 
+mod liveness;
+
 mod receiver_report;
+
+mod repair;
 
 mod sender_report;
 
@@ -39,20 +51,21 @@ mod stream;
 mod timers;
 
 use std::collections::{HashMap, VecDeque};
-use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::BytesMut;
 
 pub use command::{Command, Event, Reply, SessionKey, ShardId, StreamId};
 pub use fan_out::Transmit;
 pub use link::LinkMessage;
+pub use liveness::SILENCE;
 pub use timers::Reason;
 
 use crate::hub::Offered;
 use crate::media::{Kind, Ntp};
 use crate::rtc::demux::{self, Class};
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Protocol, Transport};
+use allowance::Allowance;
 use fan_out::FanOut;
 use session::{Role, Session};
 use slab::Slab;
@@ -79,14 +92,20 @@ pub struct Shard {
     sessions: Slab<Session>,
     streams: HashMap<StreamId, Stream>,
     by_ufrag: HashMap<String, SessionKey>,
-    by_remote: HashMap<SocketAddr, SessionKey>,
-    /// Addresses whose datagrams belong to another shard, as unauthenticated checks claimed.
-    elsewhere: HashMap<SocketAddr, ShardId>,
+    by_remote: HashMap<Origin, SessionKey>,
+    /// Addresses of other shards' sessions, as those shards say.
+    elsewhere: HashMap<Origin, ShardId>,
+    /// Addresses whose datagrams belong to another shard, as unauthenticated checks claim.
+    claimed: HashMap<Origin, ShardId>,
+    claims: Allowance,
     timers: Timers,
     out: VecDeque<(Transport, BytesMut)>,
     links: VecDeque<(ShardId, LinkMessage)>,
+    hang_ups: VecDeque<Transport>,
     events: VecDeque<Event>,
     fan_out: FanOut,
+    /// How long the datagrams that are being fed have waited already.
+    waited: Duration,
     scratch: Vec<BytesMut>,
     gauges: Gauges,
 }
@@ -95,7 +114,10 @@ pub struct Shard {
 #[derive(Clone, Copy, Debug)]
 enum Home {
     Here(SessionKey),
+    /// Another shard's, as it has said itself.
     Shard(ShardId),
+    /// Another shard's, as the datagram or an earlier one of its sender claims.
+    Claimed(ShardId),
 }
 
 /// What a shard counts.
@@ -117,6 +139,8 @@ pub struct Gauges {
     pub handed_over: u64,
     /// STUN and DTLS that was refused.
     pub dropped_handshake: u64,
+    /// Checks of strangers above what they may cost a session or another shard.
+    pub dropped_flood: u64,
     /// RTP and RTCP that did not authenticate, replays too.
     pub dropped_unauthentic: u64,
     /// Packets of SSRCs that belong to no layer.
@@ -155,40 +179,67 @@ impl Shard {
             by_ufrag: HashMap::new(),
             by_remote: HashMap::new(),
             elsewhere: HashMap::new(),
+            claimed: HashMap::new(),
+            claims: Allowance::new(CLAIMS_PER_INTERVAL, CLAIMS_INTERVAL),
             timers: Timers::default(),
             out: VecDeque::new(),
             links: VecDeque::new(),
+            hang_ups: VecDeque::new(),
             events: VecDeque::new(),
+            waited: Duration::ZERO,
             scratch: Vec::new(),
             gauges: Gauges::default(),
         }
     }
 
-    /// Takes in one datagram.
+    /// Says how long ago the machine received the datagrams that are fed next.
+    pub fn set_waited(&mut self, waited: Duration) {
+        self.waited = waited;
+    }
+
+    /// Takes in one datagram. What belongs to nobody costs a look-up or two, and allocates nothing.
     pub fn handle_datagram(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
         self.gauges.datagrams_in += 1;
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
-            Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
-            Some(Home::Shard(shard)) => {
-                self.gauges.handed_over += 1;
-                self.remember_elsewhere(transport.remote, shard);
-                self.links.push_back((
-                    shard,
-                    LinkMessage::Datagram { transport, bytes: BytesMut::from(datagram) },
-                ));
+        // A TCP connection stays with the shard that its first check named.
+        let may_move = transport.protocol == Protocol::Udp;
+        match self.home(class, transport.origin(), datagram) {
+            Some(Home::Here(key)) => _ = self.deliver(now, key, class, transport, datagram),
+            Some(Home::Shard(shard)) if may_move => self.hand_over(shard, transport, datagram),
+            Some(Home::Claimed(shard)) if may_move && self.claims.take(now) => {
+                self.remember_claim(transport.origin(), shard);
+                self.hand_over(shard, transport, datagram);
             }
-            None => self.gauges.dropped_stranger += 1,
+            Some(Home::Claimed(_)) if may_move => self.gauges.dropped_flood += 1,
+            Some(Home::Shard(_) | Home::Claimed(_)) | None => self.gauges.dropped_stranger += 1,
         }
+    }
+
+    fn hand_over(&mut self, to: ShardId, transport: Transport, datagram: &[u8]) {
+        self.gauges.handed_over += 1;
+        let (from, bytes) = (self.config.id, BytesMut::from(datagram));
+        self.links.push_back((to, LinkMessage::Datagram { from, transport, bytes }));
     }
 
     /// Takes in a datagram that another shard handed over. It goes no further: two shards that
     /// believed the same address to be the other's would hand it over for ever.
-    fn handle_handed_over(&mut self, now: Instant, transport: Transport, datagram: &[u8]) {
+    fn handle_handed_over(
+        &mut self,
+        now: Instant,
+        from: ShardId,
+        transport: Transport,
+        datagram: &[u8],
+    ) {
         let class = demux::classify(datagram);
-        match self.home(class, transport.remote, datagram) {
-            Some(Home::Here(key)) => self.deliver(now, key, class, transport, datagram),
-            Some(Home::Shard(_)) | None => self.gauges.dropped_stranger += 1,
+        match self.home(class, transport.origin(), datagram) {
+            Some(Home::Here(key)) => {
+                let authentic = self.deliver(now, key, class, transport, datagram);
+                if authentic && class == Class::Stun {
+                    let (remote, home) = (transport.origin(), self.config.id);
+                    self.links.push_back((from, LinkMessage::Proved { remote, home }));
+                }
+            }
+            Some(Home::Shard(_) | Home::Claimed(_)) | None => self.gauges.dropped_stranger += 1,
         }
     }
 
@@ -221,7 +272,7 @@ impl Shard {
                 Reply::Done
             }
             Command::Describe(id) => match self.streams.get(&id) {
-                Some(stream) => Reply::Stream(Box::new(stream.report())),
+                Some(stream) => Reply::Stream(Box::new(stream.report(now))),
                 None => Reply::Unknown,
             },
             Command::Gauges => Reply::Gauges(Box::new(self.gauges())),
@@ -240,6 +291,7 @@ impl Shard {
             match reason {
                 Reason::Session(key) => self.session_timeout(now, key),
                 Reason::Stream(id) => self.stream_timeout(now, id),
+                Reason::Hold(id) => self.release(id),
             }
         }
     }
@@ -284,37 +336,54 @@ impl Shard {
         self.config.wall = (now, wall);
     }
 
-    fn home(&self, class: Class, remote: SocketAddr, datagram: &[u8]) -> Option<Home> {
-        if let (Class::Stun, Some(ufrag)) = (class, demux::stun_local_ufrag(datagram)) {
-            return self.home_of_ufrag(ufrag);
+    fn home(&self, class: Class, origin: Origin, datagram: &[u8]) -> Option<Home> {
+        if class == Class::Unknown {
+            return None;
         }
-        // What a session's own checks proved goes before what strangers' checks claim.
-        let here = self.by_remote.get(&remote).copied().map(Home::Here);
-        here.or_else(|| self.elsewhere.get(&remote).copied().map(Home::Shard))
+        if let (Class::Stun, Some(ufrag)) = (class, demux::stun_local_ufrag(datagram)) {
+            return self.home_of_ufrag(ufrag, origin);
+        }
+        // What sessions' own checks proved goes before what strangers' checks claim.
+        let here = self.by_remote.get(&origin).copied().map(Home::Here);
+        here.or_else(|| self.elsewhere.get(&origin).copied().map(Home::Shard))
+            .or_else(|| self.claimed.get(&origin).copied().map(Home::Claimed))
     }
 
-    fn home_of_ufrag(&self, ufrag: &str) -> Option<Home> {
+    fn home_of_ufrag(&self, ufrag: &str, origin: Origin) -> Option<Home> {
         if let Some(key) = self.by_ufrag.get(ufrag) {
             return Some(Home::Here(*key));
         }
-        shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id).map(Home::Shard)
+        let named = shard_of_ufrag(ufrag).filter(|shard| *shard != self.config.id)?;
+        let proved = self.elsewhere.get(&origin) == Some(&named);
+        Some(if proved { Home::Shard(named) } else { Home::Claimed(named) })
     }
 
-    fn remember_elsewhere(&mut self, remote: SocketAddr, shard: ShardId) {
-        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&remote) {
+    /// Another shard says that an address is a session's of its own.
+    fn remember_elsewhere(&mut self, origin: Origin, home: ShardId) {
+        if self.elsewhere.len() >= MAX_ELSEWHERE && !self.elsewhere.contains_key(&origin) {
             // They are learned again from their next STUN checks.
             self.elsewhere.clear();
         }
-        self.elsewhere.insert(remote, shard);
+        self.elsewhere.insert(origin, home);
+        self.claimed.remove(&origin);
     }
 
-    /// Takes an address away from a session, unless another one has it by now.
-    fn forget(&mut self, remote: SocketAddr, key: SessionKey) {
-        if self.by_remote.get(&remote) == Some(&key) {
-            self.by_remote.remove(&remote);
+    fn remember_claim(&mut self, origin: Origin, shard: ShardId) {
+        if self.claimed.len() >= MAX_CLAIMED && !self.claimed.contains_key(&origin) {
+            self.claimed.clear();
+        }
+        self.claimed.insert(origin, shard);
+    }
+
+    /// Takes an origin away from a session, unless another one has it by now.
+    fn forget(&mut self, origin: Origin, key: SessionKey) {
+        if self.by_remote.get(&origin) == Some(&key) {
+            self.by_remote.remove(&origin);
+            self.hang_ups.extend(origin.connection());
         }
     }
 
+    /// Gives a datagram to its session, and says whether it was authentic.
     fn deliver(
         &mut self,
         now: Instant,
@@ -322,47 +391,69 @@ impl Shard {
         class: Class,
         transport: Transport,
         datagram: &[u8],
-    ) {
-        match class {
-            Class::Stun | Class::Dtls => {
-                self.deliver_handshake(now, key, class, transport, datagram)
-            }
+    ) -> bool {
+        let authentic = match class {
+            Class::Stun => self.deliver_check(now, key, transport, datagram),
+            Class::Dtls => self.deliver_dtls(now, key, transport, datagram),
             Class::Rtp => self.deliver_rtp(now, key, transport, datagram),
             Class::Rtcp => self.deliver_rtcp(now, key, transport, datagram),
-            Class::Unknown => self.gauges.dropped_stranger += 1,
+            Class::Unknown => false,
+        };
+        // What is refused changes nothing, save that DTLS may end over it.
+        if authentic || class == Class::Dtls {
+            self.settle(now, key);
         }
-        self.settle(now, key);
+        authentic
     }
 
-    fn deliver_handshake(
+    fn deliver_check(
         &mut self,
         now: Instant,
         key: SessionKey,
-        class: Class,
         transport: Transport,
         datagram: &[u8],
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
-        if session.connection.handle_datagram(now, transport, datagram).is_err() {
-            self.gauges.dropped_handshake += 1;
-            return;
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let origin = transport.origin();
+        let known = session.remotes.contains(&origin);
+        let wrong = if known { &mut session.wrong_checks } else { &mut session.strangers_checks };
+        if !wrong.is_left(now) {
+            self.gauges.dropped_flood += 1;
+            return false;
         }
-        if class != Class::Stun {
-            return;
+        if session.connection.handle_datagram(now, transport, datagram).is_err() {
+            wrong.take(now);
+            self.gauges.dropped_handshake += 1;
+            return false;
         }
         // The check was authentic: what comes from there is this session's from now on.
         let mut oldest = None;
-        if !session.remotes.contains(&transport.remote) {
+        if !known {
             if session.remotes.len() == MAX_REMOTES {
                 oldest = Some(session.remotes.remove(0));
             }
-            session.remotes.push(transport.remote);
+            session.remotes.push(origin);
         }
-        self.by_remote.insert(transport.remote, key);
-        self.elsewhere.remove(&transport.remote);
+        self.by_remote.insert(origin, key);
+        self.elsewhere.remove(&origin);
+        self.claimed.remove(&origin);
         if let Some(oldest) = oldest {
             self.forget(oldest, key);
         }
+        true
+    }
+
+    fn deliver_dtls(
+        &mut self,
+        now: Instant,
+        key: SessionKey,
+        transport: Transport,
+        datagram: &[u8],
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let taken = session.connection.handle_datagram(now, transport, datagram).is_ok();
+        self.gauges.dropped_handshake += u64::from(!taken);
+        taken
     }
 
     fn deliver_rtp(
@@ -371,26 +462,37 @@ impl Shard {
         key: SessionKey,
         transport: Transport,
         datagram: &[u8],
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         let Role::Publisher(ingress) = &mut session.role else {
             self.gauges.dropped_unknown_ssrc += 1;
-            return;
+            return false;
         };
         let id = ingress.stream;
         match ingress.handle_rtp(now, &mut session.connection, &transport, datagram) {
             Ok(inbound) => self.take_in(now, id, inbound.kind, inbound.layer, inbound.offered),
-            Err(ingress::Why::Malformed) => self.gauges.dropped_stranger += 1,
-            Err(ingress::Why::UnknownSsrc) => self.gauges.dropped_unknown_ssrc += 1,
-            Err(ingress::Why::Connection(_)) => self.gauges.dropped_unauthentic += 1,
+            Err(ingress::Why::Malformed) => {
+                self.gauges.dropped_stranger += 1;
+                return false;
+            }
+            Err(ingress::Why::UnknownSsrc) => {
+                self.gauges.dropped_unknown_ssrc += 1;
+                return false;
+            }
+            Err(ingress::Why::Connection(_)) => {
+                self.gauges.dropped_unauthentic += 1;
+                return false;
+            }
             Err(ingress::Why::Probe) => {}
             Err(ingress::Why::OverLimit) => self.gauges.dropped_over_limit += 1,
         }
+        true
     }
 
     /// Puts a publisher's packet into its ring and tells who listens.
     fn take_in(&mut self, now: Instant, id: StreamId, kind: Kind, layer: u8, mut offered: Offered) {
         let wall = self.wall(now);
+        offered.received = now.checked_sub(self.waited).unwrap_or(now);
         let Some(stream) = self.streams.get_mut(&id) else { return };
         if let Some(carried) = ingress::carried_capture(&offered.packet) {
             offered.capture = stream.clock.to_server(carried);
@@ -413,12 +515,11 @@ impl Shard {
             return;
         };
         self.gauges.packets_in += 1;
+        let received = arrived.received;
         let for_mirrors = is_mirrored.then(|| arrived.clone());
         track.note_packet(now, layer);
         let moved = track.layers[usize::from(layer)].shift != shift;
-        if stream.touch(kind) {
-            self.fan_out.touch(id, kind);
-        }
+        self.note_packet(now, id, kind, received);
         if !started {
             self.events.push_back(Event::MediaStarted { stream: id, kind });
         }
@@ -464,5 +565,13 @@ pub const MAX_SHARDS: usize = UFRAG_SHARDS.len();
 /// Addresses of other shards' sessions that are remembered.
 const MAX_ELSEWHERE: usize = 65_536;
 
-/// Addresses one session may come from.
+/// Addresses that claim to be of other shards' sessions. What they prove is told at once.
+const MAX_CLAIMED: usize = 4_096;
+
+/// Datagrams that claim to be another shard's and are handed over in an interval: ten thousand
+/// viewers may come within a second, and a flood takes no more of a link than they.
+const CLAIMS_PER_INTERVAL: u32 = 2_000;
+const CLAIMS_INTERVAL: Duration = Duration::from_millis(100);
+
+/// Addresses and TCP connections one session may come from.
 const MAX_REMOTES: usize = 8;

@@ -129,6 +129,7 @@ fn sessions_opened_and_abandoned_leave_nothing_behind() {
             let sections = agreed::sections(world.codec, 3, true);
             let request = Publish {
                 stream: StreamId(1000 + round * 1000 + u64::from(number)),
+                resumes: false,
                 connection: connection.into(),
                 sections,
                 window: std::time::Duration::from_secs(10),

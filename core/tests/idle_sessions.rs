@@ -90,6 +90,7 @@ fn quiet_viewers(world: &mut World, count: u32) {
     }
     let request = Publish {
         stream: QUIET,
+        resumes: false,
         connection: agreed::presets(500_000, &world.crypto).0,
         sections: agreed::sections(world.codec, 3, true),
         window: Duration::from_secs(10),

@@ -41,6 +41,7 @@ async fn show(
         Refusal::Malformed(_)
         | Refusal::Unprocessable(_)
         | Refusal::Taken(_)
+        | Refusal::Kept { .. }
         | Refusal::NoSession
         | Refusal::NoEvents
         | Refusal::StaleTag

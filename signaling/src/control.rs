@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::identity::Identity;
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 
 /// What every call of the port answers with.
@@ -64,6 +65,11 @@ pub trait Control: Send + Sync + 'static {
 
     /// Drops an event stream.
     fn close_events(&self, events: EventsPath) -> Answer<'_, ()>;
+
+    /// Whether new sessions are taken: not while the server stops.
+    fn is_ready(&self) -> bool {
+        true
+    }
 }
 
 /// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.
@@ -120,6 +126,8 @@ pub struct Grant {
     pub stream: StreamName,
     /// How long it is valid; `None` is without end.
     pub expires_in: Option<Duration>,
+    /// Who holds it; without one it is never the same as another.
+    pub identity: Option<Identity>,
 }
 
 /// A request to open a session.
@@ -217,6 +225,9 @@ pub struct StreamInfo {
     pub viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
+    /// What its host should change, in sentences.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// A track as the API shows it.
@@ -251,6 +262,10 @@ pub struct LayerInfo {
     pub keyframes: u64,
     /// Packets lost on the way to us and not recovered.
     pub packets_lost: u64,
+    /// Milliseconds between the latest two keyframes, or since the latest where that is longer; of a
+    /// picture, once there was a keyframe.
+    #[serde(default)]
+    pub gop_ms: Option<u64>,
 }
 
 /// What the media half counts, as the API shows it.
@@ -258,8 +273,8 @@ pub struct LayerInfo {
 pub struct ServerInfo {
     /// The server's version.
     pub version: String,
-    /// From the kernel's receive time to the return of the write that forwards it, of what the kernel
-    /// gave to the viewer's own shard; what came over a link is not counted.
+    /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
+    /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
     /// Connections that are told of events now.
     pub followers: u64,
@@ -268,7 +283,7 @@ pub struct ServerInfo {
 }
 
 /// A distribution of durations, in microseconds.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DelayInfo {
     /// How many were counted.
     pub count: u64,
@@ -278,6 +293,9 @@ pub struct DelayInfo {
     pub p99_us: u64,
     /// None is longer.
     pub max_us: u64,
+    /// Upper ends of the buckets that counted any, with their counts: what was counted between two
+    /// readings is their difference.
+    pub buckets: Vec<(u64, u64)>,
 }
 
 /// What one shard counts.
@@ -319,6 +337,8 @@ pub struct ShardInfo {
     pub dropped_stranger: u64,
     /// STUN and DTLS that was refused.
     pub dropped_handshake: u64,
+    /// Checks of strangers above what they may cost.
+    pub dropped_flood: u64,
     /// RTP and RTCP that did not authenticate, replays too.
     pub dropped_unauthentic: u64,
     /// Packets of SSRCs that belong to no layer.
@@ -333,6 +353,10 @@ pub struct ShardInfo {
     pub dropped_error: u64,
     /// Messages to other shards dropped because their queue was full.
     pub dropped_link: u64,
+    /// TCP connections open.
+    pub tcp_connections: u64,
+    /// TCP connections refused because there were too many.
+    pub tcp_refused: u64,
 }
 
 /// Why the port said no.
@@ -347,6 +371,14 @@ pub enum Refusal {
     /// The stream has a publisher (409).
     #[error("the stream {0} already has a publisher")]
     Taken(StreamName),
+    /// The stream waits for the return of its publisher (409 with Retry-After).
+    #[error("the stream {stream} waits for its publisher to come back")]
+    Kept {
+        /// The stream.
+        stream: StreamName,
+        /// Seconds until anybody may publish it.
+        retry_after_s: u64,
+    },
     /// Nobody publishes the stream (409 with Retry-After for viewers, 404 in the API).
     #[error("the stream {0} is not live")]
     NotLive(StreamName),

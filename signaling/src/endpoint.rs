@@ -98,7 +98,7 @@ impl FromRequest<Shared> for Offer {
         let (mut parts, body) = request.into_parts();
         let Target(stream) = Target::from_request_parts(&mut parts, shared).await?;
         let side = side_of(&parts);
-        let grant = auth::grant(side, &stream);
+        let grant = auth::grant(side, &stream, &parts.headers);
         if !limit::has_type(&parts.headers, "application/sdp") {
             return Err(Problem::wrong_type("application/sdp"));
         }

@@ -12,7 +12,7 @@ pub(crate) const MEDIA_TYPE: &str = "application/trickle-ice-sdpfrag";
 
 /// Why a text is no fragment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Malformed {
+pub enum Malformed {
     /// A line is not of the form `x=value`.
     #[error("the fragment has a line that is not of the form x=value")]
     Line,
@@ -41,7 +41,11 @@ enum Candidate {
 }
 
 /// Reads a fragment. Candidates of no use here are left out without a word.
-pub(crate) fn parse(text: &str) -> Result<Fragment, Malformed> {
+///
+/// # Errors
+///
+/// Says what makes the text no fragment.
+pub fn parse(text: &str) -> Result<Fragment, Malformed> {
     let mut ufrag = None;
     let mut pwd = None;
     let mut candidates = Vec::new();

@@ -43,10 +43,23 @@ impl Problem {
             Refusal::Malformed(_) => (StatusCode::BAD_REQUEST, false),
             Refusal::Unprocessable(_) => (StatusCode::UNPROCESSABLE_ENTITY, false),
             Refusal::Taken(_) => (StatusCode::CONFLICT, false),
+            Refusal::Kept { .. } => (StatusCode::CONFLICT, true),
             Refusal::NotLive(_) => (StatusCode::CONFLICT, true),
             Refusal::NoSession | Refusal::NoEvents => (StatusCode::NOT_FOUND, false),
             Refusal::StaleTag => (StatusCode::PRECONDITION_FAILED, false),
             Refusal::Full(_) | Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, true),
+        };
+        let retry_after_s = match refusal {
+            Refusal::Kept { retry_after_s, .. } => *retry_after_s,
+            Refusal::Malformed(_)
+            | Refusal::Unprocessable(_)
+            | Refusal::Taken(_)
+            | Refusal::NotLive(_)
+            | Refusal::NoSession
+            | Refusal::NoEvents
+            | Refusal::StaleTag
+            | Refusal::Full(_)
+            | Refusal::Closing => retry_after_s,
         };
         let retry_after_s = later.then_some(retry_after_s);
         Self { status, detail: refusal.to_string().into(), retry_after_s }
@@ -108,6 +121,7 @@ mod tests {
             (Refusal::Malformed("x".into()), 400, false),
             (Refusal::Unprocessable("x".into()), 422, false),
             (Refusal::Taken(name.clone()), 409, false),
+            (Refusal::Kept { stream: name.clone(), retry_after_s: 7 }, 409, true),
             (Refusal::NotLive(name), 409, true),
             (Refusal::NoSession, 404, false),
             (Refusal::NoEvents, 404, false),
@@ -121,5 +135,7 @@ mod tests {
             let retry = response.headers().get(header::RETRY_AFTER);
             assert_eq!(retry.is_some_and(|value| value == "7"), later, "{refusal}");
         }
+        let kept = Refusal::Kept { stream: "a".parse().unwrap(), retry_after_s: 4 };
+        assert_eq!(Problem::refused(&kept, 7).retry_after_s, Some(4), "its own time");
     }
 }

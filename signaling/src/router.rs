@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::http::HeaderValue;
 use axum::routing::{any, get};
-use axum::{Router, middleware};
+use axum::{Router, extract, middleware};
 
 use crate::config::Config;
 use crate::control::{Control, Refusal};
@@ -43,9 +43,15 @@ pub fn router(config: Config, control: Arc<dyn Control>) -> Router {
         .route("/api/", any(problem::nowhere))
         .route("/time", get(time::now).options(cors::options))
         .route("/healthz", get("ok").options(cors::options))
+        .route("/readyz", get(ready).options(cors::options))
         .method_not_allowed_fallback(problem::method_not_allowed)
         .layer(middleware::from_fn_with_state(shared.clone(), cors::share))
         .with_state(shared)
+}
+
+/// Tells whoever balances load whether new sessions are taken here.
+async fn ready(extract::State(shared): extract::State<Shared>) -> Result<&'static str, Problem> {
+    if shared.control.is_ready() { Ok("ok") } else { Err(shared.refused(&Refusal::Closing)) }
 }
 
 // === impl State ===

@@ -23,6 +23,13 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
     Ok(())
 }
 
+/// Whether two addresses would be one for sockets of the same protocol.
+pub(super) fn overlap(a: SocketAddr, b: SocketAddr) -> bool {
+    let takes = |a: IpAddr, b: IpAddr| a == b || a.is_unspecified() && (a.is_ipv6() || b.is_ipv4());
+    let (x, y) = (a.ip().to_canonical(), b.ip().to_canonical());
+    a.port() != 0 && a.port() == b.port() && (takes(x, y) || takes(y, x))
+}
+
 /// The first public address whose family the media socket does not speak.
 pub(super) fn unreachable_public_ip(udp: SocketAddr, public_ips: &[IpAddr]) -> Option<IpAddr> {
     let speaks = |ip: IpAddr| match (udp.ip(), ip) {
@@ -63,6 +70,24 @@ mod tests {
             let refusal = with("127.0.0.1:0", ip, false).unwrap_err();
             assert!(refusal.starts_with("udp is "), "{refusal}");
             assert!(refusal.contains("127.0.0.1:7000"), "{refusal}");
+        }
+    }
+
+    #[test]
+    fn two_addresses_overlap_where_one_takes_what_the_other_does() {
+        let rows = [
+            ("127.0.0.1:443", "127.0.0.1:443", true),
+            ("127.0.0.1:443", "127.0.0.1:444", false),
+            ("127.0.0.1:443", "127.0.0.2:443", false),
+            ("0.0.0.0:443", "127.0.0.2:443", true),
+            ("0.0.0.0:443", "[::1]:443", false),
+            ("[::]:443", "127.0.0.2:443", true),
+            ("[::]:443", "0.0.0.0:443", true),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+        ];
+        for (a, b, expected) in rows {
+            let (one, two) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!((overlap(one, two), overlap(two, one)), (expected, expected), "{a} {b}");
         }
     }
 

@@ -160,6 +160,16 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::address(&v[0]).map(|address| c.udp = address),
     },
     Opt {
+        key: "tcp",
+        flag: "tcp",
+        placeholder: "true|false",
+        default: "true",
+        help: "Whether media also comes over TCP, at the address and port of --udp, for clients \
+               whose network lets no UDP through",
+        arity: Arity::One,
+        set: |c, v| value::boolean(&v[0]).map(|tcp| c.tcp = tcp),
+    },
+    Opt {
         key: "data",
         flag: "data",
         placeholder: "DIR",
@@ -224,6 +234,15 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_viewers = n),
     },
     Opt {
+        key: "max_http_connections",
+        flag: "max-http-connections",
+        placeholder: "N",
+        default: "20000",
+        help: "Connections over HTTP that may be open at once; more are turned away with 503",
+        arity: Arity::One,
+        set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_http_connections = n),
+    },
+    Opt {
         key: "max_publisher_bitrate",
         flag: "max-publisher-bitrate",
         placeholder: "BITS",
@@ -277,6 +296,24 @@ pub(super) const OPTIONS: &[Opt] = &[
         help: "Least level that is logged, or levels by module such as info,whitewater=debug",
         arity: Arity::One,
         set: |c, v| value::log_filter(&v[0]).map(|filter| c.log.filter = filter),
+    },
+    Opt {
+        key: "drain_delay_s",
+        flag: "drain-delay-s",
+        placeholder: "SECONDS",
+        default: "0",
+        help: "How long sessions go on after the signal to stop, while readiness is off already",
+        arity: Arity::One,
+        set: |c, v| value::seconds(&v[0]).map(|delay| c.drain.delay = delay),
+    },
+    Opt {
+        key: "drain_timeout_s",
+        flag: "drain-timeout-s",
+        placeholder: "SECONDS",
+        default: "10",
+        help: "How long stopping may take, from the signal to the end of the process",
+        arity: Arity::One,
+        set: |c, v| value::seconds(&v[0]).map(|timeout| c.drain.timeout = timeout),
     },
     Opt {
         key: "insecure_open",
@@ -343,6 +380,12 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         default: "10",
         arity: Arity::One,
         set: |(_, policy), v| value::seconds(&v[0]).map(|window| policy.reconnect_window = window),
+    },
+    Key {
+        name: "takeover",
+        default: "false",
+        arity: Arity::One,
+        set: |(_, policy), v| value::boolean(&v[0]).map(|takeover| policy.takeover = takeover),
     },
 ];
 

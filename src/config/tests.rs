@@ -71,6 +71,7 @@ fn every_key_can_be_set_in_the_file() {
         shards = 4
         max_streams = 5
         max_viewers = 6
+        max_http_connections = 7
         max_publisher_bitrate = "7.5M"
         cors_origins = ["https://example.org", "http://localhost:5173"]
         tls_cert = "c.pem"
@@ -78,6 +79,8 @@ fn every_key_can_be_set_in_the_file() {
         log_format = "json"
         log = "warn,whitewater=debug"
         insecure_open = true
+        drain_delay_s = 5
+        drain_timeout_s = 30
 
         [[ice_servers]]
         urls = ["turn:turn.example.org:3478?transport=udp", "turns:turn.example.org"]
@@ -97,6 +100,8 @@ fn every_key_can_be_set_in_the_file() {
     assert_eq!(config.tls, Some(Tls { cert: "c.pem".into(), key: "k.pem".into() }));
     assert_eq!(config.log.format, LogFormat::Json);
     assert!(config.insecure_open);
+    let seconds = Duration::from_secs;
+    assert_eq!(config.drain, Drain { delay: seconds(5), timeout: seconds(30) });
     assert_eq!(config.ice_servers.len(), 2);
     assert_eq!(config.ice_servers[0].urls.len(), 2);
     assert_eq!(config.ice_servers[0].credential.as_deref(), Some("s3cret"));
@@ -113,11 +118,13 @@ fn the_first_section_that_matches_decides_for_a_stream() {
         [[streams]]
         match = "show-*"
         reconnect_window_s = 30
+        takeover = true
     "#;
     let config = merged(file, &[], &[]).unwrap();
     let hd = config.policy("show-hd");
     assert_eq!(hd.max_bitrate_bps, Some(12_000_000));
     assert_eq!(hd.reconnect_window, Duration::from_secs(10));
+    assert!(!hd.takeover && config.policy("show-2").takeover);
     assert_eq!(config.policy("show-2").reconnect_window, Duration::from_secs(30));
     assert_eq!(config.policy("other"), Policy::default());
 }
@@ -247,5 +254,18 @@ fn bit_rates_are_written_as_people_write_them() {
     }
     for text in ["", "M", "8MB", "-8M", "inf", "nan", "8e6", "1", "9999999G", "8é"] {
         assert!(value::bitrate_bps(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_drain_needs_time_left_after_its_delay() {
+    for (file, expected) in [
+        ("drain_delay_s = 9", None),
+        ("drain_delay_s = 10", Some("drain_delay_s must be less than drain_timeout_s: 10 and 10")),
+        ("drain_timeout_s = 0", Some("drain_delay_s must be less than drain_timeout_s: 0 and 0")),
+        ("drain_delay_s = 40\ndrain_timeout_s = 60", None),
+    ] {
+        let error = merged(file, &[], &[]).err().map(|error| error.to_string());
+        assert_eq!(error.as_deref(), expected, "{file}");
     }
 }

@@ -9,8 +9,8 @@ use whitewater_signaling::control::{
     DelayInfo, LayerInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName, TrackInfo,
 };
 
-use super::Control;
 use super::registry::StreamEntry;
+use super::{Control, warnings};
 use crate::engine::{Counters, Quantiles};
 
 impl Control {
@@ -46,6 +46,7 @@ impl Control {
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
             tracks: report.tracks.iter().map(track).collect(),
+            warnings: warnings::of(&report),
         }
     }
 }
@@ -72,6 +73,7 @@ pub(super) fn track(track: &TrackReport) -> TrackInfo {
                 fps: layer.fps,
                 keyframes: layer.keyframes,
                 packets_lost: layer.packets_lost,
+                gop_ms: layer.gop.map(|gop| gop.as_millis() as u64),
             })
             .collect(),
     }
@@ -84,6 +86,11 @@ fn delay(quantiles: Quantiles) -> DelayInfo {
         p50_us: quantiles.p50.as_micros() as u64,
         p99_us: quantiles.p99.as_micros() as u64,
         max_us: quantiles.max.as_micros() as u64,
+        buckets: quantiles
+            .buckets
+            .iter()
+            .map(|(upper, count)| (upper.as_micros() as u64, *count))
+            .collect(),
     }
 }
 
@@ -109,6 +116,7 @@ fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         handed_over: gauges.handed_over,
         dropped_stranger: gauges.dropped_stranger,
         dropped_handshake: gauges.dropped_handshake,
+        dropped_flood: gauges.dropped_flood,
         dropped_unauthentic: gauges.dropped_unauthentic,
         dropped_unknown_ssrc: gauges.dropped_unknown_ssrc,
         dropped_over_limit: gauges.dropped_over_limit,
@@ -116,5 +124,7 @@ fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         dropped_full: read(&counters.dropped_full),
         dropped_error: read(&counters.dropped_error),
         dropped_link: read(&counters.dropped_link),
+        tcp_connections: read(&counters.tcp_connections),
+        tcp_refused: read(&counters.tcp_refused),
     }
 }

@@ -8,8 +8,9 @@ use whitewater_core::media::{Kind, Mid, Rid};
 use whitewater_core::rtc::Credentials;
 use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{SessionKey, ShardId, StreamId};
-use whitewater_signaling::control::{SessionId, SessionPath, Side, StreamName, TrackInfo};
+use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamName, TrackInfo};
 
+use super::claim::{Holder, State};
 use super::event_streams::EventStreams;
 use super::log::{Change, Log};
 use super::standing::{Phase, Presence, Standing};
@@ -31,7 +32,10 @@ pub(super) struct Registry {
 pub(super) struct StreamEntry {
     pub(super) id: StreamId,
     pub(super) home: ShardId,
+    /// The publisher's session, silent or not.
     pub(super) publisher: Option<SessionId>,
+    /// Whose its name is.
+    pub(super) holder: Holder,
     pub(super) published: Published,
     pub(super) rids: Vec<Rid>,
     pub(super) since: Instant,
@@ -44,6 +48,8 @@ pub(super) struct StreamEntry {
 #[derive(Clone, Debug)]
 pub(super) struct SessionEntry {
     pub(super) path: SessionPath,
+    /// What it was opened with.
+    pub(super) grant: Grant,
     pub(super) stream: StreamId,
     pub(super) shard: ShardId,
     /// `None` while the shard opens it.
@@ -110,7 +116,25 @@ impl Registry {
         let Some(session) = self.sessions.get_mut(id) else { return false };
         session.key = Some(key);
         self.by_key.insert((session.shard, key), id.clone());
+        let name = session.path.stream.clone();
+        if let Some(stream) = self.streams.get_mut(&name)
+            && stream.publisher.as_ref() == Some(id)
+        {
+            stream.holder.state = State::Expected;
+        }
         true
+    }
+
+    /// A session's media can flow.
+    pub(super) fn connected(&mut self, shard: ShardId, key: SessionKey) -> Option<&SessionEntry> {
+        let id = self.by_key.get(&(shard, key))?;
+        let session = self.sessions.get(id)?;
+        if let Some(stream) = self.streams.get_mut(&session.path.stream)
+            && stream.publisher.as_ref() == Some(id)
+        {
+            (stream.holder.state, stream.holder.before) = (State::Present, None);
+        }
+        Some(session)
     }
 
     /// Strikes a session out. The stream stays: its window runs.
@@ -130,22 +154,66 @@ impl Registry {
                     let left = Change::ViewerLeft { viewers: stream.viewers };
                     self.log.write(&session.path.stream, stream.id, left);
                 }
-                Side::Publish if stream.publisher.as_ref() == Some(id) => stream.publisher = None,
+                Side::Publish if stream.publisher.as_ref() == Some(id) => {
+                    stream.publisher = None;
+                    stream.holder.state = State::Lost;
+                }
                 Side::Publish => {}
             }
         }
         Some(session)
     }
 
+    /// Notes that a publisher ended its session itself, though it may have been struck out before.
+    pub(super) fn leave(&mut self, path: &SessionPath) {
+        if let Some(stream) = self.streams.get_mut(&path.stream)
+            && path.side == Side::Publish
+            && stream.publisher.is_none()
+            && stream.holder.session == path.id
+        {
+            stream.holder.state = State::Left;
+        }
+    }
+
+    /// Notes that the publisher of a stream fell silent, or was heard again.
+    pub(super) fn set_lost(&mut self, id: StreamId, lost: bool) -> Option<&StreamName> {
+        let (name, stream) = self.streams.iter_mut().find(|(_, stream)| stream.id == id)?;
+        match stream.holder.state {
+            State::Present if lost => stream.holder.state = State::Lost,
+            State::Lost if !lost && stream.publisher.is_some() => {
+                stream.holder.state = State::Present;
+            }
+            State::Opening | State::Expected | State::Present | State::Lost | State::Left => {}
+        }
+        Some(name)
+    }
+
+    /// Puts a stream back to what it was before a publisher's session that did not open.
+    pub(super) fn give_back(
+        &mut self,
+        name: &StreamName,
+        id: &SessionId,
+        was: Option<StreamEntry>,
+    ) {
+        self.remove(id);
+        let Some(stream) = self.streams.get_mut(name).filter(|it| it.holder.session == *id) else {
+            return;
+        };
+        let Some(was) = was else {
+            self.streams.remove(name);
+            return;
+        };
+        (stream.published, stream.rids, stream.holder) = (was.published, was.rids, was.holder);
+        stream.publisher = was.publisher.filter(|old| self.sessions.contains_key(old));
+        if stream.publisher.is_none() && stream.holder.state != State::Left {
+            stream.holder.state = State::Lost;
+        }
+    }
+
     /// Strikes out the session of a shard's key.
     pub(super) fn remove_key(&mut self, shard: ShardId, key: SessionKey) -> Option<SessionEntry> {
         let id = self.by_key.get(&(shard, key))?.clone();
         self.remove(&id)
-    }
-
-    /// The session of a shard's key.
-    pub(super) fn by_key(&self, shard: ShardId, key: SessionKey) -> Option<&SessionEntry> {
-        self.sessions.get(self.by_key.get(&(shard, key))?)
     }
 
     /// Strikes out a stream whose window ran out; not if somebody publishes it again.
@@ -208,5 +276,128 @@ impl Registry {
 
     fn is_lost(&self, name: &StreamName) -> bool {
         self.streams.get(name).is_some_and(|stream| stream.presence.phase == Phase::Lost)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whitewater_signaling::control::Action;
+
+    use super::*;
+
+    const SHARD: ShardId = ShardId(0);
+
+    fn id(text: &str) -> SessionId {
+        SessionId(text.into())
+    }
+
+    fn key(index: u32) -> SessionKey {
+        SessionKey { index, generation: 0 }
+    }
+
+    /// Books a publisher's session as a request does; gives the stream as it was.
+    fn publish(registry: &mut Registry, session: &str) -> Option<StreamEntry> {
+        let name: StreamName = "a".parse().unwrap();
+        let was = registry.streams.get(&name).cloned();
+        let stream = was.as_ref().map_or_else(|| registry.next_stream(), |was| was.id);
+        let holder =
+            Holder { session: id(session), before: None, identity: None, state: State::Opening };
+        let entry = StreamEntry {
+            id: stream,
+            home: SHARD,
+            publisher: Some(id(session)),
+            holder,
+            published: Published { audio: None, video: None },
+            rids: Vec::new(),
+            since: Instant::now(),
+            viewers: 0,
+            presence: Presence::default(),
+        };
+        registry.streams.insert(name.clone(), entry);
+        let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
+        let grant =
+            Grant { action: Action::Publish, stream: name, expires_in: None, identity: None };
+        let session = SessionEntry {
+            path,
+            grant,
+            stream,
+            shard: SHARD,
+            key: None,
+            remote: Credentials { ufrag: "u".into(), pwd: "p".into() },
+            etag: "e".into(),
+            tagged: (Mid::new("0"), Kind::Video),
+            video: None,
+            video_section: None,
+        };
+        registry.reserve(session.path.id.clone(), session);
+        was
+    }
+
+    fn state(registry: &Registry) -> Option<(Option<SessionId>, State)> {
+        let stream = registry.streams.get(&"a".parse().unwrap())?;
+        Some((stream.publisher.clone(), stream.holder.state))
+    }
+
+    #[test]
+    fn a_publisher_is_followed_from_its_request_to_its_end() {
+        let mut registry = Registry::new(1);
+        publish(&mut registry, "one");
+        let stream = StreamId(1);
+        let one = || Some(id("one"));
+        assert_eq!(state(&registry), Some((one(), State::Opening)));
+        assert!(registry.confirm(&id("one"), key(1)));
+        assert_eq!(state(&registry), Some((one(), State::Expected)));
+        registry.set_lost(stream, true);
+        assert_eq!(state(&registry), Some((one(), State::Expected)), "that was another's loss");
+        assert!(registry.connected(SHARD, key(1)).is_some());
+        assert_eq!(state(&registry), Some((one(), State::Present)));
+        registry.set_lost(stream, true);
+        assert_eq!(state(&registry), Some((one(), State::Lost)));
+        registry.set_lost(stream, false);
+        assert_eq!(state(&registry), Some((one(), State::Present)));
+        let session = registry.remove_key(SHARD, key(1)).unwrap();
+        assert_eq!(state(&registry), Some((None, State::Lost)));
+        registry.set_lost(stream, false);
+        assert_eq!(state(&registry), Some((None, State::Lost)), "nobody is there to be heard");
+        registry.leave(&session.path);
+        assert_eq!(state(&registry), Some((None, State::Left)));
+        assert!(registry.end_stream(stream).is_some());
+        assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+    }
+
+    #[test]
+    fn a_session_that_does_not_open_leaves_the_stream_to_the_one_before_it() {
+        let name: StreamName = "a".parse().unwrap();
+        let mut registry = Registry::new(1);
+        let was = publish(&mut registry, "zero");
+        registry.give_back(&name, &id("zero"), was);
+        assert_eq!(state(&registry), None, "there was no stream");
+
+        publish(&mut registry, "one");
+        registry.confirm(&id("one"), key(1));
+        registry.connected(SHARD, key(1));
+        let was = publish(&mut registry, "two");
+        registry.give_back(&name, &id("two"), was);
+        assert_eq!(state(&registry), Some((Some(id("one")), State::Present)));
+
+        let was = publish(&mut registry, "three");
+        registry.remove_key(SHARD, key(1));
+        registry.give_back(&name, &id("three"), was);
+        assert_eq!(state(&registry), Some((None, State::Lost)), "it has gone meanwhile");
+        assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+    }
+
+    #[test]
+    fn the_end_of_a_replaced_session_is_no_loss() {
+        let mut registry = Registry::new(1);
+        publish(&mut registry, "one");
+        registry.confirm(&id("one"), key(1));
+        let old = registry.connected(SHARD, key(1)).unwrap().path.clone();
+        publish(&mut registry, "two");
+        registry.confirm(&id("two"), key(2));
+        registry.remove_key(SHARD, key(1));
+        registry.leave(&old);
+        assert_eq!(state(&registry), Some((Some(id("two")), State::Expected)));
+        assert!(registry.end_stream(StreamId(1)).is_none(), "somebody publishes it");
     }
 }

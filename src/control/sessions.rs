@@ -6,76 +6,147 @@ use whitewater_core::rtc::{Credentials, sdp};
 use whitewater_core::shard::command::{Publish, Subscribe};
 use whitewater_core::shard::{Command, Reply, ShardId};
 use whitewater_signaling::control::{
-    Fragment, IfMatch, Open, Opened, Patched, Refusal, SessionPath, Side,
+    Fragment, Grant, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionPath, Side,
+    StreamName,
 };
 
 use super::Control;
+use super::claim::{Claimant, Holder, State, Verdict};
 use super::registry::{SessionEntry, StreamEntry};
 use super::standing::Presence;
 
+/// What became of a publisher's request.
+enum Claimed {
+    Reserved(Box<Reserved>),
+    /// The stream waits for another.
+    Kept(Box<StreamEntry>),
+}
+
+/// A publisher's session that is booked and not open yet.
+struct Reserved {
+    id: SessionId,
+    /// The stream as it was before.
+    was: Option<StreamEntry>,
+    shard: ShardId,
+    command: Command,
+    opened: Opened,
+}
+
 impl Control {
     pub(super) async fn open_publisher(&self, request: Open) -> Result<Opened, Refusal> {
+        for _ in 0..ATTEMPTS {
+            if self.is_draining() {
+                return Err(Refusal::Closing);
+            }
+            let Reserved { id, was, shard, command, opened } = match self.reserve(&request)? {
+                Claimed::Reserved(reserved) => *reserved,
+                Claimed::Kept(stream) => return Err(self.kept(request.stream, &stream).await),
+            };
+            info!(stream = %request.stream, "a publisher opens a session");
+            match self.open(&id, shard, command, opened).await {
+                Ok(Some(opened)) => {
+                    // Its shard has ended the one before it.
+                    if let Some(old) = was.and_then(|was| was.publisher) {
+                        self.registry().remove(&old);
+                    }
+                    return Ok(opened);
+                }
+                Ok(None) => {
+                    // The window ended before the shard knew of it: the name is free, its stream a new one.
+                    let mut registry = self.registry();
+                    registry.remove(&id);
+                    if let Some(was) = was {
+                        registry.end_stream(was.id);
+                    }
+                }
+                Err(refusal) => {
+                    self.registry().give_back(&request.stream, &id, was);
+                    return Err(refusal);
+                }
+            }
+        }
+        Err(Refusal::Full("the stream is just ending".into()))
+    }
+
+    /// Books a publisher's session, if the name is free for it.
+    fn reserve(&self, request: &Open) -> Result<Claimed, Refusal> {
         let id = self.session_id();
         let path =
             SessionPath { side: Side::Publish, stream: request.stream.clone(), id: id.clone() };
         let policy = (self.config.policy)(request.stream.as_str());
-        let (stream, home, command, opened) = {
-            let mut registry = self.registry();
-            let known = registry.streams.get(&request.stream).cloned();
-            let present = known.as_ref().and_then(|stream| stream.publisher.clone());
-            if let Some(present) = &present
-                && request.replaces.as_ref().is_none_or(|old| old.id != *present)
-            {
-                return Err(Refusal::Taken(request.stream));
-            }
-            let max = self.config.max_streams;
-            if known.is_none() && max > 0 && registry.streams.len() >= max {
-                return Err(Refusal::Full(format!("the server has its {max} streams")));
-            }
-            let home = known.as_ref().map_or_else(|| registry.least_loaded(), |stream| stream.home);
-            let local = self.secrets.credentials(home);
-            let policy_sdp = sdp::PublishPolicy { max_bitrate_bps: policy.max_bitrate_bps };
-            let agreed = self
-                .negotiate(&local, |side| sdp::answer_publish(&request.offer, side, &policy_sdp))?;
-            let stream = known.map_or_else(|| registry.next_stream(), |stream| stream.id);
-            if let Some(present) = &present {
-                registry.remove(present);
-            }
-            let (published, rids) = what_is_published(&agreed.sections);
-            let entry =
-                registry.streams.entry(request.stream.clone()).or_insert_with(|| StreamEntry {
-                    id: stream,
-                    home,
-                    publisher: None,
-                    published: published.clone(),
-                    rids: rids.clone(),
-                    since: std::time::Instant::now(),
-                    viewers: 0,
-                    presence: Presence::default(),
-                });
-            entry.publisher = Some(id.clone());
-            (entry.published, entry.rids) = (published, rids);
-            let opened = opened(&id, &local, &agreed);
-            registry.reserve(id.clone(), entry_of(&path, stream, home, &opened, &agreed));
-            let command = Command::Publish(Box::new(Publish {
-                stream,
-                connection: self.connection(local, &agreed).into(),
-                sections: agreed.sections,
-                window: policy.reconnect_window,
-                // The publisher is asked to stay below its limit; a quarter more is still taken.
-                max_bitrate_bps: policy.max_bitrate_bps + policy.max_bitrate_bps / 4,
-            }));
-            (stream, home, command, opened)
+        let replaces = request.replaces.as_ref().map(|old| &old.id);
+        let claimant = Claimant {
+            replaces,
+            identity: request.grant.identity.as_ref(),
+            takeover: policy.takeover,
         };
-        info!(stream = %request.stream, "a publisher opens a session");
-        let done = self.open(&id, home, command, opened).await;
-        if done.is_err() {
-            self.registry().end_stream(stream);
+        let mut registry = self.registry();
+        let was = registry.streams.get(&request.stream).cloned();
+        match was.as_ref().map(|stream| stream.holder.judge(claimant)) {
+            Some(Verdict::Taken) => return Err(Refusal::Taken(request.stream.clone())),
+            Some(Verdict::Kept) => return Ok(Claimed::Kept(Box::new(was.expect("it was judged")))),
+            Some(Verdict::Granted) | None => {}
         }
-        done
+        let max = self.config.max_streams;
+        if was.is_none() && max > 0 && registry.streams.len() >= max {
+            return Err(Refusal::Full(format!("the server has its {max} streams")));
+        }
+        let shard = was.as_ref().map_or_else(|| registry.least_loaded(), |stream| stream.home);
+        let local = self.secrets.credentials(shard);
+        let policy_sdp = sdp::PublishPolicy { max_bitrate_bps: policy.max_bitrate_bps };
+        let agreed =
+            self.negotiate(&local, |side| sdp::answer_publish(&request.offer, side, &policy_sdp))?;
+        let stream = was.as_ref().map_or_else(|| registry.next_stream(), |stream| stream.id);
+        let (published, rids) = what_is_published(&agreed.sections);
+        let opened = opened(&id, &local, &agreed);
+        let grant = request.grant.clone();
+        let session = entry_of(&path, grant, stream, shard, &opened, &agreed);
+        let holder = Holder {
+            session: id.clone(),
+            before: was.as_ref().and_then(|was| was.holder.before(replaces)),
+            identity: session.grant.identity.clone(),
+            state: State::Opening,
+        };
+        let entry = StreamEntry {
+            id: stream,
+            home: shard,
+            publisher: Some(id.clone()),
+            holder,
+            published,
+            rids,
+            since: was.as_ref().map_or_else(std::time::Instant::now, |was| was.since),
+            viewers: was.as_ref().map_or(0, |was| was.viewers),
+            presence: was.as_ref().map_or_else(Presence::default, |was| was.presence.clone()),
+        };
+        registry.streams.insert(request.stream.clone(), entry);
+        registry.reserve(id.clone(), session);
+        let command = Command::Publish(Box::new(Publish {
+            stream,
+            resumes: was.is_some(),
+            connection: self.connection(local, &agreed).into(),
+            sections: agreed.sections,
+            window: policy.reconnect_window,
+            // The publisher is asked to stay below its limit; a quarter more is still taken.
+            max_bitrate_bps: policy.max_bitrate_bps + policy.max_bitrate_bps / 4,
+        }));
+        Ok(Claimed::Reserved(Box::new(Reserved { id, was, shard, command, opened })))
+    }
+
+    /// Says for how long a name is kept for its publisher.
+    async fn kept(&self, name: StreamName, stream: &StreamEntry) -> Refusal {
+        let report = self.describe(stream).await;
+        if report.live {
+            return Refusal::Taken(name);
+        }
+        let left = report.window.unwrap_or_default();
+        let retry_after_s = left.as_millis().div_ceil(1000).max(1) as u64;
+        Refusal::Kept { stream: name, retry_after_s }
     }
 
     pub(super) async fn open_viewer(&self, request: Open) -> Result<Opened, Refusal> {
+        if self.is_draining() {
+            return Err(Refusal::Closing);
+        }
         let id = self.session_id();
         let path =
             SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
@@ -102,7 +173,8 @@ impl Control {
                 sdp::answer_watch(&request.offer, &side, &stream.published, &ssrcs)
             })?;
             let opened = opened(&id, &local, &agreed);
-            registry.reserve(id.clone(), entry_of(&path, stream.id, shard, &opened, &agreed));
+            let entry = entry_of(&path, request.grant, stream.id, shard, &opened, &agreed);
+            registry.reserve(id.clone(), entry);
             let command = Command::Subscribe(Box::new(Subscribe {
                 stream: stream.id,
                 home: stream.home,
@@ -116,39 +188,44 @@ impl Control {
             (shard, command, opened)
         };
         debug!(stream = %request.stream, "a viewer opens a session");
-        self.open(&id, shard, command, opened).await
+        let opened = self.open(&id, shard, command, opened).await;
+        if !matches!(opened, Ok(Some(_))) {
+            self.registry().remove(&id);
+        }
+        opened?.ok_or_else(|| Refusal::Full("the stream is just ending".into()))
     }
 
-    /// Has a reserved session opened by its shard, or strikes it out again.
+    /// Has a reserved session opened by its shard; `None` where the shard does not have the stream.
     async fn open(
         &self,
-        id: &whitewater_signaling::control::SessionId,
+        id: &SessionId,
         shard: ShardId,
         command: Command,
         opened: Opened,
-    ) -> Result<Opened, Refusal> {
-        let refusal = match self.engine.ask(shard, command).await {
+    ) -> Result<Option<Opened>, Refusal> {
+        match self.engine.ask(shard, command).await {
             Some(Reply::Opened(key)) => {
                 if self.registry().confirm(id, key) {
-                    return Ok(opened);
+                    return Ok(Some(opened));
                 }
                 // It was replaced or deleted while it opened.
                 self.engine.ask(shard, Command::Close(key)).await;
-                return Err(Refusal::NoSession);
+                Err(Refusal::NoSession)
             }
-            Some(Reply::Failed(why)) => Refusal::Unprocessable(why),
-            Some(Reply::Unknown) => Refusal::Full("the stream is just ending".into()),
-            Some(Reply::Done | Reply::Stream(_) | Reply::Gauges(_)) | None => Refusal::Closing,
-        };
-        self.registry().remove(id);
-        Err(refusal)
+            Some(Reply::Failed(why)) => Err(Refusal::Unprocessable(why)),
+            Some(Reply::Unknown) => Ok(None),
+            Some(Reply::Done | Reply::Stream(_) | Reply::Gauges(_)) | None => Err(Refusal::Closing),
+        }
     }
 
     pub(super) async fn end(&self, path: &SessionPath) -> Result<(), Refusal> {
         let session = {
             let mut registry = self.registry();
-            registry.session(path).ok_or(Refusal::NoSession)?;
-            registry.remove(&path.id).ok_or(Refusal::NoSession)?
+            let known = registry.session(path).is_some();
+            let session = known.then(|| registry.remove(&path.id)).flatten();
+            // Its connection may have ended before this came: then it left on purpose all the same.
+            registry.leave(path);
+            session.ok_or(Refusal::NoSession)?
         };
         if let Some(key) = session.key {
             self.engine.ask(session.shard, Command::Close(key)).await;
@@ -183,8 +260,8 @@ impl Control {
             return Err(Refusal::NoSession);
         };
         let etag = local.ufrag.clone();
-        let (mid, kind) = &session.tagged;
-        let fragment = sdp::ice_fragment(&local, &self.config.candidates, mid, *kind);
+        let (candidates, tcp) = (&self.config.candidates, self.config.tcp);
+        let fragment = sdp::ice_fragment(&local, candidates, tcp, &session.tagged);
         if let Some(session) = self.registry().sessions.get_mut(&path.id) {
             (session.etag, session.remote) = (etag.clone(), remote);
         }
@@ -192,16 +269,13 @@ impl Control {
     }
 }
 
-fn opened(
-    id: &whitewater_signaling::control::SessionId,
-    local: &Credentials,
-    agreed: &sdp::Agreed,
-) -> Opened {
+fn opened(id: &SessionId, local: &Credentials, agreed: &sdp::Agreed) -> Opened {
     Opened { id: id.clone(), answer: agreed.answer.clone(), etag: local.ufrag.clone() }
 }
 
 fn entry_of(
     path: &SessionPath,
+    grant: Grant,
     stream: whitewater_core::shard::StreamId,
     shard: ShardId,
     opened: &Opened,
@@ -211,6 +285,7 @@ fn entry_of(
     let video = agreed.sections.iter().find(|section| section.kind == Kind::Video);
     SessionEntry {
         path: path.clone(),
+        grant,
         stream,
         shard,
         key: None,
@@ -236,3 +311,6 @@ fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Publis
     let published = sdp::Published { audio: format(Kind::Audio), video: format(Kind::Video) };
     (published, of(Kind::Video).map(|video| video.rids.clone()).unwrap_or_default())
 }
+
+/// A stream that ended while it was asked for is asked for again, as a new one.
+const ATTEMPTS: usize = 2;

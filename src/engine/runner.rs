@@ -10,16 +10,19 @@ use quinn_udp::{BATCH_SIZE, RecvMeta};
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 use tracing::{debug, error, warn};
-use whitewater_core::shard::{Event, LinkMessage, Shard, ShardId};
+use whitewater_core::rtc::Protocol;
+use whitewater_core::shard::{Event, LinkMessage, Reason, Shard, ShardId, Transmit};
 
 use super::histogram::Histogram;
 use super::socket::{ShardSocket, Unregistered};
+use super::tcp::{Connections, Inbound};
 use super::{Asked, wall_now};
 
 /// What a shard's loop counts. One thread writes, others read.
 #[derive(Debug, Default)]
 pub struct Counters {
-    /// From the kernel's receive time to the return of the write that forwards it.
+    /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
+    /// each packet; what a joiner catches up on and what is sent again is not counted.
     pub forwarding_delay: Histogram,
     /// How long one turn of the loop takes.
     pub turn: Histogram,
@@ -37,6 +40,16 @@ pub struct Counters {
     pub dropped_error: AtomicU64,
     /// Messages to another shard dropped because its queue was full.
     pub dropped_link: AtomicU64,
+    /// TCP connections open.
+    pub tcp_connections: AtomicU64,
+    /// TCP connections refused because there were too many.
+    pub tcp_refused: AtomicU64,
+}
+
+/// Where datagrams come in and go out.
+pub(super) struct Sockets {
+    pub(super) udp: Unregistered,
+    pub(super) tcp: Connections,
 }
 
 /// What comes in beside datagrams.
@@ -50,6 +63,7 @@ pub(super) struct Runner {
     id: ShardId,
     shard: Shard,
     socket: Option<Unregistered>,
+    tcp: Connections,
     links: Vec<mpsc::Sender<LinkMessage>>,
     events: mpsc::Sender<(ShardId, Event)>,
     counters: Arc<Counters>,
@@ -61,6 +75,7 @@ pub(super) struct Runner {
 /// Why a turn of the loop began.
 enum Woken {
     Datagrams,
+    Tcp(Inbound),
     Link(Option<LinkMessage>),
     Command(Option<Asked>),
     Timer,
@@ -72,14 +87,15 @@ impl Runner {
     pub(super) fn new(
         id: ShardId,
         shard: Shard,
-        socket: Unregistered,
+        sockets: Sockets,
         links: Vec<mpsc::Sender<LinkMessage>>,
         events: mpsc::Sender<(ShardId, Event)>,
         counters: Arc<Counters>,
     ) -> Self {
         let transmit = vec![0; TRANSMIT_BYTES];
         let held = links.iter().map(|_| VecDeque::new()).collect();
-        Self { id, shard, socket: Some(socket), links, events, counters, transmit, held }
+        let Sockets { udp, tcp } = sockets;
+        Self { id, shard, socket: Some(udp), tcp, links, events, counters, transmit, held }
     }
 
     /// Runs on the calling thread until the engine's handle is dropped.
@@ -103,23 +119,28 @@ impl Runner {
         let mut wall_due = Instant::now() + WALL_INTERVAL;
         loop {
             // 1. Wait for whatever comes first.
-            let due = self.shard.poll_timeout().map(|(at, _)| at);
-            let woken = Self::wait(&socket, &mut inputs, due).await;
+            let woken = match self.shard.poll_timeout() {
+                Some((at, Reason::Hold(_))) => Self::wait_briefly(&socket, &mut inputs, at),
+                due => {
+                    let due = due.map(|(at, _)| at);
+                    Self::wait(&socket, &mut inputs, &mut self.tcp, due).await
+                }
+            };
             let begun = Instant::now();
             // 2. Take in one batch of datagrams, or the message that woke us with its followers.
-            let mut received_at = None;
+            let mut framed = None;
             match woken {
-                Woken::Datagrams => {
-                    received_at = self.receive(&socket, &mut storage, &mut metas, begun);
-                }
+                Woken::Datagrams => self.receive(&socket, &mut storage, &mut metas, begun),
+                Woken::Tcp(inbound) => framed = Some(inbound),
                 Woken::Link(Some(message)) => self.take_links(begun, message, &mut inputs),
                 Woken::Command(Some(asked)) => self.carry_out(begun, asked),
                 Woken::Link(None) | Woken::Command(None) => {
-                    self.drain(&socket, begun, None);
+                    self.drain(&socket, begun);
                     return;
                 }
                 Woken::Timer => {}
             }
+            self.tcp.feed(&mut self.shard, begun, framed);
             // 3. Fire what is due, and follow the wall clock where it is corrected.
             self.shard.handle_timeout(begun);
             if begun >= wall_due {
@@ -128,13 +149,31 @@ impl Runner {
                 wall_due = now + WALL_INTERVAL;
             }
             // 4. Send everything, then tell the neighbours and control.
-            self.drain(&socket, begun, received_at);
+            self.drain(&socket, begun);
             self.hand_on();
             self.counters.turn.record(begun.elapsed(), 1);
         }
     }
 
-    async fn wait(socket: &ShardSocket, inputs: &mut Inputs, due: Option<Instant>) -> Woken {
+    /// Waits for the rest of a frame, to the tenth of a millisecond: the runtime's timers round up to
+    /// whole ones.
+    fn wait_briefly(socket: &ShardSocket, inputs: &mut Inputs, until: Instant) -> Woken {
+        if let Ok(asked) = inputs.commands.try_recv() {
+            return Woken::Command(Some(asked));
+        }
+        if let Ok(message) = inputs.link.try_recv() {
+            return Woken::Link(Some(message));
+        }
+        let left = until.saturating_duration_since(Instant::now());
+        if socket.is_readable_within(left.min(BRIEFLY)) { Woken::Datagrams } else { Woken::Timer }
+    }
+
+    async fn wait(
+        socket: &ShardSocket,
+        inputs: &mut Inputs,
+        tcp: &mut Connections,
+        due: Option<Instant>,
+    ) -> Woken {
         let timer = async {
             match due {
                 Some(at) => tokio::time::sleep_until(at.into()).await,
@@ -146,37 +185,37 @@ impl Runner {
             command = inputs.commands.recv() => Woken::Command(command),
             message = inputs.link.recv() => Woken::Link(message),
             _ = socket.readable() => Woken::Datagrams,
+            Some(inbound) = tcp.next() => Woken::Tcp(inbound),
             () = timer => Woken::Timer,
         }
     }
 
-    /// Receives one batch and feeds it; returns the kernel's time of its oldest datagram.
+    /// Receives one batch and feeds it, each datagram with the time it has waited in the socket.
     fn receive(
         &mut self,
         socket: &ShardSocket,
         storage: &mut [u8],
         metas: &mut [RecvMeta],
         now: Instant,
-    ) -> Option<Duration> {
+    ) {
         let mut slices: [IoSliceMut<'_>; BATCH_SIZE] =
             std::array::from_fn(|_| IoSliceMut::new(&mut []));
         for (slice, chunk) in slices.iter_mut().zip(storage.chunks_mut(RECEIVE_BYTES)) {
             *slice = IoSliceMut::new(chunk);
         }
-        let count = socket.receive(&mut slices, metas).ok()?;
+        let Ok(count) = socket.receive(&mut slices, metas) else { return };
         self.counters.receives.fetch_add(1, Ordering::Relaxed);
-        let mut oldest = None;
+        let wall = since_epoch();
         for (meta, slice) in metas.iter().zip(&slices).take(count) {
-            oldest = match (oldest, meta.timestamp) {
-                (Some(oldest), Some(this)) => Some(this.min(oldest)),
-                (oldest, this) => oldest.or(this),
-            };
+            let waited = meta.timestamp.map(|received| wall.saturating_sub(received));
+            // A wall clock that is set meanwhile says nothing about waiting.
+            self.shard.set_waited(waited.unwrap_or_default().min(MAX_WAITED));
             let origin = ShardSocket::origin(meta);
             for datagram in slice[..meta.len].chunks(meta.stride.max(1)) {
                 self.shard.handle_datagram(now, origin, datagram);
             }
         }
-        oldest
+        self.shard.set_waited(Duration::ZERO);
     }
 
     fn take_links(&mut self, now: Instant, first: LinkMessage, inputs: &mut Inputs) {
@@ -193,18 +232,20 @@ impl Runner {
         let _ = answer.send(reply);
     }
 
-    fn drain(&mut self, socket: &ShardSocket, now: Instant, received_at: Option<Duration>) {
+    fn drain(&mut self, socket: &ShardSocket, now: Instant) {
         let (mut sends, mut datagrams, mut bytes) = (0, 0, 0);
         while let Some(out) = self.shard.poll_transmit(now, &mut self.transmit) {
             sends += 1;
-            match socket.send(&out.transport, &self.transmit[..out.len], out.segment) {
+            match self.send(socket, now, &out) {
                 Ok(()) => {
                     let count = out.len.div_ceil(out.segment.max(1)) as u64;
                     datagrams += count;
                     bytes += out.len as u64;
-                    if let Some(received_at) = received_at {
-                        let delay = since_epoch().saturating_sub(received_at);
-                        self.counters.forwarding_delay.record(delay, count);
+                    // What is queued for a TCP connection is not written yet.
+                    if let Some(received) = out.received
+                        && out.transport.protocol == Protocol::Udp
+                    {
+                        self.counters.forwarding_delay.record(received.elapsed(), count);
                     }
                 }
                 Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => {
@@ -216,9 +257,18 @@ impl Runner {
                 }
             }
         }
+        self.tcp.hang_up(&mut self.shard);
         self.counters.sends.fetch_add(sends, Ordering::Relaxed);
         self.counters.datagrams_out.fetch_add(datagrams, Ordering::Relaxed);
         self.counters.bytes_out.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn send(&self, socket: &ShardSocket, now: Instant, out: &Transmit) -> std::io::Result<()> {
+        let contents = &self.transmit[..out.len];
+        match out.transport.protocol {
+            Protocol::Udp => socket.send(&out.transport, contents, out.segment),
+            Protocol::Tcp => self.tcp.send(now, &out.transport, contents, out.segment),
+        }
     }
 
     fn hand_on(&mut self) {
@@ -263,4 +313,7 @@ fn since_epoch() -> Duration {
 const RECEIVE_BYTES: usize = 65_536;
 const TRANSMIT_BYTES: usize = 65_000;
 const LINKS_PER_TURN: usize = 512;
+/// Commands and links are looked at this often while the rest of a frame is waited for.
+const BRIEFLY: Duration = Duration::from_micros(250);
+const MAX_WAITED: Duration = Duration::from_secs(1);
 const WALL_INTERVAL: Duration = Duration::from_secs(1);

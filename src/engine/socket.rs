@@ -2,8 +2,13 @@
 
 use std::io::{self, IoSliceMut};
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
-use quinn_udp::{RecvMeta, UdpSocketState};
+use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeSpec;
+use quinn_udp::{BATCH_SIZE, RecvMeta, UdpSocketState};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::io::Interest;
 use tokio::net::UdpSocket;
@@ -41,6 +46,14 @@ pub(super) fn open(address: SocketAddr, count: usize) -> Result<Vec<Unregistered
     };
     let probe = bind(address, false).map_err(failed)?;
     let local = probe.local_addr().and_then(as_std).map_err(failed)?;
+    let granted = probe.recv_buffer_size().unwrap_or_default();
+    if granted < FEW_BYTES {
+        tracing::warn!(
+            "the system grants a media socket {} KiB to receive into, which a burst may overflow: \
+             sysctl -w net.core.rmem_max={BUFFER_BYTES}",
+            granted / 1024
+        );
+    }
     drop(probe);
     (0..count)
         .map(|_| {
@@ -59,8 +72,10 @@ fn bind(address: SocketAddr, shared: bool) -> io::Result<Socket> {
         socket.set_reuse_port(true)?;
     }
     socket.set_nonblocking(true)?;
-    // The kernel grants what its limits allow.
-    let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+    // The kernel grants what its limits allow; who may administer the network has none.
+    if setsockopt(&socket, sockopt::RcvBufForce, &BUFFER_BYTES).is_err() {
+        let _ = socket.set_recv_buffer_size(BUFFER_BYTES);
+    }
     let _ = socket.set_send_buffer_size(BUFFER_BYTES);
     socket.bind(&address.into())?;
     Ok(socket)
@@ -95,14 +110,32 @@ impl ShardSocket {
         self.socket.readable().await
     }
 
+    /// Blocks the thread until datagrams come, or for so long.
+    pub(super) fn is_readable_within(&self, left: Duration) -> bool {
+        let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLIN)];
+        let count = ppoll(&mut fds, Some(TimeSpec::from_duration(left)), None);
+        count.is_ok_and(|count| count > 0)
+    }
+
     /// Receives a batch; `WouldBlock` when there is none.
     pub(super) fn receive(
         &self,
         buffers: &mut [IoSliceMut<'_>],
         metas: &mut [RecvMeta],
     ) -> io::Result<usize> {
-        self.socket
-            .try_io(Interest::READABLE, || self.state.recv((&self.socket).into(), buffers, metas))
+        // The runtime may not have noticed what came while the thread waited by itself.
+        let received = self.state.recv((&self.socket).into(), buffers, metas);
+        let is_empty = match &received {
+            Ok(count) => *count < BATCH_SIZE,
+            Err(error) => error.kind() == io::ErrorKind::WouldBlock,
+        };
+        if is_empty {
+            // The kernel had no more: the next wait begins without another call that finds nothing.
+            // What arrives from now on makes the socket readable anew.
+            let nothing = || Err::<(), _>(io::ErrorKind::WouldBlock.into());
+            let _ = self.socket.try_io(Interest::READABLE, nothing);
+        }
+        received
     }
 
     /// Sends datagrams that stand side by side in `contents`, each `segment` bytes but the last.
@@ -156,3 +189,6 @@ impl ShardSocket {
 }
 
 const BUFFER_BYTES: usize = 8 << 20;
+
+/// What a flood of small datagrams fills in 20 ms.
+const FEW_BYTES: usize = 1 << 20;

@@ -81,6 +81,7 @@ impl Dialler {
             ice: &credentials,
             fingerprint: &Fingerprint::sha256(*self.identity.fingerprint()),
             candidates: &[candidate],
+            tcp: false,
             session_id: self.secrets.number() >> 2,
             cname: &cname,
         });

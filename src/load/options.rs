@@ -1,5 +1,6 @@
 //! The command line of `whitewater load`.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -12,6 +13,11 @@ pub enum Command {
     Whep(Whep),
     /// Publishes a stream of H.264 and Opus, at any WHIP server.
     Whip(Whip),
+    /// Floods a media port with datagrams that belong to nobody, or to nobody who may send them.
+    Flood(Flood),
+    /// Receives on a server's sockets without a server behind them; what a flood costs at least.
+    #[command(hide = true)]
+    Sink(Sink),
     /// Seals and sends without a server around it: the measure of what a server can reach.
     #[command(hide = true)]
     Bare(Bare),
@@ -81,6 +87,12 @@ pub struct Whip {
     /// a file like them.
     #[arg(long, default_value = "browser-2500k-30fps")]
     pub trace: String,
+    /// Whose manners the publisher has.
+    #[arg(long, value_enum, default_value_t = Like::Browser)]
+    pub like: Like,
+    /// The time between the keyframes of an OBS-like publisher, at most 10 s.
+    #[arg(long, default_value = "2", value_parser = seconds)]
+    pub gop: Duration,
     /// Publishes no sound.
     #[arg(long)]
     pub no_audio: bool,
@@ -90,6 +102,17 @@ pub struct Whip {
     /// Prints one JSON object in place of the table.
     #[arg(long)]
     pub json: bool,
+}
+
+/// Manners of a publisher.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Like {
+    /// Keyframes when asked, in all layers at once; rids q, h and f; transport-wide numbers.
+    Browser,
+    /// OBS Studio 32: rids 0 (the highest), 1 and 2, keyframes by its own clock in each layer and at no
+    /// request, parameter sets in packets of their own, a first sender report about nothing, no
+    /// candidates, no transport-wide numbers.
+    Obs,
 }
 
 /// Options of `load bare`.
@@ -141,6 +164,77 @@ pub struct Drain {
     /// The core to be bound to.
     #[arg(long)]
     pub cpu: Option<usize>,
+}
+
+/// Options of `load flood`.
+#[derive(Args, Clone, Debug)]
+pub struct Flood {
+    /// The media port.
+    #[arg(long)]
+    pub udp: SocketAddr,
+    /// What to send.
+    #[arg(long, value_enum, default_value_t = Junk::Random)]
+    pub kind: Junk,
+    /// Datagrams per second.
+    #[arg(long, default_value_t = 50_000)]
+    pub rate: u32,
+    /// How long.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub seconds: Duration,
+    /// Addresses that it comes from.
+    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u16).range(1..=1024))]
+    pub sources: u16,
+    /// The WHEP endpoint of a stream, where a session is opened whose name or address is then
+    /// misused; for the kinds that need one.
+    #[arg(long)]
+    pub url: Option<Url>,
+    /// Floods a machine that is not this one.
+    #[arg(long)]
+    pub anywhere: bool,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// What a flood consists of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Junk {
+    /// Random bytes.
+    Random,
+    /// Media that belongs to no session.
+    Rtp,
+    /// Checks for sessions that do not exist.
+    Stun,
+    /// The first message of DTLS, from addresses that passed no check.
+    Hello,
+    /// Checks for a session that does exist, with a wrong password.
+    WrongPassword,
+    /// Media of unknown sources from a viewer's own address.
+    KnownRtp,
+    /// Reports of unknown sources from a viewer's own address.
+    KnownRtcp,
+    /// The first message of DTLS from a viewer's own address.
+    KnownHello,
+}
+
+/// Options of `load sink`.
+#[derive(Args, Clone, Debug)]
+pub struct Sink {
+    /// Sockets on one port, each with its thread.
+    #[arg(long, default_value_t = 1)]
+    pub sockets: usize,
+}
+
+// === impl Junk ===
+
+impl Junk {
+    /// Whether it misuses a session.
+    pub fn needs_session(self) -> bool {
+        match self {
+            Self::Random | Self::Rtp | Self::Stun | Self::Hello => false,
+            Self::WrongPassword | Self::KnownRtp | Self::KnownRtcp | Self::KnownHello => true,
+        }
+    }
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

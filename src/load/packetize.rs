@@ -27,6 +27,17 @@ pub(super) fn plain(nals: &[&[u8]], max_len: usize) -> Vec<Payload> {
     payloads
 }
 
+/// Packs a picture with each parameter set in a packet of its own.
+pub(super) fn sets_apart(nals: &[&[u8]], max_len: usize) -> Vec<Payload> {
+    let is_set = |nal: &&&[u8]| matches!(nal[0] & KIND, SPS | PPS);
+    let sets = nals.iter().take_while(is_set).count();
+    let (sets, slices) = nals.split_at(sets);
+    let mut payloads: Vec<Payload> =
+        sets.iter().map(|set| Payload { bytes: set.to_vec(), padding: 0 }).collect();
+    payloads.extend(plain(slices, max_len));
+    payloads
+}
+
 /// Packs a picture into payloads of exactly these sizes, filling up with filler data.
 ///
 /// What does not fit follows in further packets of up to `max_len`. `None` if the sizes cannot be
@@ -115,6 +126,8 @@ fn fragment(nal: &[u8], max_len: usize, payloads: &mut Vec<Payload>) {
 
 const KIND: u8 = 0x1F;
 const IMPORTANCE: u8 = 0x60;
+const SPS: u8 = 7;
+const PPS: u8 = 8;
 const FILLER: u8 = 12;
 const STAP_A: u8 = 24;
 const FU_A: u8 = 28;

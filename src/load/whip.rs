@@ -1,8 +1,11 @@
-//! A publisher that behaves like a browser: simulcast by rid, keyframes when asked, retransmissions.
+//! A publisher that behaves like a browser (simulcast by rid, keyframes when asked, retransmissions) or
+//! like OBS Studio (keyframes by its own clock).
 
 mod figures;
 
 mod media;
+
+mod obs;
 
 mod outgoing;
 
@@ -16,7 +19,7 @@ use whitewater_core::media::{Codec, Format, Kind, Rid, Ssrc};
 use whitewater_core::rtc::sdp::{PublishOffer, offer_publish};
 
 use super::dial::Dialler;
-use super::options::Whip;
+use super::options::{Like, Whip};
 use super::tell;
 use super::trace::Trace;
 use figures::Figures;
@@ -37,7 +40,10 @@ async fn publish(options: &Whip, trace: Trace) -> anyhow::Result<Figures> {
     let dialler = Dialler::new(&options.url, options.token.clone()).await?;
     let number = || dialler.secrets().number();
     let ssrc = || Ssrc((number() as u32).max(1));
-    let rids = rids(options.layers);
+    let rids = match options.like {
+        Like::Browser => rids(options.layers),
+        Like::Obs => obs::rids(options.layers),
+    };
     let video = Format::video(
         Codec::H264,
         "level-asymmetry-allowed=1;packetization-mode=1;profile-level-id=42e01f",
@@ -50,10 +56,15 @@ async fn publish(options: &Whip, trace: Trace) -> anyhow::Result<Figures> {
         video_ssrc: ssrc(),
         video_rtx_ssrc: ssrc(),
     };
-    let dialled = dialler.dial(|local| offer_publish(local, &offer)).await?;
+    let dialled = dialler
+        .dial(|local| match options.like {
+            Like::Browser => offer_publish(local, &offer),
+            Like::Obs => obs::offer(local, &offer),
+        })
+        .await?;
     let session = dialled.session.clone();
 
-    let mut media = Media::new(trace);
+    let mut media = Media::new(trace, options.like, options.gop);
     for section in &dialled.sections {
         let sources: Vec<Identifiers> = match section.kind {
             Kind::Audio => {
@@ -82,10 +93,10 @@ async fn publish(options: &Whip, trace: Trace) -> anyhow::Result<Figures> {
     let stop = Arc::new(AtomicBool::new(false));
     let thread = {
         let stop = Arc::clone(&stop);
-        let seconds = options.seconds;
+        let (seconds, like) = (options.seconds, options.like);
         std::thread::Builder::new()
             .name("publisher".into())
-            .spawn(move || Publishing::new(dialled, media).run(seconds, &stop))?
+            .spawn(move || Publishing::new(dialled, media, like).run(seconds, &stop))?
     };
     let ended = tokio::task::spawn_blocking(move || thread.join());
     tokio::pin!(ended);

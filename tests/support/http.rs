@@ -1,5 +1,6 @@
 //! Requests of WHIP and WHEP clients.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use reqwest::{Client, StatusCode};
@@ -18,6 +19,33 @@ pub(crate) struct Opened {
     pub(crate) answer: String,
 }
 
+/// Who posts an offer.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct As<'a> {
+    /// The session that it replaces.
+    pub(crate) replaces: Option<&'a str>,
+    /// Its bearer token.
+    pub(crate) token: Option<&'a str>,
+}
+
+/// Posts an offer.
+pub(crate) async fn post(
+    server: &Server,
+    endpoint: &str,
+    offer: &str,
+    who: As<'_>,
+) -> reqwest::Response {
+    let mut request =
+        Client::new().post(server.url(endpoint)).header("Content-Type", "application/sdp");
+    if let Some(replaces) = who.replaces {
+        request = request.header("Replaces-Session", replaces);
+    }
+    if let Some(token) = who.token {
+        request = request.bearer_auth(token);
+    }
+    request.body(offer.to_owned()).send().await.unwrap()
+}
+
 /// Posts an offer that must be answered.
 pub(crate) async fn open(
     server: &Server,
@@ -25,12 +53,12 @@ pub(crate) async fn open(
     offer: &str,
     replaces: Option<&str>,
 ) -> Opened {
-    let mut request =
-        Client::new().post(server.url(endpoint)).header("Content-Type", "application/sdp");
-    if let Some(replaces) = replaces {
-        request = request.header("Replaces-Session", replaces);
-    }
-    let response = request.body(offer.to_owned()).send().await.unwrap();
+    open_as(server, endpoint, offer, As { replaces, token: None }).await
+}
+
+/// As [`open`], by somebody in particular.
+pub(crate) async fn open_as(server: &Server, endpoint: &str, offer: &str, who: As<'_>) -> Opened {
+    let response = post(server, endpoint, offer, who).await;
     let status = response.status();
     let header = |name: &str| {
         response.headers().get(name).map_or("", |value| value.to_str().unwrap()).to_owned()
@@ -103,4 +131,19 @@ pub(crate) async fn sum(server: &Server, count: &str) -> u64 {
 /// The value of the first line of a text that begins like this.
 pub(crate) fn value_of<'a>(text: &'a str, prefix: &str) -> &'a str {
     text.lines().find_map(|line| line.strip_prefix(prefix)).unwrap_or_default().trim_end()
+}
+
+/// The addresses to which an answer or a fragment lets clients connect over TCP.
+pub(crate) fn tcp_candidates(text: &str) -> Vec<SocketAddr> {
+    let candidates = text.lines().filter_map(|line| line.strip_prefix("a=candidate:"));
+    candidates
+        .filter_map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            let [_, "1", "tcp", _, ip, port, "typ", "host", "tcptype", "passive"] = words[..]
+            else {
+                return None;
+            };
+            Some(SocketAddr::new(ip.parse().unwrap(), port.parse().unwrap()))
+        })
+        .collect()
 }

@@ -2,6 +2,7 @@
 
 mod drive;
 mod log;
+pub(crate) mod wire;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -19,9 +20,10 @@ use whitewater_core::rtc::sdp::{self, Agreed, Local, PublishOffer};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, Section};
 
 use super::Server;
-use super::http::{self, Opened};
+use super::http::{self, As, Opened};
 pub(crate) use drive::Do;
 pub(crate) use log::{Log, Report, Rtp, missing};
+use wire::Wire;
 
 /// How a peer connects.
 #[derive(Clone, Debug)]
@@ -32,12 +34,16 @@ pub(crate) struct Ask {
     pub(crate) spoil: bool,
     /// Whether it leaves DTLS to the test.
     pub(crate) no_dtls: bool,
+    /// Whether it comes over TCP.
+    pub(crate) tcp: bool,
     /// Where its socket is bound.
     pub(crate) bind: String,
     /// Where it sends to, if not to the answer's candidates.
     pub(crate) to: Option<SocketAddr>,
     /// A session that it replaces.
     pub(crate) replaces: Option<String>,
+    /// Its bearer token.
+    pub(crate) token: Option<String>,
     /// What it publishes.
     pub(crate) video: Format,
     /// The layers that it publishes.
@@ -80,9 +86,11 @@ impl Default for Ask {
             setup: "actpass",
             spoil: false,
             no_dtls: false,
+            tcp: false,
             bind: "127.0.0.1:0".into(),
             to: None,
             replaces: None,
+            token: None,
             video: Format::video(Codec::Vp8, ""),
             rids: Vec::new(),
             ssrc: 1000,
@@ -128,8 +136,11 @@ impl Peer {
         ask: &Ask,
         offer: impl FnOnce(&Local<'_>) -> String,
     ) -> Self {
-        let socket = UdpSocket::bind(&ask.bind).await.unwrap();
-        let address = socket.local_addr().unwrap();
+        let mut socket = None;
+        if !ask.tcp {
+            socket = Some(UdpSocket::bind(&ask.bind).await.unwrap());
+        }
+        let address = socket.as_ref().map(|socket| socket.local_addr().unwrap());
         let crypto: Arc<dyn RTCCryptoProvider> = Arc::new(AwsLcRsProvider::new());
         let identity = Identity::generate(&crypto).unwrap();
         let local = credentials();
@@ -138,13 +149,22 @@ impl Peer {
         let offer = offer(&Local {
             ice: &local,
             fingerprint: &sdp::Fingerprint::sha256(fingerprint),
-            candidates: &[address],
+            candidates: address.as_slice(),
+            tcp: false,
             session_id: 7,
             cname: "peer",
         });
         let offer = offer.replace("a=setup:actpass", &format!("a=setup:{}", ask.setup));
-        let session = http::open(server, endpoint, &offer, ask.replaces.as_deref()).await;
+        let who = As { replaces: ask.replaces.as_deref(), token: ask.token.as_deref() };
+        let session = http::open_as(server, endpoint, &offer, who).await;
         let agreed = sdp::read_answer(&offer, &session.answer).unwrap();
+        let wire = match socket {
+            Some(socket) => Wire::Udp(socket),
+            None => {
+                let to = ask.to.unwrap_or_else(|| http::tcp_candidates(&session.answer)[0]);
+                Wire::tcp(ask.bind.parse().unwrap(), to).await
+            }
+        };
         let connection = Connection::new(
             std::time::Instant::now(),
             config(&agreed, ask, &local, identity, crypto),
@@ -152,8 +172,7 @@ impl Peer {
         .unwrap();
         let (commands, input) = mpsc::unbounded_channel();
         let log = Arc::new(Mutex::new(Log::default()));
-        let driver =
-            drive::Driver::new(connection, socket, &agreed.sections, ask.nack, log.clone());
+        let driver = drive::Driver::new(connection, wire, &agreed.sections, ask.nack, log.clone());
         tokio::spawn(driver.run(input));
         let sections = agreed.sections;
         let transport_seq = Arc::default();

@@ -86,7 +86,7 @@ async fn garbage_at_the_media_port_is_dropped_and_harms_nobody() {
 }
 
 /// A STUN check for a session, from somebody who does not know its password.
-fn check(ufrag: &str, lot: &mut fastrand::Rng) -> Vec<u8> {
+pub(super) fn check(ufrag: &str, lot: &mut fastrand::Rng) -> Vec<u8> {
     let username = format!("{ufrag}:spoof");
     let mut body = vec![0, 6];
     body.extend_from_slice(&(username.len() as u16).to_be_bytes());

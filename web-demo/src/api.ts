@@ -12,6 +12,8 @@ export interface LayerInfo {
   readonly fps: number;
   readonly keyframes: number;
   readonly packets_lost: number;
+  /** From keyframe to keyframe, or since the latest. */
+  readonly gop_ms: number | null;
 }
 
 /** One media source of a stream. */
@@ -31,6 +33,8 @@ export interface StreamInfo {
   readonly uptime_ms: number;
   readonly viewers: number;
   readonly tracks: readonly TrackInfo[];
+  /** What the host should change, in sentences. */
+  readonly warnings: readonly string[];
 }
 
 /** The live streams, by name. */

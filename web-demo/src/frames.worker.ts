@@ -51,7 +51,8 @@ function everyFrame(fps: number, draw: (unixMs: number) => void): void {
     }
     const interval = 1_000 / fps;
     const after = Math.floor(now() / interval + 1) * interval;
-    setTimeout(next, Math.max(0, after - now()));
+    // Rounded up: a browser that cuts fractions off would come early, and draw the same moment twice.
+    setTimeout(next, Math.max(0, Math.ceil(after - now())));
   };
   next();
 }

@@ -76,11 +76,14 @@ function streamItem(name: string) {
   const about = make("span", "about");
   const link = make("a", "", make("span", "name", name), viewers, about);
   link.href = `/watch/${name}`;
+  const warning = make("p", "problem");
   const update = (stream: StreamInfo) => {
     setText(viewers, viewersText(stream.viewers));
     setText(about, aboutText(stream));
+    warning.hidden = stream.warnings.length === 0;
+    setText(warning, stream.warnings.join(" "));
   };
-  return { element: make("li", "", link), update };
+  return { element: make("li", "", link, warning), update };
 }
 
 function aboutText(stream: StreamInfo): string {

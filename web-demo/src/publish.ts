@@ -3,11 +3,21 @@
 // For automation it takes its settings from the address:
 // ?stream=NAME&source=pattern&codec=VP8&resolution=720&bitrate=2500&simulcast=1&autostart=1
 
+import { fetchStream } from "./api";
 import { Claim } from "./claim";
 import { encodingsFor, VIDEO_CODECS, type VideoCodec } from "./encodings";
 import { LevelMeter } from "./level";
 import { nameProblem } from "./name";
-import { bitrateText, byId, codecText, expose, make, setText, sizeText } from "./page";
+import {
+  bitrateText,
+  byId,
+  codecText,
+  expose,
+  make,
+  pollWhileVisible,
+  setText,
+  sizeText,
+} from "./page";
 import type { Status } from "./session";
 import { listDevices, openDevice, openSource, type Source, type SourceKind } from "./sources";
 import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "./stats";
@@ -38,6 +48,7 @@ const copied = byId("copied", HTMLParagraphElement);
 const figuresCard = byId("figures", HTMLElement);
 const layerRows = byId("layers", HTMLTableSectionElement);
 const summary = byId("summary", HTMLParagraphElement);
+const warning = byId("warning", HTMLParagraphElement);
 const levelBar = byId("level", HTMLMeterElement);
 
 const SOURCE_HINTS: Readonly<Record<SourceKind, string>> = {
@@ -132,6 +143,7 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden) publisher?.retryNow();
 });
 setInterval(() => void measure(), 1_000);
+pollWhileVisible(5_000, showWarnings);
 
 if (query.get("autostart") === "1") void goLive();
 
@@ -161,7 +173,8 @@ async function open(): Promise<boolean> {
     if (turn === openings) openButton.disabled = false;
   }
   showPreview();
-  await showDevices();
+  // Not awaited: a browser may list devices only once the page is in view.
+  void showDevices();
   return true;
 }
 
@@ -299,6 +312,15 @@ async function measure(): Promise<void> {
   if (!document.hidden) showFigures(figures);
 }
 
+/** What the server finds wrong with what it gets. */
+async function showWarnings(): Promise<void> {
+  const live = publisher?.status.state === "live";
+  const info = live ? await fetchStream(nameField.value.trim()).catch(() => null) : null;
+  const sentence = info?.warnings.join(" ") ?? "";
+  warning.hidden = sentence === "";
+  setText(warning, sentence);
+}
+
 function showFigures({ layers, audioBps, roundTripMs, codec }: PublisherFigures): void {
   figuresCard.hidden = false;
   const rows = layers.map((layer) => {
@@ -323,15 +345,10 @@ function showFigures({ layers, audioBps, roundTripMs, codec }: PublisherFigures)
 
 function layerCells(layer: LayerFigures): string[] {
   const size = sizeText(layer.width, layer.height);
-  const keyframes = String(layer.keyframes);
-  if (!layer.sending) return [size, "–", "not sent", keyframes, LIMITS[layer.limit]];
-  return [
-    size,
-    layer.fps.toFixed(0),
-    bitrateText(layer.bitrateBps),
-    keyframes,
-    LIMITS[layer.limit],
-  ];
+  const keyframes = layer.keyframes === null ? "–" : String(layer.keyframes);
+  const limit = layer.limit === null ? "–" : LIMITS[layer.limit];
+  if (!layer.sending) return [size, "–", "not sent", keyframes, limit];
+  return [size, layer.fps.toFixed(0), bitrateText(layer.bitrateBps), keyframes, limit];
 }
 
 function showPreview(): void {

@@ -45,6 +45,10 @@ export interface SessionOptions {
 
 /** After how long without connectivity a session counts as lost: shorter gaps heal by themselves. */
 const LOST_AFTER_MS = 3_000;
+/** How long a connection in doubt may bring nothing: keep-alives come more often. */
+const PROBE_MS = 3_000;
+/** After this long without a word neither side may send any more (RFC 7675): whoever slept longer starts anew. */
+const CONSENT_MS = 30_000;
 /** How long a connection may take from the answer on. */
 const CONNECT_WITHIN_MS = 15_000;
 
@@ -102,7 +106,7 @@ export abstract class Session {
     void this.end(true);
   }
 
-  /** Tries again at once: for when the network or the page has come back. */
+  /** Tries again, or looks whether the connection still stands: for when the network or the page has come back. */
   retryNow(): void {
     this.wake?.();
   }
@@ -114,6 +118,11 @@ export abstract class Session {
 
   /** Adds what is sent and received to a fresh connection. */
   protected abstract prepare(pc: RTCPeerConnection): void;
+
+  /** Lets go of the session that the next attempt would replace. */
+  protected forget(): void {
+    this.url = null;
+  }
 
   /** Decides about a refused attempt. `opened` says whether there ever was a session. */
   protected abstract judge(problem: HttpProblem, opened: boolean): Verdict;
@@ -147,7 +156,7 @@ export abstract class Session {
         await this.untilLost(pc);
         verdict = { sentence: "The connection was lost.", again: true };
       } catch (error) {
-        verdict = this.verdictOf(error, opened);
+        verdict = this.verdictOf(error, opened, pc);
       } finally {
         pc.close();
         this.released();
@@ -253,8 +262,11 @@ export abstract class Session {
       const transport = [...pc.getSenders(), ...pc.getReceivers()].find(
         (each) => each.transport,
       )?.transport;
+      let probe: ReturnType<typeof setTimeout> | undefined;
       const done = (error?: Error) => {
         clearTimeout(timer);
+        clearTimeout(probe);
+        stopWatching();
         pc.onconnectionstatechange = null;
         pc.oniceconnectionstatechange = null;
         if (transport) transport.onstatechange = null;
@@ -270,12 +282,23 @@ export abstract class Session {
           timer = setTimeout(() => done(), LOST_AFTER_MS);
         }
       };
+      const stopWatching = watchSleep(CONSENT_MS, done);
       pc.onconnectionstatechange = look;
       pc.oniceconnectionstatechange = look;
       if (transport) transport.onstatechange = look;
       this.renew = () => done(new Renewed());
       this.wake = () => {
-        if (!this.running || pc.iceConnectionState === "disconnected") done();
+        if (!this.running || pc.iceConnectionState === "disconnected") return done();
+        clearTimeout(probe);
+        const isPast = () => this.connection !== pc || pc.connectionState === "closed";
+        void bytesReceived(pc).then((before) => {
+          if (isPast()) return;
+          probe = setTimeout(() => {
+            void bytesReceived(pc).then((after) => {
+              if (!isPast() && after <= before) done();
+            });
+          }, PROBE_MS);
+        });
       };
       look();
     });
@@ -293,13 +316,14 @@ export abstract class Session {
     });
   }
 
-  private verdictOf(error: unknown, opened: boolean): Verdict {
+  private verdictOf(error: unknown, opened: boolean, pc: RTCPeerConnection): Verdict {
     if (error instanceof HttpProblem) return this.judge(error, opened);
     if (error instanceof Renewed) return { sentence: "", again: true, afterMs: 0 };
     if (error instanceof Unreachable) return { sentence: error.message, again: true };
     if (error instanceof NotConnected) {
-      const sentence =
-        "The server answered, but no media connection came up: a firewall may block UDP to it.";
+      const sentence = avoidsLoopback(pc.localDescription?.sdp, pc.remoteDescription?.sdp)
+        ? "This browser sends no media to this machine’s own loopback address, where the server waits for it: use another browser, or start the server with --udp and an address of a network interface."
+        : "The server answered, but no media connection came up: a firewall may block UDP to it.";
       return { sentence, again: true };
     }
     const detail = error instanceof Error ? error.message : String(error);
@@ -331,6 +355,38 @@ export abstract class Session {
 class NotConnected extends Error {}
 
 class Renewed extends Error {}
+
+/** What arrived so far; a browser takes seconds more to find out that nothing does. */
+async function bytesReceived(pc: RTCPeerConnection): Promise<number> {
+  let sum = 0;
+  (await pc.getStats()).forEach((entry: { type: string; bytesReceived?: number }) => {
+    if (entry.type === "candidate-pair") sum += entry.bytesReceived ?? 0;
+  });
+  return sum;
+}
+
+/**
+ * Calls `onwake` when this page has not run for longer than `ms`, as after a laptop's sleep: the browser itself
+ * takes seconds to see that its connection is gone. Returns what ends the watch.
+ */
+function watchSleep(ms: number, onwake: () => void): () => void {
+  let before = Date.now();
+  const timer = setInterval(() => {
+    const asleepMs = Date.now() - before;
+    before = Date.now();
+    if (asleepMs > ms) onwake();
+  }, 1_000);
+  return () => clearInterval(timer);
+}
+
+/** Whether one side can only be reached by the loopback interface, and the other one does not use it: Firefox. */
+export function avoidsLoopback(local = "", remote = ""): boolean {
+  const addresses = (sdp: string) =>
+    [...sdp.matchAll(/^a=candidate:\S+ \d+ \w+ \d+ (\S+) /gm)].map((match) => match[1] ?? "");
+  const isLoopback = (address: string) => address.startsWith("127.") || address === "::1";
+  const server = addresses(remote);
+  return server.length > 0 && server.every(isLoopback) && !addresses(local).some(isLoopback);
+}
 
 /** Switches the absolute capture time extension on, where the browser lets a page choose. */
 export function enableCaptureTime(transceiver: RTCRtpTransceiver): void {

@@ -17,8 +17,10 @@ export interface LayerFigures {
   readonly height: number;
   readonly fps: number;
   readonly bitrateBps: number;
-  readonly keyframes: number;
-  readonly limit: Limit;
+  /** `null` where the browser does not count them. */
+  readonly keyframes: number | null;
+  /** `null` where the browser does not say. */
+  readonly limit: Limit | null;
 }
 
 /** What a publisher sends. */
@@ -64,7 +66,7 @@ export class StatsReader {
       height: number(entry, "frameHeight"),
       fps: number(entry, "framesPerSecond"),
       bitrateBps: this.bitsPerSecond(entry, "bytesSent"),
-      keyframes: number(entry, "keyFramesEncoded"),
+      keyframes: "keyFramesEncoded" in entry ? number(entry, "keyFramesEncoded") : null,
       limit: limitOf(text(entry, "qualityLimitationReason")),
     }));
     layers.sort((a, b) => b.width * b.height - a.width * a.height || a.rid.localeCompare(b.rid));
@@ -169,7 +171,8 @@ export function unixOfCapture(timestampMs: number): number {
   return timestampMs > 3_000_000_000_000 ? timestampMs - ntpToUnixMs : timestampMs;
 }
 
-function limitOf(reason: string): Limit {
+function limitOf(reason: string): Limit | null {
+  if (reason === "") return null;
   return reason === "cpu" || reason === "bandwidth" || reason === "other" ? reason : "none";
 }
 

@@ -56,12 +56,12 @@ function patternTrack(size: PatternSize, onsecond: (unixMs: number) => void): Ma
     };
     return made(generator, worker);
   }
-  const { context, track } = canvasTrack(size.width, size.height);
+  const { context, track, requestFrame } = canvasTrack(size.width, size.height);
   const worker = startWorker({ job: "tick", fps: size.fps });
   worker.onmessage = ({ data }: MessageEvent<Report>) => {
     if ("second" in data) return onsecond(data.second);
     drawPattern(context, { unixMs: localMs(), fps: size.fps });
-    track.requestFrame();
+    requestFrame();
   };
   return made(track, worker);
 }
@@ -72,13 +72,17 @@ function steadyByCanvas(screen: MediaStreamTrack): MadeTrack {
   video.srcObject = new MediaStream([screen]);
   void video.play();
   const { width = 1280, height = 720 } = screen.getSettings();
-  const { context, track } = canvasTrack(width, height);
+  const { context, track, requestFrame } = canvasTrack(width, height);
   const worker = startWorker({ job: "tick", fps: SCREEN_FPS });
   worker.onmessage = () => {
     context.drawImage(video, 0, 0, width, height);
-    track.requestFrame();
+    requestFrame();
   };
   return made(track, worker, screen);
+}
+
+interface FrameRequester {
+  requestFrame(): void;
 }
 
 function canvasTrack(width: number, height: number) {
@@ -86,10 +90,13 @@ function canvasTrack(width: number, height: number) {
   canvas.width = width;
   canvas.height = height;
   const context = canvas.getContext("2d", { alpha: false });
-  const track = canvas.captureStream(0).getVideoTracks()[0] as
-    CanvasCaptureMediaStreamTrack | undefined;
+  const stream: Partial<FrameRequester> & MediaStream = canvas.captureStream(0);
+  const track = stream.getVideoTracks()[0];
   if (!context || !track) throw new Error("this browser cannot make video from a canvas");
-  return { context, track };
+  // The standard has the method on the track; Firefox has it on the stream.
+  const requester = "requestFrame" in track ? (track as Partial<FrameRequester>) : stream;
+  if (!requester.requestFrame) throw new Error("this browser cannot time the frames of a canvas");
+  return { context, track, requestFrame: () => requester.requestFrame?.() };
 }
 
 function startWorker(job: Job, transfer: Transferable[] = []): Worker {

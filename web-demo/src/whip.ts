@@ -76,10 +76,18 @@ export class WhipPublisher extends Session {
   protected override judge(problem: HttpProblem, opened: boolean): Verdict {
     const afterMs = problem.retryAfterS === undefined ? undefined : problem.retryAfterS * 1_000;
     if (problem.status === 409) {
+      if (!opened && this.location !== null) {
+        // The session of an earlier life of ours has had a successor: it is worth nothing any more.
+        this.forget();
+        return { sentence: "Asking for the name…", again: true, afterMs: 0 };
+      }
+      const kept = problem.retryAfterS;
       const sentence = opened
-        ? "The name is taken: another publisher went live under it, or our lost session still holds it."
-        : "The name is taken: somebody is live under it. Choose another name, or stop the other publisher; one that lost its connection frees the name within half a minute.";
-      return { sentence, again: opened };
+        ? "The name is taken: another publisher went live under it."
+        : kept === undefined
+          ? "The name is taken: somebody is live under it. Choose another name, or stop the other publisher."
+          : `The name is taken: its publisher lost the connection and may come back for ${kept} more seconds. Choose another name, or go live after that.`;
+      return { sentence, again: opened, afterMs };
     }
     if (problem.status === 503) return { sentence: problem.message, again: true, afterMs };
     if (problem.status === 422) {

@@ -3,7 +3,7 @@ import { partOf, partOfInfo } from "../src/follow";
 
 test("events and the API's answers come to the same", () => {
   const track = { mid: "1", kind: "video", codec: "VP8", layers: [] } as const;
-  const info = { name: "a", live: true, uptime_ms: 5, viewers: 3, tracks: [track] };
+  const info = { name: "a", live: true, uptime_ms: 5, viewers: 3, tracks: [track], warnings: [] };
   expect(partOfInfo(info)).toEqual({
     ...partOf({ type: "active", stream: "a" }),
     ...partOf({ type: "viewercount", stream: "a", viewercount: 3 }),

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { meterShare } from "../src/level";
-import { backoffMs } from "../src/session";
+import { avoidsLoopback, backoffMs } from "../src/session";
 import { captureProblem } from "../src/sources";
 
 test("pauses double from half a second to eight", () => {
@@ -32,4 +32,20 @@ test("the meter is empty in silence and full at full scale", () => {
   expect(meterShare([1, -1, 1, -1])).toBe(1);
   expect(meterShare([0.001, -0.001])).toBeCloseTo(0, 5);
   expect(meterShare([0.0316, -0.0316])).toBeCloseTo(0.5, 2);
+});
+
+test("a browser that avoids the loopback interface is told from one behind a firewall", () => {
+  const of = (...addresses: string[]) =>
+    addresses.map((address) => `a=candidate:1 1 udp 99 ${address} 7000 typ host\r\n`).join("");
+  const cases: [string[], string[], boolean][] = [
+    [["192.0.2.7"], ["127.0.0.1"], true],
+    [[], ["127.0.0.1", "::1"], true],
+    [["192.0.2.7", "127.0.0.1"], ["127.0.0.1"], false],
+    [["192.0.2.7"], ["192.0.2.1"], false],
+    [["192.0.2.7"], ["127.0.0.1", "192.0.2.1"], false],
+    [["192.0.2.7"], [], false],
+  ];
+  for (const [local, remote, expected] of cases) {
+    expect(avoidsLoopback(of(...local), of(...remote)), `${local} to ${remote}`).toBe(expected);
+  }
 });

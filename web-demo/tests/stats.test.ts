@@ -43,8 +43,14 @@ describe("a publisher", () => {
     expect(figures.roundTripMs).toBeCloseTo(4.2);
     expect(figures.layers).toMatchObject([
       { rid: "f", sending: true, bitrateBps: 1_000_000, limit: "cpu", keyframes: 3 },
-      { rid: "q", sending: false, bitrateBps: 100_000, limit: "none" },
+      { rid: "q", sending: false, bitrateBps: 100_000, limit: null },
     ]);
+  });
+
+  test("of a browser that counts no keyframes and says no limit has neither", () => {
+    const firefox = { frameWidth: 1280, frameHeight: 720, framesPerSecond: 30 };
+    const { layers } = new StatsReader().publisher(report(outbound("f", 1_000, firefox)));
+    expect(layers).toMatchObject([{ keyframes: null, limit: null }]);
   });
 
   test("has no rates at first sight", () => {

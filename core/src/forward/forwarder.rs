@@ -6,7 +6,9 @@
 use std::time::{Duration, Instant};
 
 use super::munger::{Munger, Rewrite, Start};
+use super::selector::{Parts, Selector, Verdict};
 use super::sent::SentMap;
+use super::target::Target;
 use crate::media::{Arrived, Kind, Rid};
 
 /// What a forwarder sees of a track.
@@ -15,6 +17,8 @@ pub trait Layers {
     fn generation(&self) -> u32;
     /// The highest layer that arrives now.
     fn best(&self) -> Option<u8>;
+    /// Whether a layer arrives now.
+    fn is_active(&self, layer: u8) -> bool;
     /// The layer of a rid, and whether it arrives now.
     fn find(&self, rid: &Rid) -> Option<(u8, bool)>;
     /// The packet at a position of a layer's ring.
@@ -25,6 +29,8 @@ pub trait Layers {
     fn era(&self, layer: u8) -> u32;
     /// Where the latest keyframe of a layer starts.
     fn keyframe(&self, layer: u8) -> Option<u64>;
+    /// How old a keyframe of a layer may be to start from it.
+    fn reach(&self, layer: u8, now: Instant) -> Duration;
     /// Ticks from a layer's clock to the track's common timeline, at `now` if it has to be guessed.
     fn shift(&self, layer: u8, now: Instant) -> i64;
 }
@@ -32,7 +38,7 @@ pub trait Layers {
 /// Which layer a viewer asked for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Wish {
-    /// The highest that arrives.
+    /// The highest that arrives, within the [limit](Forwarder::limit).
     #[default]
     Highest,
     /// This one; the highest while it does not arrive.
@@ -48,6 +54,8 @@ pub struct Planned {
     pub position: u64,
     /// The numbers it leaves with.
     pub rewrite: Rewrite,
+    /// Whether it came while the viewer followed its layer, not before.
+    pub live: bool,
 }
 
 /// What a forwarder lacks after planning.
@@ -65,8 +73,20 @@ pub struct Forwarder {
     kind: Kind,
     clock_rate: u32,
     wish: Wish,
+    limit: Option<Target>,
+    /// Until when nothing of a layer that is to be left is sent.
+    hold: Option<Instant>,
+    /// The layer that was left because the network does not carry it.
+    left: Option<u8>,
     source: Option<Source>,
     munger: Munger,
+    due: Option<Instant>,
+    /// How much of a scalable layer the viewer asked for.
+    parts: Parts,
+    /// Whether the viewer can do with a part of a scalable layer.
+    takes_parts: bool,
+    /// There while not everything of the source is sent.
+    selector: Option<Box<Selector>>,
     /// What was sent, for retransmission.
     pub sent: SentMap,
     counters: Counters,
@@ -81,6 +101,8 @@ pub struct Counters {
     pub overrun: u64,
     /// Packets from before the source's start.
     pub before_start: u64,
+    /// Packets of scalable layers that were left out.
+    pub left_out: u64,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -89,6 +111,8 @@ struct Source {
     layer: u8,
     era: u32,
     cursor: u64,
+    /// The ring's end when it was taken up.
+    live_from: u64,
     /// Timestamp of the last packet sent, and whether its frame is complete.
     frame_open: Option<(i64, Instant)>,
     catch_up: Option<CatchUp>,
@@ -110,8 +134,15 @@ impl Forwarder {
             kind,
             clock_rate,
             wish: Wish::default(),
+            limit: None,
+            hold: None,
+            left: None,
             source: None,
             munger: Munger::new(clock_rate, seed),
+            due: None,
+            parts: Parts::ALL,
+            takes_parts: true,
+            selector: None,
             sent: SentMap::default(),
             counters: Counters::default(),
         }
@@ -120,6 +151,43 @@ impl Forwarder {
     /// Chooses another layer. It changes when that layer's keyframe comes.
     pub fn choose(&mut self, wish: Wish) {
         self.wish = wish;
+        self.hold = None;
+    }
+
+    /// Whether the viewer leaves the choice to us.
+    pub fn is_automatic(&self) -> bool {
+        self.wish == Wish::Highest
+    }
+
+    /// Sets the most that is sent while the viewer leaves the choice to us; `None` is no limit.
+    pub fn limit(&mut self, limit: Option<Target>) {
+        (self.limit, self.hold, self.left) = (limit, None, None);
+    }
+
+    /// As [`Self::limit`], for a network that does not carry what is sent now: of the present layer
+    /// no new frame is begun while the other's keyframe is waited for.
+    ///
+    /// Where that does not come in time, the layer goes on where it stopped.
+    pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>) {
+        self.limit = limit;
+        self.hold = Some(now + MAX_HOLD);
+        self.left = self.layer();
+    }
+
+    /// Whether a layer's packets are not worth sending again: the network does not carry them, and a
+    /// keyframe will make them needless.
+    pub fn has_left(&self, now: Instant, layer: u8) -> bool {
+        self.left == Some(layer) && (self.is_holding(now) || self.layer() != Some(layer))
+    }
+
+    /// Chooses how much of a scalable layer to send at most. Less is sent from the next picture on.
+    pub fn restrict(&mut self, parts: Parts) {
+        self.parts = parts;
+    }
+
+    /// Tells whether the viewer understands a part of a scalable layer; else it gets every layer whole.
+    pub fn take_parts(&mut self, takes_parts: bool) {
+        self.takes_parts = takes_parts;
     }
 
     /// The layer that is forwarded now.
@@ -142,6 +210,31 @@ impl Forwarder {
         self.counters
     }
 
+    /// When planning again is worth while even if no packet arrives until then.
+    pub fn due(&self) -> Option<Instant> {
+        self.due
+    }
+
+    /// Whether that time has come. It comes once.
+    pub fn takes_due(&mut self, now: Instant) -> bool {
+        self.due.take_if(|due| *due <= now).is_some()
+    }
+
+    /// How much of its layer the viewer gets now: what it asked for, what its network carries.
+    fn limits(&self) -> Parts {
+        let carried = self
+            .limit
+            .filter(|limit| self.is_automatic() && self.layer() == Some(limit.layer))
+            .unwrap_or(Target::whole(0));
+        match self.takes_parts {
+            true => Parts {
+                spatial: self.parts.spatial.min(carried.spatial),
+                temporal: self.parts.temporal.min(carried.temporal),
+            },
+            false => Parts::ALL,
+        }
+    }
+
     /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.
     pub fn plan(
         &mut self,
@@ -151,11 +244,19 @@ impl Forwarder {
         out: &mut Vec<Planned>,
     ) -> Need {
         let need = self.follow(now, track);
+        self.due = (need != Need::Nothing).then(|| now + ASK_AGAIN);
+        let holding = self.is_holding(now);
+        let limits = self.limits();
         while out.len() < budget {
             let Some(source) = &mut self.source else { break };
             if !source.is_of(track) {
                 // The numbers of what follows are another's: it waits for a keyframe.
                 break;
+            }
+            if let Some(position) = source.shortcut(track) {
+                let layer = source.layer;
+                self.start(now, track, layer, position);
+                continue;
             }
             let Some((start, end)) = track.bounds(source.layer) else { break };
             if source.cursor < start {
@@ -167,18 +268,40 @@ impl Forwarder {
                 break;
             }
             let Some(arrived) = track.packet(source.layer, source.cursor) else { break };
-            if source.catch_up.is_some_and(|catch_up| !catch_up.allows(now, arrived)) {
+            let due =
+                source.catch_up.map(|catch_up| catch_up.due(arrived)).filter(|due| *due > now);
+            if due.is_some() {
+                self.due = due;
                 break;
             }
-            if let Some(rewrite) = self.munger.rewrite(arrived) {
-                out.push(Planned { layer: source.layer, position: source.cursor, rewrite });
-                source.frame_open = (!arrived.packet.marker).then_some((arrived.timestamp, now));
-            } else {
-                self.counters.before_start += 1;
+            if holding && source.frame_open.is_none_or(|(open, _)| open < arrived.timestamp) {
+                break;
             }
+            let planned = match judge(&mut self.selector, arrived, limits) {
+                Verdict::Send { marker } => {
+                    let rewrite = self.munger.rewrite(arrived);
+                    self.counters.before_start += u64::from(rewrite.is_none());
+                    if rewrite.is_some() {
+                        source.frame_open = (!marker).then_some((arrived.timestamp, now));
+                    }
+                    rewrite.map(|rewrite| Rewrite { marker, ..rewrite })
+                }
+                Verdict::LeaveOut { all_between } => {
+                    self.counters.left_out += 1;
+                    self.munger.leave_out(arrived, all_between)
+                }
+            };
+            let (layer, position) = (source.layer, source.cursor);
+            let live = position >= source.live_from;
+            out.extend(planned.map(|rewrite| Planned { layer, position, rewrite, live }));
             source.cursor += 1;
         }
-        need
+        match (need, &self.source, &self.selector) {
+            (Need::Nothing, Some(source), Some(selector)) if selector.waits_for_keyframe() => {
+                Need::Keyframe(source.layer)
+            }
+            _ => need,
+        }
     }
 
     /// Takes up the wished layer when it can be.
@@ -210,7 +333,10 @@ impl Forwarder {
 
     fn target(&self, track: &impl Layers) -> Option<u8> {
         let wished = match &self.wish {
-            Wish::Highest => None,
+            Wish::Highest => {
+                let within = self.limit.map(|limit| limit.layer);
+                return within.filter(|layer| track.is_active(*layer)).or_else(|| track.best());
+            }
             Wish::Rid(rid) => track.find(rid),
         };
         match wished {
@@ -220,11 +346,15 @@ impl Forwarder {
         }
     }
 
+    fn is_holding(&self, now: Instant) -> bool {
+        self.hold.is_some_and(|until| now < until)
+    }
+
     /// The keyframe at which a layer may be taken up now.
     fn entry(&self, now: Instant, track: &impl Layers, layer: u8, switching: bool) -> Option<u64> {
         let position = track.keyframe(layer)?;
         let first = track.packet(layer, position)?;
-        if now.saturating_duration_since(first.at) > MAX_GOP_START {
+        if now.saturating_duration_since(first.at) > track.reach(layer, now) {
             return None;
         }
         if switching {
@@ -255,14 +385,18 @@ impl Forwarder {
         let new_timeline = self.source.is_some() && joining;
         let shift = track.shift(layer, now);
         self.munger.switch(now, first, Start { floor, shift, new_timeline, meet });
-        if self.source.is_some() {
+        self.selector = None;
+        let from = self.source.map(|source| (source.generation, source.layer, source.era));
+        if from.is_some_and(|from| from != (generation, layer, first.era)) {
             self.counters.switches += 1;
         }
+        self.hold = None;
         self.source = Some(Source {
             generation,
             layer,
             era: first.era,
             cursor: position,
+            live_from: end,
             frame_open: None,
             catch_up: late.then_some(CatchUp { started: now, first_at: first.at }),
         });
@@ -277,6 +411,12 @@ impl Source {
         self.generation == track.generation() && self.era == track.era(self.layer)
     }
 
+    /// The keyframe of its layer that makes the rest of catching up needless.
+    fn shortcut(&self, track: &impl Layers) -> Option<u64> {
+        let between_frames = self.catch_up.is_some() && self.frame_open.is_none();
+        track.keyframe(self.layer).filter(|position| between_frames && *position > self.cursor)
+    }
+
     /// Whether the last frame sent still lacks packets that may come.
     fn in_frame(&self, now: Instant) -> bool {
         self.frame_open
@@ -287,11 +427,24 @@ impl Source {
 // === impl CatchUp ===
 
 impl CatchUp {
-    /// Whether a packet of the past is due: four times as fast as it came.
-    fn allows(&self, now: Instant, arrived: &Arrived) -> bool {
+    /// When a packet of the past is due: four times as fast as it came.
+    fn due(&self, arrived: &Arrived) -> Instant {
         let media = arrived.at.saturating_duration_since(self.first_at);
-        media <= now.saturating_duration_since(self.started) * 4 + FIRST_FRAME
+        self.started + media.saturating_sub(FIRST_FRAME) / 4
     }
+}
+
+/// Judges a packet, by a selector where the viewer gets or got less than everything.
+fn judge(selector: &mut Option<Box<Selector>>, arrived: &Arrived, limits: Parts) -> Verdict {
+    if arrived.info.frame.is_some() && (limits != Parts::ALL || selector.is_some()) {
+        let judging = selector.get_or_insert_default();
+        let verdict = judging.judge(arrived, limits);
+        if judging.is_idle() {
+            *selector = None;
+        }
+        return verdict;
+    }
+    Verdict::Send { marker: arrived.packet.marker }
 }
 
 /// The sequence number where a keyframe begins.
@@ -328,8 +481,8 @@ const LOOK_BACK: u64 = 32;
 /// Packets at a keyframe's beginning that may be missing when it is taken up.
 const MAX_MISSING: i64 = 8;
 
-/// A keyframe older than this is not worth catching up from.
-const MAX_GOP_START: Duration = Duration::from_millis(1000);
+/// Whoever waits for a keyframe looks again after this time: it may turn out that none is sent.
+const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Up to this age a keyframe counts as live.
 const LIVE_AGE: Duration = Duration::from_millis(80);
@@ -339,6 +492,9 @@ const FIRST_FRAME: Duration = Duration::from_millis(30);
 
 /// How far a layer's keyframe may lie behind what the viewer saw.
 const MAX_BACKWARDS_MS: i64 = 100;
+
+/// How long nothing is sent while a lower layer's keyframe is on its way.
+const MAX_HOLD: Duration = Duration::from_millis(600);
 
 /// How long a layer change waits for the rest of the old layer's frame.
 const MAX_FRAME_WAIT: Duration = Duration::from_millis(20);

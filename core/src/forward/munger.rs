@@ -6,8 +6,9 @@
 
 use std::time::Instant;
 
-use crate::media::Arrived;
+use super::gaps::Gaps;
 use crate::media::arrived::PictureIds;
+use crate::media::{Arrived, ExtensionKind, dependency};
 
 /// The numbers a packet leaves with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,12 @@ pub struct Rewrite {
     pub timestamp: u32,
     /// VP8 and VP9 picture ids, where the source has them.
     pub picture: PictureIds,
+    /// The frame's number in a dependency descriptor, where the source has them.
+    pub frame_number: Option<u16>,
+    /// The marker bit.
+    pub marker: bool,
+    /// Whether nothing but the number is sent: it was promised, and what it stands for is left out.
+    pub hollow: bool,
 }
 
 /// Where a source starts, and how it stands on the viewer's timeline.
@@ -49,6 +56,10 @@ pub struct Munger {
     newest_ts: i64,
     newest_at: Option<Instant>,
     pictures: Offsets,
+    frames: FrameNumbers,
+    gaps: Gaps,
+    /// Pictures left out of a source whose pictures are counted.
+    picture_gaps: Gaps,
 }
 
 /// Frames before the meeting point stand at a share of their distance to it. It is a function of
@@ -66,6 +77,14 @@ struct Offsets {
     last_picture: u16,
     last_tl0: u8,
     relearn: bool,
+}
+
+/// How the frame numbers of dependency descriptors go on across sources.
+#[derive(Clone, Copy, Debug, Default)]
+struct FrameNumbers {
+    offset: u16,
+    last: u16,
+    known: bool,
 }
 
 // === impl Munger ===
@@ -86,6 +105,9 @@ impl Munger {
             newest_ts: 0,
             newest_at: None,
             pictures: Offsets::default(),
+            frames: FrameNumbers::default(),
+            gaps: Gaps::default(),
+            picture_gaps: Gaps::default(),
         }
     }
 
@@ -117,22 +139,48 @@ impl Munger {
         self.floor_ts = first.timestamp;
         self.seq_offset = self.highest_seq + 1 - start.floor;
         self.pictures.relearn = true;
+        self.frames.known = false;
+        (self.gaps, self.picture_gaps) = (Gaps::default(), Gaps::default());
+        self.gaps.keep(start.floor - 1);
         self.started = true;
     }
 
-    /// Rewrites a packet of the present source; `None` if it is older than the source's start.
+    /// Rewrites a packet of the present source; `None` if it is older than the source's start, or its
+    /// number was left out.
     pub fn rewrite(&mut self, arrived: &Arrived) -> Option<Rewrite> {
-        // A frame from before the start that fills a hole in front of it misleads decoders.
-        if arrived.seq < self.floor || arrived.timestamp < self.floor_ts {
-            return None;
-        }
-        let seq = arrived.seq + self.seq_offset;
+        let seq = self.place(arrived)?;
+        self.gaps.keep(arrived.seq);
         let timestamp = self.timestamp(arrived);
         self.highest_seq = self.highest_seq.max(seq);
         Some(Rewrite {
             seq,
             timestamp: timestamp as u32,
-            picture: self.pictures.rewrite(arrived.picture),
+            picture: self.picture(arrived),
+            frame_number: self.frame_number(arrived),
+            marker: arrived.packet.marker,
+            hollow: false,
+        })
+    }
+
+    /// Leaves a packet of the present source out, so that the numbers after it close up; with
+    /// `all_between` also those that are missing before it.
+    ///
+    /// Where the numbers have gone on without it, its own has a place: then that is to be sent hollow.
+    pub fn leave_out(&mut self, arrived: &Arrived, all_between: bool) -> Option<Rewrite> {
+        let seq = self.place(arrived)?;
+        if let Some(frame) = arrived.info.frame.filter(|frame| frame.counted) {
+            self.picture_gaps.leave_out(i64::from(frame.number), false);
+        }
+        if self.gaps.leave_out(arrived.seq, all_between) {
+            return None;
+        }
+        Some(Rewrite {
+            seq,
+            timestamp: self.on_timeline(arrived.timestamp) as u32,
+            picture: PictureIds::default(),
+            frame_number: self.frame_number(arrived),
+            marker: false,
+            hollow: true,
         })
     }
 
@@ -158,6 +206,32 @@ impl Munger {
         self.newest_ts
     }
 
+    /// The number that a packet leaves with.
+    fn place(&self, arrived: &Arrived) -> Option<i64> {
+        // A frame from before the start that fills a hole in front of it misleads decoders.
+        if arrived.seq < self.floor || arrived.timestamp < self.floor_ts {
+            return None;
+        }
+        Some(arrived.seq + self.seq_offset - self.gaps.below(arrived.seq)?)
+    }
+
+    fn picture(&mut self, arrived: &Arrived) -> PictureIds {
+        let mut ids = arrived.picture;
+        if let Some(frame) = arrived.info.frame.filter(|frame| frame.counted)
+            && let Some(id) = &mut ids.picture_id
+        {
+            let number = i64::from(frame.number);
+            self.picture_gaps.keep(number);
+            *id = id.wrapping_sub(self.picture_gaps.below(number).unwrap_or(0) as u16);
+        }
+        self.pictures.rewrite(ids)
+    }
+
+    fn frame_number(&mut self, arrived: &Arrived) -> Option<u16> {
+        let data = arrived.packet.extension(ExtensionKind::DependencyDescriptor)?;
+        Some(self.frames.rewrite(dependency::frame_number(data)?))
+    }
+
     fn timestamp(&mut self, arrived: &Arrived) -> i64 {
         let sent = self.on_timeline(arrived.timestamp);
         if self.newest_at.is_none() || sent > self.newest_ts {
@@ -175,6 +249,22 @@ impl Munger {
             _ => source,
         };
         on_source + self.ts_offset
+    }
+}
+
+// === impl FrameNumbers ===
+
+impl FrameNumbers {
+    fn rewrite(&mut self, number: u16) -> u16 {
+        if !self.known {
+            self.offset = self.last.wrapping_add(FRAMES_APART).wrapping_sub(number);
+            self.known = true;
+        }
+        let number = number.wrapping_add(self.offset);
+        if number.wrapping_sub(self.last) < 0x8000 {
+            self.last = number;
+        }
+        number
     }
 }
 
@@ -212,6 +302,10 @@ impl Offsets {
 
 /// A joiner's first frames stand at 6 % of their distance: 33 ms become 2 ms.
 const JOIN_PERCENT: i64 = 6;
+
+/// Room between the frame numbers of two sources: the first packet to come of a new one may not be
+/// its first frame's.
+const FRAMES_APART: u16 = 16;
 
 #[cfg(test)]
 mod tests;

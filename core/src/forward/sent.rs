@@ -23,6 +23,12 @@ pub struct Sent {
     pub layer: u8,
     /// Bytes of RTP padding it carried.
     pub padding: u8,
+    /// The frame number that its dependency descriptor carried.
+    pub frame_number: u16,
+    /// Its marker bit.
+    pub marker: bool,
+    /// Whether its payload was left out.
+    pub hollow: bool,
     /// Low bits of the track's generation.
     pub generation: u8,
     /// When it was retransmitted last, in milliseconds of a clock that the owner keeps; 0 is never.
@@ -88,6 +94,9 @@ mod tests {
             tl0_pic_idx: 0,
             layer: 0,
             padding: 0,
+            frame_number: 0,
+            marker: false,
+            hollow: false,
             generation: 0,
             resent_ms: 0,
         }

@@ -2,13 +2,13 @@
 
 use std::time::{Duration, Instant};
 
-use super::keyframe::Arbiter;
+use super::keyframe::{Arbiter, Habit};
 use super::ring::Ring;
 use super::timeline::Anchor;
 use crate::media::arrived::PictureIds;
 use crate::media::codec::PayloadInfo;
 use crate::media::seq::{Unwrapper16, Unwrapper32};
-use crate::media::time::micros_to_ticks;
+use crate::media::time::{micros_to_ticks, ticks_to_micros};
 use crate::media::{Arrived, Ntp, Packet, Rid, Ssrc};
 
 /// A packet that an ingress hands in.
@@ -20,6 +20,8 @@ pub struct Offered {
     pub info: PayloadInfo,
     /// VP8 and VP9 picture ids.
     pub picture: PictureIds,
+    /// When the machine received it.
+    pub received: Instant,
     /// Capture time in the server's clock that the packet itself carried.
     pub capture: Option<Ntp>,
 }
@@ -63,6 +65,14 @@ pub struct Layer {
     newest_frame: Option<i64>,
     first_seq: Option<i64>,
     expected_before: u64,
+    keyframes: Keyframes,
+}
+
+/// The latest keyframe and how far it was from the one before.
+#[derive(Clone, Copy, Debug, Default)]
+struct Keyframes {
+    latest: Option<(i64, Instant)>,
+    apart_ticks: Option<i64>,
 }
 
 /// What a layer counted since it started.
@@ -126,7 +136,7 @@ impl Layer {
         let timestamp = self.timestamps.extend(offered.packet.timestamp);
         self.note_arrival(timestamp, wall, clock_rate);
         let capture = offered.capture.or_else(|| capture(self, timestamp));
-        let Offered { packet, info, picture, .. } = offered;
+        let Offered { packet, info, picture, received, .. } = offered;
         self.store(Arrived {
             packet,
             info,
@@ -135,6 +145,7 @@ impl Layer {
             seq,
             timestamp,
             at: now,
+            received,
             capture,
         });
         Ok(self.ring.last().expect("a packet was just stored"))
@@ -191,6 +202,30 @@ impl Layer {
         self.timestamps.peek(timestamp)
     }
 
+    /// How old a keyframe may be that somebody starts from who could ask for another one.
+    pub fn reach(&self, now: Instant) -> Duration {
+        match self.arbiter.habit(now) {
+            Habit::Answers => REACH,
+            Habit::Ignores => GOP_REACH,
+            Habit::Unknown if self.arbiter.unanswered(now) >= PATIENCE => GOP_REACH,
+            Habit::Unknown => REACH,
+        }
+    }
+
+    /// How old a keyframe may be that somebody may come to start from.
+    pub fn longest_reach(&self, now: Instant) -> Duration {
+        if self.arbiter.habit(now) == Habit::Answers { REACH } else { GOP_REACH }
+    }
+
+    /// The time between the latest two keyframes, or since the latest where that is longer.
+    pub fn gop(&self, now: Instant, clock_rate: u32) -> Option<Duration> {
+        let (_, at) = self.keyframes.latest?;
+        let running = if self.active { now.saturating_duration_since(at) } else { Duration::ZERO };
+        let apart = self.keyframes.apart_ticks.map(|ticks| ticks_to_micros(ticks, clock_rate));
+        let apart = apart.map(|us| Duration::from_micros(us.max(0) as u64));
+        Some(apart.map_or(running, |apart| apart.max(running)))
+    }
+
     fn expected(&self) -> u64 {
         match (self.first_seq, self.seen.highest) {
             (Some(first), Some(highest)) => (highest - first + 1).max(0) as u64,
@@ -212,6 +247,7 @@ impl Layer {
         (self.seqs, self.timestamps) = (Unwrapper16::default(), Unwrapper32::default());
         (self.seen, self.first_seq) = (Seen::default(), None);
         (self.report, self.arrival, self.newest_frame) = (None, None, None);
+        self.keyframes = Keyframes::default();
     }
 
     fn store(&mut self, arrived: Arrived) {
@@ -225,10 +261,14 @@ impl Layer {
         self.meter.add(arrived.at, arrived.packet.len(), new_frame);
         self.size = arrived.info.size.or(self.size);
         let before = self.ring.keyframe();
+        let (timestamp, at) = (arrived.timestamp, arrived.at);
+        self.ring.keep_gop(self.longest_reach(at) > REACH);
         self.ring.push(arrived);
         if self.ring.keyframe() != before && self.ring.keyframe().is_some() {
             self.totals.keyframes += 1;
-            self.arbiter.satisfied();
+            self.arbiter.satisfied(at);
+            let apart = self.keyframes.latest.map(|(latest, _)| timestamp - latest);
+            self.keyframes = Keyframes { latest: Some((timestamp, at)), apart_ticks: apart };
         }
     }
 
@@ -301,6 +341,15 @@ impl Meter {
         self.frames += u64::from(new_frame);
     }
 }
+
+/// A publisher that answers makes a better start than an older keyframe.
+const REACH: Duration = Duration::from_secs(1);
+
+/// Where no keyframe can be had, a joiner catches up from one that is up to this old.
+const GOP_REACH: Duration = Duration::from_secs(3);
+
+/// How long a joiner waits to see whether a publisher answers.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 const SEEN_WORDS: usize = 16;
 const SEEN_SPAN: i64 = SEEN_WORDS as i64 * 64;

@@ -15,6 +15,7 @@ pub struct Ring {
     first: u64,
     bytes: usize,
     keyframe: Option<Keyframe>,
+    keeps_gop: bool,
 }
 
 /// The latest keyframe's access unit.
@@ -43,6 +44,12 @@ impl Ring {
             self.first += 1;
         }
         position
+    }
+
+    /// Whether what follows the latest keyframe is kept longer, for joiners of a publisher that may
+    /// not send another one for them.
+    pub fn keep_gop(&mut self, keep: bool) {
+        self.keeps_gop = keep;
     }
 
     /// Lets all packets go: what follows comes from another source. Positions go on.
@@ -86,8 +93,11 @@ impl Ring {
 
     fn is_over(&self, now: Instant) -> bool {
         let Some(oldest) = self.packets.front() else { return false };
+        let begins_gop =
+            self.keeps_gop && self.bytes <= MAX_GOP_BYTES && self.keyframe() == Some(self.first);
+        let max_age = if begins_gop { MAX_GOP_AGE } else { MAX_AGE };
         self.packets.len() > 1
-            && (now.saturating_duration_since(oldest.at) > MAX_AGE
+            && (now.saturating_duration_since(oldest.at) > max_age
                 || self.bytes > MAX_BYTES
                 || self.packets.len() > MAX_PACKETS)
     }
@@ -106,6 +116,11 @@ impl Ring {
 /// Retransmissions are asked for within a round trip or two; a GOP start needs at most a second.
 const MAX_AGE: Duration = Duration::from_millis(1500);
 const MAX_BYTES: usize = 2 << 20;
+
+/// A GOP that joiners may need is kept up to this age and size: what they get while they catch up
+/// must still be here to be sent again.
+const MAX_GOP_AGE: Duration = Duration::from_millis(3500);
+const MAX_GOP_BYTES: usize = 1 << 20;
 const MAX_PACKETS: usize = 4096;
 
 /// Among how many packets those of one frame are looked for.
@@ -133,6 +148,7 @@ mod tests {
             seq: 0,
             timestamp,
             at,
+            received: at,
             capture: None,
         }
     }
@@ -195,6 +211,35 @@ mod tests {
         assert_eq!((ring.end() - ring.start(), ring.bytes()), (1, 17));
         assert!(ring.get(ring.start()).is_some() && ring.get(ring.start() - 1).is_none());
         assert!(ring.get(ring.end()).is_none());
+    }
+
+    #[test]
+    fn a_gop_is_kept_from_its_keyframe_on_up_to_its_bounds() {
+        // Bytes a packet, packets per 100 ms, and how many tenths of a second are held after 0.5, 2,
+        // 3 and 4 s of a GOP that began after 1 s of another.
+        let rows = [
+            (true, 1000, 1, [15, 20, 30, 15]),
+            (false, 1000, 1, [15, 15, 15, 15]),
+            (true, 1000, 60, [15, 15, 15, 15]),
+        ];
+        for (keep, len, packets, want) in rows {
+            let start = Instant::now();
+            let mut ring = Ring::default();
+            ring.keep_gop(keep);
+            let mut held = Vec::new();
+            for tenth in 0..=60_u64 {
+                let at = start + Duration::from_millis(tenth * 100);
+                for index in 0..packets {
+                    let key = tenth % 50 == 20 && index == 0;
+                    ring.push(arrived(at, tenth as i64, key || tenth == 0, len));
+                }
+                if [25, 40, 50, 60].contains(&tenth) {
+                    held.push((ring.end() - ring.start()) / packets);
+                }
+            }
+            let near = held.iter().zip(want).all(|(held, want)| held.abs_diff(want) <= 1);
+            assert!(near, "{keep} {packets}: {held:?}");
+        }
     }
 
     #[test]

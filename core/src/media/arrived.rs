@@ -20,8 +20,10 @@ pub struct Arrived {
     pub seq: i64,
     /// RTP timestamp without wraps, on the layer's own clock.
     pub timestamp: i64,
-    /// When it arrived.
+    /// When it was taken in.
     pub at: Instant,
+    /// When the machine received it, before it waited to be taken in.
+    pub received: Instant,
     /// When its content was captured, in the server's clock, if known.
     pub capture: Option<Ntp>,
 }

@@ -8,7 +8,7 @@ pub mod vp9;
 
 mod av1;
 
-mod bits;
+pub(super) mod bits;
 
 mod h265;
 
@@ -17,6 +17,8 @@ mod opus;
 mod picture_id;
 
 use std::fmt;
+
+use super::Frame;
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -72,6 +74,8 @@ pub struct PayloadInfo {
     pub spatial: u8,
     /// Temporal layer, 0 where the payload names none.
     pub temporal: u8,
+    /// The frame's place among others, where packets tell: see [`frame`](super::frame).
+    pub frame: Option<Frame>,
 }
 
 /// Reads what a payload says about its frame. Nonsense says nothing.

@@ -2,7 +2,7 @@
 
 mod block;
 
-pub use block::{extensions_len, write_extensions};
+pub use block::{extension_at, extensions_len, write_extensions};
 
 pub(super) use block::Block;
 
@@ -31,6 +31,8 @@ pub enum ExtensionKind {
     VideoContentType,
     /// Colour space and HDR metadata.
     ColorSpace,
+    /// Which frames a frame needs: see [`dependency`](super::dependency).
+    DependencyDescriptor,
 }
 
 /// The ids under which one media section carries its header extensions.
@@ -41,7 +43,7 @@ pub struct ExtensionIds([u8; ExtensionKind::ALL.len()]);
 
 impl ExtensionKind {
     /// Every kind.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::Mid,
         Self::Rid,
         Self::RepairedRid,
@@ -53,6 +55,7 @@ impl ExtensionKind {
         Self::PlayoutDelay,
         Self::VideoContentType,
         Self::ColorSpace,
+        Self::DependencyDescriptor,
     ];
 
     /// The URI of `a=extmap`.
@@ -73,6 +76,9 @@ impl ExtensionKind {
                 "http://www.webrtc.org/experiments/rtp-hdrext/video-content-type"
             }
             Self::ColorSpace => "http://www.webrtc.org/experiments/rtp-hdrext/color-space",
+            Self::DependencyDescriptor => {
+                "https://aomediacodec.github.io/av1-rtp-spec/#dependency-descriptor-rtp-header-extension"
+            }
         }
     }
 

@@ -12,6 +12,7 @@ pub use feedback::Nack;
 pub use transport_wide::{Arrivals, TransportWide};
 pub use write::{
     write_bye, write_cname, write_nack, write_pli, write_receiver_report, write_sender_report,
+    write_transport_wide,
 };
 
 /// One statement out of a compound packet.

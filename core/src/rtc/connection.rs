@@ -267,13 +267,22 @@ impl Connection {
             self.follow(now);
             return result;
         }
-        if !agent.is_validated(transport.remote) {
+        if !agent.is_validated(transport.origin()) {
             return Err(Dropped::UnknownAddress);
         }
         let association = self.association.as_mut().ok_or(Dropped::Unexpected)?;
         let happened = association.handle(now, datagram)?;
         self.settle(now, happened);
         Ok(())
+    }
+
+    /// Learns that a TCP connection has ended. What was sent there takes the last checked path that
+    /// is left, or waits for a new one; how long is a matter of consent.
+    pub fn handle_disconnect(&mut self, now: Instant, transport: Transport) {
+        if let Some(agent) = &mut self.agent {
+            agent.forget(transport.origin());
+            self.follow(now);
+        }
     }
 
     /// Opens an SRTP packet and returns the plain one. It counts as consent.
@@ -415,8 +424,8 @@ impl Connection {
             return Err(Dropped::Closed);
         }
         let validated = match &self.agent {
-            Some(agent) => agent.is_validated(transport.remote),
-            None => self.path.is_some_and(|path| path.remote == transport.remote),
+            Some(agent) => agent.is_validated(transport.origin()),
+            None => self.path.is_some_and(|path| path.origin() == transport.origin()),
         };
         if !validated {
             return Err(Dropped::UnknownAddress);

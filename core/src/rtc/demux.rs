@@ -41,10 +41,15 @@ pub fn stun_local_ufrag(datagram: &[u8]) -> Option<&str> {
     }
     let length = usize::from(u16::from_be_bytes([header[2], header[3]]));
     attributes = attributes.get(..length)?;
-    while let Some((head, rest)) = attributes.split_at_checked(4) {
+    // A check has few attributes: strangers' datagrams are not walked through for longer.
+    for _ in 0..MAX_ATTRIBUTES {
+        let (head, rest) = attributes.split_at_checked(4)?;
         let length = usize::from(u16::from_be_bytes([head[2], head[3]]));
         let value = rest.get(..length)?;
         if head[..2] == USERNAME {
+            if length > MAX_USERNAME_LEN {
+                return None;
+            }
             let username = str::from_utf8(value).ok()?;
             return username.split_once(':').map(|(local, _)| local);
         }
@@ -60,6 +65,9 @@ const RTCP_HEADER_LEN: usize = 8;
 const BINDING_REQUEST: [u8; 2] = [0, 1];
 const MAGIC_COOKIE: [u8; 4] = [0x21, 0x12, 0xa4, 0x42];
 const USERNAME: [u8; 2] = [0, 6];
+// RFC 8489 section 14.3, which is enough for two of RFC 8839's 256 characters and the colon.
+const MAX_USERNAME_LEN: usize = 513;
+const MAX_ATTRIBUTES: usize = 24;
 
 #[cfg(test)]
 mod tests {
@@ -124,6 +132,19 @@ mod tests {
     fn the_local_ufrag_is_found_behind_other_attributes() {
         let bytes = request(&[(0x24, &[0; 4]), (0xc057, &[1, 2, 3]), (6, b"home7:there")]);
         assert_eq!(stun_local_ufrag(&bytes), Some("home7"));
+    }
+
+    #[test]
+    fn a_long_walk_to_the_username_and_a_long_username_are_spared() {
+        let mut attributes = vec![(0x8022, &[][..]); MAX_ATTRIBUTES - 1];
+        attributes.push((6, b"home:there"));
+        assert_eq!(stun_local_ufrag(&request(&attributes)), Some("home"));
+        attributes.insert(0, (0x8022, &[]));
+        assert_eq!(stun_local_ufrag(&request(&attributes)), None);
+        for (len, found) in [(256, true), (257, false)] {
+            let username = [&vec![b'a'; len], &b":"[..], &[b'b'; 256]].concat();
+            assert_eq!(stun_local_ufrag(&request(&[(6, &username)])).is_some(), found);
+        }
     }
 
     #[test]

@@ -21,7 +21,7 @@ use rtc_crypto::RTCCryptoProvider;
 use smallvec::SmallVec;
 
 use super::connection::Dropped;
-use super::transport::Transport;
+use super::transport::{Origin, Transport};
 use client::Client;
 use lite::Lite;
 
@@ -66,9 +66,9 @@ struct Secrets {
     remote: Credentials,
 }
 
-/// The last addresses that passed an authenticated check, the newest last.
+/// The last origins that passed an authenticated check, the newest last.
 #[derive(Default)]
-struct Validated(SmallVec<[SocketAddr; MAX_VALIDATED]>);
+struct Validated(SmallVec<[Origin; MAX_VALIDATED]>);
 
 type Transmits = VecDeque<(Transport, BytesMut)>;
 
@@ -120,11 +120,20 @@ impl Agent {
         }
     }
 
-    /// Whether an address passed an authenticated check of this session.
-    pub(super) fn is_validated(&self, remote: SocketAddr) -> bool {
+    /// Whether an origin passed an authenticated check of this session.
+    pub(super) fn is_validated(&self, origin: Origin) -> bool {
         match self {
-            Self::Lite(lite) => lite.validated.contains(remote),
-            Self::Client(client) => client.validated.contains(remote),
+            Self::Lite(lite) => lite.validated.contains(origin),
+            Self::Client(client) => client.validated.contains(origin),
+        }
+    }
+
+    /// Forgets an origin that nothing reaches any more.
+    pub(super) fn forget(&mut self, origin: Origin) {
+        match self {
+            Self::Lite(lite) => lite.forget(origin),
+            // Its candidates are UDP, where nobody says that an address has gone.
+            Self::Client(_) => {}
         }
     }
 
@@ -185,19 +194,23 @@ impl Agent {
 // === impl Validated ===
 
 impl Validated {
-    fn contains(&self, remote: SocketAddr) -> bool {
-        self.0.contains(&remote)
+    fn contains(&self, origin: Origin) -> bool {
+        self.0.contains(&origin)
     }
 
-    fn insert(&mut self, remote: SocketAddr) {
-        if self.0.last() == Some(&remote) {
+    fn insert(&mut self, origin: Origin) {
+        if self.0.last() == Some(&origin) {
             return;
         }
-        self.0.retain(|known| *known != remote);
+        self.remove(origin);
         if self.0.len() >= MAX_VALIDATED {
             self.0.remove(0);
         }
-        self.0.push(remote);
+        self.0.push(origin);
+    }
+
+    fn remove(&mut self, origin: Origin) {
+        self.0.retain(|known| *known != origin);
     }
 }
 

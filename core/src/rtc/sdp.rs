@@ -44,6 +44,8 @@ pub struct Local<'a> {
     pub fingerprint: &'a Fingerprint,
     /// Our host candidates, best first.
     pub candidates: &'a [SocketAddr],
+    /// Whether we take TCP connections at the same addresses and ports.
+    pub tcp: bool,
     /// The session id of the `o=` line.
     pub session_id: u64,
     /// The canonical name of what we send, and the identifier of its media stream; an SDP token.

@@ -8,7 +8,7 @@ use std::time::Instant;
 use smallvec::SmallVec;
 
 use super::egress::{Egress, Outgoing, Scratch};
-use crate::forward::{Planned, Sent};
+use crate::forward::{Planned, Rewrite, Sent};
 use crate::hub::Track;
 use crate::media::arrived::PictureIds;
 use crate::media::codec::{vp8, vp9};
@@ -25,6 +25,8 @@ pub(super) struct Burst {
     pub len: usize,
     /// Bytes of each segment but the last; 0 when nothing was written.
     pub segment: usize,
+    /// When the oldest of its packets was received that came since its viewer followed the layer.
+    pub received: Option<Instant>,
 }
 
 /// How many packets go into one write, and how long each is.
@@ -41,6 +43,14 @@ struct Header {
     seq: u16,
     timestamp: u32,
     ssrc: Ssrc,
+}
+
+/// What differs inside the packet from what the publisher sent.
+#[derive(Clone, Copy)]
+struct Inside {
+    picture: PictureIds,
+    frame_number: Option<u16>,
+    hollow: bool,
 }
 
 /// Writes as many of the planned packets as fit into one run. The rest stays planned.
@@ -61,10 +71,10 @@ pub(super) fn write(
     let mut sizes = SmallVec::<[usize; 64]>::new();
     for plan in planned {
         let Some(arrived) = find(track, plan.layer, plan.position) else { break };
-        sizes.push(plain_len(outgoing, arrived) + overhead);
+        sizes.push(plain_len(outgoing, arrived, plan.rewrite.hollow) + overhead);
     }
     let run = Run::of(&sizes, buffer.len());
-    let mut burst = Burst { packets: run.packets, len: 0, segment: run.segment };
+    let mut burst = Burst { packets: run.packets, segment: run.segment, ..Burst::default() };
     if run.segment == 0 {
         // No buffer holds it: it is passed over.
         return burst;
@@ -77,10 +87,11 @@ pub(super) fn write(
         let missing = run.segment - sizes[index];
         // A short tail may stay short: the last segment needs no equal.
         let padding = if is_last && missing > MAX_PADDING { 0 } else { missing };
-        let padding = padding + usize::from(arrived.packet.is_padding_only());
+        let is_empty = plan.rewrite.hollow || arrived.packet.is_padding_only();
+        let padding = padding + usize::from(is_empty);
         let header = Header {
             pt,
-            marker: arrived.packet.marker,
+            marker: plan.rewrite.marker,
             seq: plan.rewrite.seq as u16,
             timestamp: plan.rewrite.timestamp,
             ssrc: outgoing.ssrc,
@@ -94,7 +105,7 @@ pub(super) fn write(
             &header,
             &scratch,
             None,
-            plan.rewrite.picture,
+            Inside::of(&plan.rewrite),
             padding,
         );
         let len = sender.protect(slot, out, header_len, plain_len);
@@ -104,8 +115,13 @@ pub(super) fn write(
             break;
         }
         burst.len += len;
+        if plan.live {
+            let oldest = burst.received.map_or(arrived.received, |it| it.min(arrived.received));
+            burst.received = Some(oldest);
+        }
         outgoing.packets = outgoing.packets.wrapping_add(1);
-        outgoing.octets = outgoing.octets.wrapping_add(arrived.packet.payload().len() as u32);
+        let payload_len = if plan.rewrite.hollow { 0 } else { arrived.packet.payload().len() };
+        outgoing.octets = outgoing.octets.wrapping_add(payload_len as u32);
         if kind == Kind::Video && outgoing.section.nack {
             outgoing.forwarder.sent.insert(Sent {
                 seq: header.seq,
@@ -116,12 +132,16 @@ pub(super) fn write(
                 tl0_pic_idx: plan.rewrite.picture.tl0_pic_idx.unwrap_or(0),
                 layer: plan.layer,
                 padding: padding as u8,
+                frame_number: plan.rewrite.frame_number.unwrap_or(0),
+                marker: plan.rewrite.marker,
+                hollow: plan.rewrite.hollow,
                 generation: track.generation as u8,
                 resent_ms: 0,
             });
         }
         egress.history.sent(now, transport_seq, len);
     }
+    egress.repair.note_sent(burst.len);
     burst
 }
 
@@ -137,6 +157,10 @@ pub(super) fn write_resend(
 ) -> Burst {
     let has_rtx = egress.video.as_ref().and_then(|video| video.payload?.1).is_some();
     while let Some(seq) = egress.resend.pop_front() {
+        if !egress.repair.has_credit() {
+            // The viewer asks again.
+            continue;
+        }
         let fresh = if has_rtx { egress.next_transport_seq() } else { 0 };
         let Some(outgoing) = egress.track_mut(Kind::Video) else { return Burst::default() };
         let (Some((slot, rtx_slot)), Some((pt, rtx_pt))) = (outgoing.slots, outgoing.payload)
@@ -149,8 +173,12 @@ pub(super) fn write_resend(
         }
         let Some(layer) = track.layers.get(usize::from(sent.layer)) else { continue };
         let Some(arrived) = layer.ring.get(sent.position(layer.ring.end())) else { continue };
-        let picture = sent.picture(arrived.picture);
-        let marker = arrived.packet.marker;
+        let inside = Inside {
+            picture: sent.picture(arrived.picture),
+            frame_number: Some(sent.frame_number),
+            hollow: sent.hollow,
+        };
+        let marker = sent.marker;
         let timestamp = sent.timestamp;
         let (slot, header, original, transport_seq, padding) = match rtx_pt {
             Some(pt) => {
@@ -165,17 +193,29 @@ pub(super) fn write_resend(
                 (slot, header, None, sent.transport_seq, usize::from(sent.padding))
             }
         };
-        if plain_len(outgoing, arrived) + 2 + padding + sender.overhead() > buffer.len() {
+        if plain_len(outgoing, arrived, sent.hollow) + 2 + padding + sender.overhead()
+            > buffer.len()
+        {
             continue;
         }
         let scratch = Scratch::new(transport_seq, arrived.capture);
         let (header_len, plain_len) =
-            write_plain(buffer, outgoing, arrived, &header, &scratch, original, picture, padding);
+            write_plain(buffer, outgoing, arrived, &header, &scratch, original, inside, padding);
         let len = sender.protect(slot, buffer, header_len, plain_len);
         egress.history.sent(now, transport_seq, len);
-        return Burst { packets: 1, len, segment: len };
+        egress.repair.note_resent(len);
+        return Burst { packets: 1, len, segment: len, received: None };
     }
     Burst::default()
+}
+
+// === impl Inside ===
+
+impl Inside {
+    fn of(rewrite: &Rewrite) -> Self {
+        let Rewrite { picture, frame_number, hollow, .. } = *rewrite;
+        Self { picture, frame_number, hollow }
+    }
 }
 
 // === impl Run ===
@@ -211,11 +251,13 @@ fn find(track: &Track, layer: u8, position: u64) -> Option<&Arrived> {
 }
 
 /// Bytes of a packet before encryption and padding.
-fn plain_len(outgoing: &Outgoing, arrived: &Arrived) -> usize {
+fn plain_len(outgoing: &Outgoing, arrived: &Arrived, hollow: bool) -> usize {
     let scratch = Scratch::default();
     let extensions = extensions_len(&outgoing.elements(arrived, &scratch));
-    let probe = usize::from(arrived.packet.is_padding_only());
-    FIXED_HEADER + extensions + arrived.packet.payload().len() + probe
+    if hollow || arrived.packet.is_padding_only() {
+        return FIXED_HEADER + extensions + 1;
+    }
+    FIXED_HEADER + extensions + arrived.packet.payload().len()
 }
 
 /// Writes header, extensions, payload and padding; returns the header's length and the whole.
@@ -227,11 +269,12 @@ fn write_plain(
     header: &Header,
     scratch: &Scratch,
     original_seq: Option<u16>,
-    picture: PictureIds,
+    Inside { picture, frame_number, hollow }: Inside,
     padding: usize,
 ) -> (usize, usize) {
     let elements = outgoing.elements(arrived, scratch);
     let extension_len = write_extensions(&mut out[FIXED_HEADER..], &elements);
+    outgoing.renumber(&mut out[FIXED_HEADER..][..extension_len], arrived, frame_number);
     out[0] = 0x80 | if padding > 0 { 0x20 } else { 0 } | if extension_len > 0 { 0x10 } else { 0 };
     out[1] = header.pt.0 | if header.marker { 0x80 } else { 0 };
     out[2..4].copy_from_slice(&header.seq.to_be_bytes());
@@ -243,7 +286,7 @@ fn write_plain(
         out[at..at + 2].copy_from_slice(&seq.to_be_bytes());
         at += 2;
     }
-    let payload = arrived.packet.payload();
+    let payload = if hollow { &[] } else { arrived.packet.payload() };
     let body = &mut out[at..at + payload.len()];
     body.copy_from_slice(payload);
     match outgoing.codec {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::forward::Wish;
+use crate::hub::Habit;
 use crate::media::{Format, Kind, Mid, Rid, Ssrc};
 use crate::rtc::Credentials;
 use crate::rtc::connection::{self, CloseReason};
@@ -61,6 +62,8 @@ pub enum Command {
 pub struct Publish {
     /// The stream that it feeds.
     pub stream: StreamId,
+    /// Whether the stream must be there already. One that has ended does not begin again.
+    pub resumes: bool,
     /// Its connection.
     pub connection: connection::Opening,
     /// What was agreed.
@@ -134,7 +137,7 @@ pub enum Event {
         /// The track.
         kind: Kind,
     },
-    /// A stream lost its publisher; its window runs.
+    /// A stream lost its publisher, by silence or with its session; its window runs.
     PublisherLost {
         /// The stream.
         stream: StreamId,
@@ -170,8 +173,10 @@ pub enum EndReason {
 /// A stream at one moment.
 #[derive(Clone, Debug, Default)]
 pub struct StreamReport {
-    /// Whether its publisher is there.
+    /// Whether its publisher is there, and not silent.
     pub live: bool,
+    /// How long its window still runs, where it does.
+    pub window: Option<Duration>,
     /// Its tracks.
     pub tracks: Vec<TrackReport>,
 }
@@ -206,4 +211,8 @@ pub struct LayerReport {
     pub keyframe_requests: u64,
     /// Packets lost for good.
     pub packets_lost: u64,
+    /// The time between the latest two keyframes, or since the latest where that is longer.
+    pub gop: Option<Duration>,
+    /// What its publisher makes of keyframe requests.
+    pub habit: Habit,
 }

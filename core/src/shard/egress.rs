@@ -7,9 +7,14 @@ use smallvec::SmallVec;
 
 use super::command::{StreamId, Subscribe};
 use super::history::History;
-use crate::forward::{Forwarder, Wish};
+use super::repair::Repair;
+use crate::congestion::Allocator;
+use crate::forward::{Forwarder, Target, Wish};
+use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
-use crate::media::{Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc};
+use crate::media::{
+    Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc, dependency,
+};
 use crate::rtc::connection;
 use crate::rtc::section::{AgreedFormat, Section};
 use crate::rtc::srtp::{Sender, Slot};
@@ -24,8 +29,12 @@ pub(super) struct Egress {
     pub video: Option<Outgoing>,
     /// Sent packets by transport-wide number.
     pub history: History,
+    /// Decides how much of the picture the network carries, where there is a choice.
+    pub allocator: Option<Box<Allocator<Target>>>,
     /// Our canonical name.
     pub cname: String,
+    /// How much may be sent again.
+    pub repair: Repair,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
     /// When sender reports are due; never while nothing is sent.
@@ -74,6 +83,8 @@ impl Egress {
             audio: None,
             video: None,
             history: History::default(),
+            allocator: None,
+            repair: Repair::default(),
             cname: request.cname,
             resend: VecDeque::new(),
             next_report: None,
@@ -145,6 +156,17 @@ impl Egress {
         idle
     }
 
+    /// When reports, or packets that wait for their time, are due.
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
+        let packets = self.video.as_ref().and_then(|video| video.forwarder.due());
+        [self.next_report, packets].into_iter().flatten().min()
+    }
+
+    /// Whether packets waited for this moment.
+    pub(super) fn takes_due(&mut self, now: Instant) -> bool {
+        self.video.as_mut().is_some_and(|video| video.forwarder.takes_due(now))
+    }
+
     /// Whether a report is due now. Without news since the last one there are no more.
     pub(super) fn takes_report(&mut self, now: Instant) -> bool {
         if self.next_report.is_none_or(|due| due > now) {
@@ -168,11 +190,16 @@ impl Egress {
     /// Takes in a NACK: what is still remembered will be sent again.
     pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
+        let again_after_ms = self.repair.again_after_ms();
         for seq in seqs {
+            let layer = video.forwarder.sent.get_mut(seq).map(|sent| sent.layer);
+            if layer.is_none_or(|layer| video.forwarder.has_left(now, layer)) {
+                continue;
+            }
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
             // A viewer may repeat its NACK before a retransmission can have reached it.
             let now_ms = now.saturating_duration_since(self.opened).as_millis() as u32 + 1;
-            let waited = sent.resent_ms == 0 || now_ms - sent.resent_ms >= MIN_RESEND_MS;
+            let waited = sent.resent_ms == 0 || now_ms - sent.resent_ms >= again_after_ms;
             if self.resend.len() < MAX_RESEND && waited {
                 sent.resent_ms = now_ms;
                 self.resend.push_back(seq);
@@ -223,8 +250,22 @@ impl Outgoing {
         }
         self.payload_generation = Some(generation);
         self.codec = Some(format.codec);
+        // Whoever reads AV1 without the descriptor takes every hole for a loss.
+        let described = self.section.extensions.id(ExtensionKind::DependencyDescriptor).is_some();
+        self.forwarder.take_parts(format.codec != Codec::Av1 || described);
         self.payload =
             best_match(&self.section.formats, format).map(|agreed| (agreed.pt, agreed.rtx));
+    }
+
+    /// Writes a frame number over that of the dependency descriptor in a packet's extensions.
+    pub(super) fn renumber(&self, block: &mut [u8], arrived: &Arrived, number: Option<u16>) {
+        let kind = ExtensionKind::DependencyDescriptor;
+        if arrived.packet.extension(kind).is_some()
+            && let (Some(number), Some(id)) = (number, self.section.extensions.id(kind))
+            && let Some(place) = extension_at(block, id)
+        {
+            dependency::renumber(&mut block[place], number);
+        }
     }
 
     /// Collects the header extension elements of a packet.
@@ -312,12 +353,13 @@ pub(super) fn best_match<'a>(
 }
 
 /// What the publisher's packets say that its viewers should know.
-const PASSED_THROUGH: [ExtensionKind; 5] = [
+const PASSED_THROUGH: [ExtensionKind; 6] = [
     ExtensionKind::AudioLevel,
     ExtensionKind::VideoOrientation,
     ExtensionKind::PlayoutDelay,
     ExtensionKind::VideoContentType,
     ExtensionKind::ColorSpace,
+    ExtensionKind::DependencyDescriptor,
 ];
 
 /// Sender reports go out this often.
@@ -327,7 +369,6 @@ const REPORT_INTERVAL: Duration = Duration::from_secs(1);
 const FIRST_REPORT: Duration = Duration::from_millis(200);
 
 const MAX_RESEND: usize = 256;
-const MIN_RESEND_MS: u32 = 15;
 
 #[cfg(test)]
 mod tests {

@@ -1,13 +1,15 @@
 //! The fan-out: which viewers have something to send, and one burst for each.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Shard;
 use super::burst::{self, Burst};
 use super::command::{SessionKey, StreamId};
 use super::session::Role;
+use super::timers::Reason;
 use crate::forward::{Need, Planned};
+use crate::hub::Track;
 use crate::media::Kind;
 use crate::rtc::transport::Transport;
 
@@ -20,12 +22,14 @@ pub struct Transmit {
     pub len: usize,
     /// Bytes of each datagram but the last.
     pub segment: usize,
+    /// When the oldest packet of it was received that is forwarded for the first time and live.
+    pub received: Option<Instant>,
 }
 
 /// Work that waits for transmits to be drained.
 pub(super) struct FanOut {
     max_burst: usize,
-    touched: VecDeque<(StreamId, Kind)>,
+    pub(super) touched: VecDeque<(StreamId, Kind)>,
     walk: Option<Walk>,
     ready: VecDeque<SessionKey>,
     planned: Vec<Planned>,
@@ -68,11 +72,6 @@ impl FanOut {
         }
     }
 
-    /// A track has news for all its listeners.
-    pub(super) fn touch(&mut self, stream: StreamId, kind: Kind) {
-        self.touched.push_back((stream, kind));
-    }
-
     /// One viewer has something of its own: it joined, changed layers or lost packets.
     pub(super) fn make_ready(&mut self, key: SessionKey) {
         if self.ready.back() != Some(&key) {
@@ -82,13 +81,60 @@ impl FanOut {
 }
 
 impl Shard {
+    /// A packet of a track has come in: the track's turn comes now, or with the rest of the frame.
+    ///
+    /// A frame is of no use before it is whole, and its packets come within a millisecond or two.
+    /// One write of them all costs little more than one of the first: where many listen, the others
+    /// are waited for, for half the time that the fan-out takes.
+    pub(super) fn note_packet(
+        &mut self,
+        now: Instant,
+        id: StreamId,
+        kind: Kind,
+        received: Instant,
+    ) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let hold = (HOLD_PER_LISTENER * stream.listeners(kind).len() as u32).min(MAX_HOLD);
+        let due = stream.held.unwrap_or(received + hold);
+        let is_open = |track: &Track| {
+            track.layers.iter().filter_map(|layer| layer.ring.last()).any(|last| {
+                !last.packet.marker && now.saturating_duration_since(last.received) < MAX_HOLD
+            })
+        };
+        let waits = kind == Kind::Video && hold >= MIN_HOLD && now < due;
+        if waits && stream.track(kind).is_some_and(is_open) {
+            if !stream.is_touched(kind) {
+                self.timers.arm(&mut stream.held, Some(due), Reason::Hold(id));
+            }
+            return;
+        }
+        match kind {
+            Kind::Video => self.release(id),
+            Kind::Audio => self.touch(id, kind),
+        }
+    }
+
+    /// Nothing is waited for any more: a picture's turn comes.
+    pub(super) fn release(&mut self, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        self.timers.arm(&mut stream.held, None, Reason::Hold(id));
+        self.touch(id, Kind::Video);
+    }
+
+    /// A track has news for all its listeners.
+    pub(super) fn touch(&mut self, id: StreamId, kind: Kind) {
+        if self.streams.get_mut(&id).is_some_and(|stream| stream.touch(kind)) {
+            self.fan_out.touched.push_back((id, kind));
+        }
+    }
+
     /// Writes the next datagrams to send into `buffer` (at least 2 KiB) and says where they go.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         loop {
             if let Some((transport, bytes)) = self.out.pop_front() {
                 let len = bytes.len().min(buffer.len());
                 buffer[..len].copy_from_slice(&bytes[..len]);
-                return Some(Transmit { transport, len, segment: len });
+                return Some(Transmit { transport, len, segment: len, received: None });
             }
             if let Some(transmit) = self.write_pending(now, buffer) {
                 return Some(transmit);
@@ -121,7 +167,7 @@ impl Shard {
         let track = self.streams.get(&stream)?.track(kind)?;
         let sender = session.connection.sender()?;
         let rest = &rest[..rest.len().min(self.fan_out.max_burst)];
-        let Burst { packets, len, segment } =
+        let Burst { packets, len, segment, received } =
             burst::write(now, egress, track, rest, sender, buffer);
         self.fan_out.pending =
             Some(Pending { key, stream, kind, written: written + packets.max(1), more });
@@ -133,7 +179,7 @@ impl Shard {
         }
         self.fan_out.packets += packets as u64;
         self.fan_out.bursts += 1;
-        Some(Transmit { transport: path, len, segment })
+        Some(Transmit { transport: path, len, segment, received })
     }
 
     /// Writes a retransmission of the foremost ready viewer.
@@ -152,7 +198,7 @@ impl Shard {
             return None;
         }
         self.fan_out.resent += 1;
-        Some(Transmit { transport: path, len, segment })
+        Some(Transmit { transport: path, len, segment, received: None })
     }
 
     /// Plans for the next viewer that may have something to send; false when there is none.
@@ -212,6 +258,7 @@ impl Shard {
         }
         self.fan_out.planned.clear();
         let need = outgoing.forwarder.plan(now, track, MAX_BURST, &mut self.fan_out.planned);
+        let wakes = outgoing.forwarder.due().is_some();
         let more = self.fan_out.planned.len() == MAX_BURST;
         if !self.fan_out.planned.is_empty() {
             self.fan_out.pending = Some(Pending { key, stream, kind, written: 0, more });
@@ -219,8 +266,20 @@ impl Shard {
         if let Need::Keyframe(layer) = need {
             self.want_keyframe(now, stream, layer);
         }
+        if wakes {
+            self.rearm_session(key);
+        }
     }
 }
+
+/// What is waited for each listener: half of what a write takes.
+const HOLD_PER_LISTENER: Duration = Duration::from_micros(4);
+
+/// Nobody waits longer for the rest of a frame.
+const MAX_HOLD: Duration = Duration::from_millis(2);
+
+/// A shorter wait saves nothing.
+const MIN_HOLD: Duration = Duration::from_micros(100);
 
 /// The kernel takes up to 64 segments in one write.
 const MAX_BURST: usize = 64;

@@ -13,8 +13,19 @@ pub(super) struct History {
 struct Entry {
     sent_ms: u32,
     seq: u16,
-    /// Bytes on the wire; 0 when empty or already acknowledged.
+    /// Bytes on the wire, and whether it was reported lost; 0 when empty or acknowledged.
     bytes: u16,
+}
+
+/// A packet that feedback spoke of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Departed {
+    /// When it was sent.
+    pub sent: Instant,
+    /// Bytes on the wire.
+    pub bytes: usize,
+    /// Whether it was reported lost before.
+    pub was_lost: bool,
 }
 
 // === impl History ===
@@ -30,22 +41,28 @@ impl History {
         }
         let epoch = *self.epoch.get_or_insert(now);
         let sent_ms = now.saturating_duration_since(epoch).as_millis() as u32;
-        let bytes = u16::try_from(bytes).unwrap_or(u16::MAX);
+        let bytes = u16::try_from(bytes).unwrap_or(LOST).clamp(1, LOST - 1);
         self.entries[usize::from(seq) % Self::CAPACITY] = Entry { sent_ms, seq, bytes };
     }
 
-    /// Takes in that feedback spoke of a number. Returns how long ago it was sent, the first time.
-    pub(super) fn acknowledge(&mut self, now: Instant, seq: u16) -> Option<Duration> {
+    /// Takes in that a packet arrived, or was lost. Returns it the first time; what was lost may
+    /// still arrive.
+    pub(super) fn settle(&mut self, seq: u16, arrived: bool) -> Option<Departed> {
         let epoch = self.epoch?;
         let entry = self.entries.get_mut(usize::from(seq) % Self::CAPACITY)?;
-        if entry.seq != seq || entry.bytes == 0 {
+        let was_lost = entry.bytes & LOST != 0;
+        if entry.seq != seq || entry.bytes == 0 || was_lost && !arrived {
             return None;
         }
-        entry.bytes = 0;
         let sent = epoch + Duration::from_millis(u64::from(entry.sent_ms));
-        Some(now.saturating_duration_since(sent))
+        let bytes = usize::from(entry.bytes & !LOST);
+        entry.bytes = if arrived { 0 } else { entry.bytes | LOST };
+        Some(Departed { sent, bytes, was_lost })
     }
 }
+
+/// Datagrams are shorter than this bit is worth.
+const LOST: u16 = 0x8000;
 
 #[cfg(test)]
 mod tests {
@@ -58,10 +75,25 @@ mod tests {
         for seq in 65_500..66_100_u32 {
             history.sent(start + Duration::from_millis(u64::from(seq - 65_500)), seq as u16, 1000);
         }
-        let later = start + Duration::from_millis(700);
         let newest = 66_099_u32 as u16;
-        assert_eq!(history.acknowledge(later, newest), Some(Duration::from_millis(101)));
-        assert_eq!(history.acknowledge(later, newest), None);
-        assert_eq!(history.acknowledge(later, 65_500), None, "it was forgotten");
+        let sent = start + Duration::from_millis(599);
+        assert_eq!(
+            history.settle(newest, true),
+            Some(Departed { sent, bytes: 1000, was_lost: false })
+        );
+        assert_eq!(history.settle(newest, true), None);
+        assert_eq!(history.settle(65_500, true), None, "it was forgotten");
+    }
+
+    #[test]
+    fn what_was_lost_may_arrive_once() {
+        let start = Instant::now();
+        let mut history = History::default();
+        history.sent(start, 7, 1000);
+        assert_eq!(history.settle(7, false).map(|it| it.was_lost), Some(false));
+        assert_eq!(history.settle(7, false), None);
+        let found = Departed { sent: start, bytes: 1000, was_lost: true };
+        assert_eq!(history.settle(7, true), Some(found));
+        assert_eq!(history.settle(7, true), None);
     }
 }

@@ -22,7 +22,7 @@ use crate::media::arrived::PictureIds;
 use crate::media::codec;
 use crate::media::header::HeaderView;
 use crate::media::rtcp::SenderReport;
-use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, rtx};
+use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, frame, rtx};
 use crate::rtc::connection::{Connection, Dropped};
 use crate::rtc::section::Section;
 use crate::rtc::transport::Transport;
@@ -54,6 +54,7 @@ struct Source {
     /// Of a source that repairs, whose packets it sends again.
     repairs_of: Option<Ssrc>,
     reception: Reception,
+    frames: frame::Reader,
 }
 
 /// A packet with its place.
@@ -251,8 +252,13 @@ impl Ingress {
         let mut info = codec::inspect(codec, payload);
         // Every sound packet can be started from: there is nothing to ask for.
         info.keyframe &= kind == Kind::Video;
+        let of = self.sources.iter_mut().find(|source| source.ssrc == packet.ssrc);
+        if let Some(source) = of.filter(|_| kind == Kind::Video) {
+            source.frames.read(codec, &packet, &mut info);
+        }
         let picture = picture_ids(codec, payload);
-        Ok(Inbound { kind, layer, offered: Offered { packet, info, picture, capture: None } })
+        let offered = Offered { packet, info, picture, received: now, capture: None };
+        Ok(Inbound { kind, layer, offered })
     }
 
     /// Finds the section and layer of a new SSRC: announced, by rid, by mid, by payload type.
@@ -324,6 +330,7 @@ impl Ingress {
             repairs,
             repairs_of,
             reception: Reception::default(),
+            frames: frame::Reader::default(),
         });
         self.sources.len() - 1
     }

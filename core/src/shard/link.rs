@@ -6,16 +6,26 @@ use super::command::{ShardId, StreamId};
 use crate::hub::{Anchor, PublisherClock};
 use crate::media::{Arrived, Format, Kind, Mid, Rid};
 use crate::rtc::Transport;
+use crate::rtc::transport::Origin;
 
 /// A message from one shard to another.
 #[derive(Clone, Debug)]
 pub enum LinkMessage {
     /// A datagram that the kernel gave to the wrong shard.
     Datagram {
+        /// Who got it.
+        from: ShardId,
         /// Where it came from.
         transport: Transport,
         /// Its bytes.
         bytes: BytesMut,
+    },
+    /// An address has proved to be a session's of the sender.
+    Proved {
+        /// The address.
+        remote: Origin,
+        /// The sender.
+        home: ShardId,
     },
     /// The sender has viewers of a stream that lives at the receiver.
     Listen {
@@ -88,7 +98,10 @@ impl LinkMessage {
     /// Whether the network's own repair makes up for its loss.
     pub fn may_be_dropped(&self) -> bool {
         match self {
-            Self::Datagram { .. } | Self::Packet { .. } | Self::Want { .. } => true,
+            Self::Datagram { .. }
+            | Self::Proved { .. }
+            | Self::Packet { .. }
+            | Self::Want { .. } => true,
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Tracks { .. }

@@ -15,9 +15,10 @@ impl Shard {
     /// Takes in a message of another shard.
     pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
         match message {
-            LinkMessage::Datagram { transport, bytes } => {
-                self.handle_handed_over(now, transport, &bytes);
+            LinkMessage::Datagram { from, transport, bytes } => {
+                self.handle_handed_over(now, from, transport, &bytes);
             }
+            LinkMessage::Proved { remote, home } => self.remember_elsewhere(remote, home),
             LinkMessage::Listen { stream, from } => self.add_mirror(now, stream, from),
             LinkMessage::Unlisten { stream, from } => {
                 if let Some(stream) = self.streams.get_mut(&stream) {
@@ -33,11 +34,10 @@ impl Shard {
                 let Some(mirror) = self.streams.get_mut(&stream) else { return };
                 let Some(track) = mirror.track_mut(kind) else { return };
                 let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
+                let received = arrived.received;
                 this.mirror(*arrived);
                 track.note_mirrored(now, layer);
-                if mirror.touch(kind) {
-                    self.fan_out.touch(stream, kind);
-                }
+                self.note_packet(now, stream, kind, received);
             }
             LinkMessage::Clocks { stream, kind, layer, shift, report, arrival, clock } => {
                 if let Some(mirror) = self.streams.get_mut(&stream) {
@@ -98,8 +98,9 @@ impl Shard {
     pub(super) fn stream_timeout(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         stream.armed = None;
-        if stream.lost_at.is_some_and(|lost| now >= lost + stream.window) {
-            self.events.push_back(Event::StreamEnded { stream: id });
+        self.judge_silence(now, id);
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.window_end().is_some_and(|end| now >= end) {
             self.end_stream(now, id);
             return;
         }
@@ -108,7 +109,7 @@ impl Shard {
             for kind in [Kind::Audio, Kind::Video] {
                 let changed = stream.track_mut(kind).is_some_and(|track| track.refresh(now));
                 if changed && stream.touch(kind) {
-                    self.fan_out.touch(id, kind);
+                    self.fan_out.touched.push_back((id, kind));
                 }
             }
             if matches!(stream.source, Source::Publisher(_))
@@ -145,11 +146,16 @@ impl Shard {
     fn end_stream(&mut self, now: Instant, id: StreamId) {
         let Some(mut stream) = self.streams.remove(&id) else { return };
         self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+        self.timers.arm(&mut stream.held, None, Reason::Hold(id));
         for shard in &stream.mirrors {
             self.links.push_back((*shard, LinkMessage::Gone { stream: id, ended: true }));
         }
         if let Source::Publisher(key) = stream.source {
             self.close(now, key, true);
+        }
+        if !matches!(stream.source, Source::Mirror(_)) {
+            // After its publisher's end, so that who keeps a book finds nobody there.
+            self.events.push_back(Event::StreamEnded { stream: id });
         }
         let mut viewers = stream.video_listeners;
         viewers.extend(stream.audio_listeners);

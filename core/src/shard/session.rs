@@ -1,30 +1,36 @@
 //! Sessions of a shard: how they open, what their feedback does, how they end.
 
-use std::net::SocketAddr;
 use std::time::Instant;
 
+use super::allowance::Allowance;
 use super::command::{EndReason, Event, Publish, Reply, SessionKey, ShardId, StreamId, Subscribe};
 use super::egress::Egress;
-use super::history::History;
 use super::ingress::Ingress;
 use super::link::{LinkMessage, TrackHead};
 use super::stream::{REFRESH_INTERVAL, Source, Stream};
 use super::timers::Reason;
-use super::{Shard, sender_report};
+use super::{Shard, liveness, sender_report};
 use crate::hub::Anchor;
 use crate::media::Kind;
 use crate::media::rtcp::{self, Rtcp, SenderReport};
-use crate::rtc::connection::{self, Connection, Opening};
-use crate::rtc::transport::Transport;
+use crate::rtc::connection::{self, CloseReason, Connection, Opening};
+use crate::rtc::transport::{Origin, Transport};
 
 /// One WebRTC connection and what it is for.
 pub(super) struct Session {
     pub(super) connection: Connection,
     pub(super) role: Role,
     pub(super) ufrags: Vec<String>,
-    pub(super) remotes: Vec<SocketAddr>,
+    pub(super) remotes: Vec<Origin>,
     pub(super) opened: Instant,
+    /// Of a publisher that counts as lost, when its last packet came.
+    pub(super) silent_since: Option<Instant>,
     pub(super) armed: Option<Instant>,
+    /// Refused checks from addresses that were once right: looking at one costs what a hundred
+    /// strangers' datagrams cost.
+    pub(super) wrong_checks: Allowance,
+    /// Refused checks from elsewhere, apart, so that they do not keep the session's own away.
+    pub(super) strangers_checks: Allowance,
 }
 
 /// Which way a session's media goes.
@@ -36,7 +42,7 @@ pub(super) enum Role {
 // === impl Role ===
 
 impl Role {
-    fn stream(&self) -> StreamId {
+    pub(super) fn stream(&self) -> StreamId {
         match self {
             Self::Publisher(ingress) => ingress.stream,
             Self::Viewer(egress) => egress.stream,
@@ -50,6 +56,9 @@ impl Shard {
         let ingress =
             Ingress::new(now, request.stream, request.sections, request.max_bitrate_bps, ssrc);
         let id = request.stream;
+        if request.resumes && !self.streams.contains_key(&id) {
+            return Reply::Unknown;
+        }
         let generation = self.streams.get(&id).map_or(1, |stream| stream.generation + 1);
         let heads: Vec<TrackHead> = ingress
             .sections()
@@ -68,9 +77,11 @@ impl Shard {
             .entry(id)
             .or_insert_with(|| Stream::new(now, id, Source::Absent, request.window));
         let previous = stream.source;
+        let resumes = stream.generation > 0;
+        let changed = resumes && liveness::has_changed(&stream.heads(), &heads);
         stream.set_tracks(&heads);
         stream.source = Source::Publisher(key);
-        stream.lost_at = None;
+        (stream.lost_at, stream.silent_at) = (None, None);
         stream.window = request.window;
         stream.next_refresh = now + REFRESH_INTERVAL;
         for shard in &stream.mirrors {
@@ -79,6 +90,9 @@ impl Shard {
         }
         if let Source::Publisher(old) = previous {
             self.close(now, old, true);
+        }
+        if resumes {
+            self.events.push_back(Event::PublisherBack { stream: id, changed });
         }
         self.rearm_stream(now, id);
         self.settle(now, key);
@@ -131,13 +145,23 @@ impl Shard {
                     let after = now.saturating_duration_since(session.opened);
                     let profile = format!("{profile:?}");
                     self.events.push_back(Event::Connected { key, profile, after });
+                    if let Role::Publisher(ingress) = &session.role {
+                        let id = ingress.stream;
+                        self.begin_listening(now, id, key);
+                    }
                 }
                 Some(connection::Event::Closed(reason)) => {
                     self.remove(now, key, EndReason::Connection(reason));
                     return;
                 }
                 Some(connection::Event::Path(_)) => {}
-                None => break,
+                None => {
+                    let heard = session.connection.last_authenticated();
+                    if session.silent_since.is_some_and(|since| heard > since) {
+                        self.hear_again(now, key);
+                    }
+                    break;
+                }
             }
         }
         self.rearm_session(key);
@@ -168,7 +192,7 @@ impl Shard {
     fn open(&mut self, now: Instant, opening: Opening, role: Role) -> Reply {
         let (ufrag, remote) = match &opening {
             Opening::Handshake(config) => (Some(config.local.ufrag.clone()), None),
-            Opening::Preset(preset) => (None, Some(preset.path.remote)),
+            Opening::Preset(preset) => (None, Some(preset.path.origin())),
         };
         let connection = match Connection::open(now, opening) {
             Ok(connection) => connection,
@@ -180,7 +204,10 @@ impl Shard {
             ufrags: ufrag.iter().cloned().collect(),
             remotes: remote.into_iter().collect(),
             opened: now,
+            silent_since: None,
             armed: None,
+            wrong_checks: WRONG_CHECKS,
+            strangers_checks: WRONG_CHECKS,
         });
         self.by_ufrag.extend(ufrag.map(|ufrag| (ufrag, key)));
         self.by_remote.extend(remote.map(|remote| (remote, key)));
@@ -196,19 +223,23 @@ impl Shard {
         for remote in &session.remotes {
             self.forget(*remote, key);
         }
+        let last_heard = match &reason {
+            // The goodbye itself was heard, and what we end was not silent.
+            EndReason::Here | EndReason::Connection(CloseReason::PeerClosed) => now,
+            EndReason::Connection(_) => session.connection.last_authenticated(),
+        };
         self.events.push_back(Event::Closed { key, reason });
         let id = session.role.stream();
         let Some(stream) = self.streams.get_mut(&id) else { return };
         match session.role {
             Role::Publisher(_) if stream.source == Source::Publisher(key) => {
                 stream.source = Source::Absent;
-                stream.lost_at = Some(now);
-                for shard in &stream.mirrors {
-                    let gone = LinkMessage::Gone { stream: id, ended: false };
-                    self.links.push_back((*shard, gone));
+                stream.silent_at = None;
+                if stream.lost_at.is_none() {
+                    self.lose_publisher(now, id, last_heard);
+                } else {
+                    self.rearm_stream(now, id);
                 }
-                self.events.push_back(Event::PublisherLost { stream: id });
-                self.rearm_stream(now, id);
             }
             Role::Publisher(_) => {}
             Role::Viewer(_) => {
@@ -227,6 +258,7 @@ impl Shard {
         self.links.push_back((home, LinkMessage::Unlisten { stream: id, from }));
         if let Some(mut stream) = self.streams.remove(&id) {
             self.timers.arm(&mut stream.armed, None, Reason::Stream(id));
+            self.timers.arm(&mut stream.held, None, Reason::Hold(id));
         }
     }
 
@@ -239,6 +271,9 @@ impl Shard {
         match &mut session.role {
             Role::Publisher(ingress) => ingress.handle_timeout(now, &mut compounds),
             Role::Viewer(egress) => {
+                if egress.takes_due(now) {
+                    self.fan_out.make_ready(key);
+                }
                 if egress.takes_report(now)
                     && let Some(stream) = self.streams.get(&egress.stream)
                 {
@@ -260,7 +295,7 @@ impl Shard {
         let Some(session) = self.sessions.get_mut(key) else { return };
         let role = match &mut session.role {
             Role::Publisher(ingress) => ingress.poll_timeout(),
-            Role::Viewer(egress) => egress.next_report,
+            Role::Viewer(egress) => egress.poll_timeout(),
         };
         let wanted = [session.connection.poll_timeout(), role].into_iter().flatten().min();
         // A timer that fires early finds nothing due and is cheaper than moving it with each packet.
@@ -275,30 +310,32 @@ impl Shard {
         key: SessionKey,
         transport: Transport,
         datagram: &[u8],
-    ) {
-        let Some(session) = self.sessions.get_mut(key) else { return };
+    ) -> bool {
+        self.prepare_allocation(key);
+        let Some(session) = self.sessions.get_mut(key) else { return false };
         let Ok(plain) = session.connection.unprotect_rtcp(now, &transport, datagram) else {
             self.gauges.dropped_unauthentic += 1;
-            return;
+            return false;
         };
         match &mut session.role {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
-                let mut wants_keyframe = false;
+                let (mut wants_keyframe, mut has_news) = (false, false);
                 let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
                     Rtcp::TransportWide(feedback) => {
-                        // Feedback may list more packets than are remembered.
-                        for (seq, arrival) in feedback.arrivals().take(History::CAPACITY) {
-                            if egress.history.acknowledge(now, seq).is_some() {
-                                delivered += u64::from(arrival.is_some());
-                                lost += u64::from(arrival.is_none());
-                            }
-                        }
+                        let settled = egress.handle_transport_wide(now, &feedback);
+                        delivered += settled.delivered;
+                        lost += settled.lost;
+                        has_news = true;
                     }
-                    Rtcp::Report { block, .. } => egress.handle_report(&block),
+                    Rtcp::Report { block, .. } => {
+                        egress.handle_report(&block);
+                        egress.note_picture_report(now, &block);
+                        has_news = true;
+                    }
                     Rtcp::SenderReport(_) | Rtcp::Bye { .. } => {}
                 });
                 self.gauges.delivered += delivered;
@@ -312,8 +349,12 @@ impl Shard {
                 if let Some(layer) = layer.filter(|_| wants_keyframe) {
                     self.want_keyframe(now, stream, layer);
                 }
+                if has_news {
+                    self.allocate(now, key);
+                }
             }
         }
+        true
     }
 
     fn read_publisher_rtcp(&mut self, now: Instant, key: SessionKey, plain: &[u8]) {
@@ -362,5 +403,8 @@ impl Shard {
 
 /// A mirror has no window of its own: the home shard says when the stream ends.
 const MIRROR_WINDOW: std::time::Duration = std::time::Duration::from_secs(3600);
+
+/// Checks that may be refused per session.
+const WRONG_CHECKS: Allowance = Allowance::new(100, std::time::Duration::from_secs(1));
 
 const MAX_REPORT_DISTANCE_S: i64 = 10;

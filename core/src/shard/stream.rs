@@ -6,7 +6,7 @@ use super::command::{LayerReport, SessionKey, ShardId, StreamId, StreamReport, T
 use super::layer_news::LayerNews;
 use super::link::{LinkMessage, TrackHead};
 use crate::forward::Layers;
-use crate::hub::{Anchor, PublisherClock, Track};
+use crate::hub::{Anchor, Layer, PublisherClock, Track};
 use crate::media::{Arrived, Kind, Rid};
 
 /// Where a stream's packets come from.
@@ -41,8 +41,10 @@ pub(super) struct Stream {
     pub mirrors: Vec<ShardId>,
     /// How long viewers wait for its publisher.
     pub window: Duration,
-    /// When its publisher was lost.
+    /// When the last packet of its publisher came, while it is lost.
     pub lost_at: Option<Instant>,
+    /// When its publisher will have been silent for too long, as far as it is known.
+    pub silent_at: Option<Instant>,
     /// Counts its publishers.
     pub generation: u32,
     /// Its timer.
@@ -51,6 +53,8 @@ pub(super) struct Stream {
     pub next_refresh: Instant,
     /// What was told of its picture's layers.
     pub layer_news: LayerNews,
+    /// Until when the fan-out of its picture waits for the rest of a frame.
+    pub held: Option<Instant>,
     audio_touched: bool,
     video_touched: bool,
 }
@@ -71,10 +75,12 @@ impl Stream {
             mirrors: Vec::new(),
             window,
             lost_at: None,
+            silent_at: None,
             generation: 0,
             armed: None,
             next_refresh: now + REFRESH_INTERVAL,
             layer_news: LayerNews::default(),
+            held: None,
             audio_touched: false,
             video_touched: false,
         }
@@ -158,6 +164,14 @@ impl Stream {
         !std::mem::replace(touched, true)
     }
 
+    /// Whether a track is marked.
+    pub(super) fn is_touched(&self, kind: Kind) -> bool {
+        match kind {
+            Kind::Audio => self.audio_touched,
+            Kind::Video => self.video_touched,
+        }
+    }
+
     /// Takes a track's mark away.
     pub(super) fn untouch(&mut self, kind: Kind) {
         match kind {
@@ -166,16 +180,21 @@ impl Stream {
         }
     }
 
+    /// When its window ends, while its publisher is lost.
+    pub(super) fn window_end(&self) -> Option<Instant> {
+        self.lost_at.map(|lost| lost + self.window)
+    }
+
     /// When something of the stream is due.
     pub(super) fn poll_timeout(&self, now: Instant) -> Option<Instant> {
-        let expiry = self.lost_at.map(|lost| lost + self.window);
+        let expiry = self.window_end();
         let arbiters = self
             .tracks()
             .flat_map(|track| &track.layers)
             .filter_map(|layer| layer.arbiter.poll_timeout(now))
             .min();
         let refresh = (self.source != Source::Absent).then_some(self.next_refresh);
-        [expiry, arbiters, refresh].into_iter().flatten().min()
+        [expiry, self.silent_at, arbiters, refresh].into_iter().flatten().min()
     }
 
     /// What a shard that begins to listen has to know, oldest first.
@@ -187,7 +206,7 @@ impl Stream {
                 messages.extend(self.clocks(track.kind(), index));
                 let Some(start) = layer.ring.keyframe() else { continue };
                 let fresh = layer.ring.get(start).is_some_and(|first| {
-                    now.saturating_duration_since(first.at) < Duration::from_secs(1)
+                    now.saturating_duration_since(first.at) < layer.longest_reach(now)
                 });
                 let packets = (start..layer.ring.end()).filter(|_| fresh);
                 messages.extend(packets.filter_map(|position| {
@@ -245,17 +264,22 @@ impl Stream {
     }
 
     /// The stream as the API shows it.
-    pub(super) fn report(&self) -> StreamReport {
+    pub(super) fn report(&self, now: Instant) -> StreamReport {
         let tracks = self.tracks().map(|track| TrackReport {
             mid: track.mid.clone(),
             format: track.format.clone(),
-            layers: track.layers.iter().map(layer_report).collect(),
+            layers: track.layers.iter().map(|layer| layer_report(now, track, layer)).collect(),
         });
-        StreamReport { live: self.source != Source::Absent, tracks: tracks.collect() }
+        StreamReport {
+            live: self.source != Source::Absent && self.lost_at.is_none(),
+            window: self.window_end().map(|end| end.saturating_duration_since(now)),
+            tracks: tracks.collect(),
+        }
     }
 }
 
-fn layer_report(layer: &crate::hub::Layer) -> LayerReport {
+fn layer_report(now: Instant, track: &Track, layer: &Layer) -> LayerReport {
+    let is_picture = track.kind() == Kind::Video;
     LayerReport {
         rid: layer.rid.clone(),
         active: layer.active,
@@ -265,6 +289,8 @@ fn layer_report(layer: &crate::hub::Layer) -> LayerReport {
         keyframes: layer.totals().keyframes,
         keyframe_requests: layer.arbiter.sent(),
         packets_lost: layer.lost(),
+        gop: layer.gop(now, track.format.clock_rate).filter(|_| is_picture),
+        habit: layer.arbiter.habit(now),
     }
 }
 
@@ -275,6 +301,10 @@ impl Layers for Track {
 
     fn best(&self) -> Option<u8> {
         Self::best(self)
+    }
+
+    fn is_active(&self, layer: u8) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|layer| layer.active)
     }
 
     fn find(&self, rid: &Rid) -> Option<(u8, bool)> {
@@ -292,11 +322,16 @@ impl Layers for Track {
     }
 
     fn era(&self, layer: u8) -> u32 {
-        self.layers.get(usize::from(layer)).map_or(0, crate::hub::Layer::era)
+        self.layers.get(usize::from(layer)).map_or(0, Layer::era)
     }
 
     fn keyframe(&self, layer: u8) -> Option<u64> {
         self.layers.get(usize::from(layer))?.ring.keyframe()
+    }
+
+    fn reach(&self, layer: u8, now: Instant) -> Duration {
+        let layer = self.layers.get(usize::from(layer));
+        layer.map_or(Duration::ZERO, |layer| layer.reach(now))
     }
 
     fn shift(&self, layer: u8, now: Instant) -> i64 {

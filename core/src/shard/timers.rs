@@ -13,6 +13,8 @@ pub enum Reason {
     Session(SessionKey),
     /// A stream's layers, keyframe requests or window are due.
     Stream(StreamId),
+    /// The rest of a picture has been waited for long enough.
+    Hold(StreamId),
 }
 
 /// The timers of a shard: at most one per session and stream.

@@ -17,6 +17,7 @@ enum Happening {
     Toggle(usize),
     Restart(usize),
     Return(usize),
+    Freeze(u64),
     Network(u8, u64),
 }
 
@@ -29,6 +30,7 @@ fn happening() -> impl Strategy<Value = Happening> {
         2 => (0..3_usize).prop_map(Happening::Toggle),
         1 => (0..3_usize).prop_map(Happening::Restart),
         1 => (1..4_usize).prop_map(Happening::Return),
+        1 => (500..6000_u64).prop_map(Happening::Freeze),
         2 => (0..20_u8, 0..30_u64).prop_map(|(loss, ms)| Happening::Network(loss, ms)),
     ]
 }
@@ -62,6 +64,7 @@ fn live_through(seed: u64, happenings: &[Happening]) -> World {
                 publisher.sending = false;
                 world.publish(layers);
             }
+            Happening::Freeze(ms) => world.freeze_publisher(last, ms),
             Happening::Network(loss, ms) => {
                 let bad = Conditions::clean().losing(f64::from(loss) / 100.0).jittering(ms);
                 (world.up, world.down) = (bad, bad);

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::wildcard_enum_match_arm, dead_code, unreachable_pub)]
 
+mod accidents;
 mod agreed;
 mod anything;
+mod disconnect;
 mod garbage;
+mod gop;
 mod ledger;
 mod network;
+mod networks;
 mod picture;
 mod publisher;
 mod random;

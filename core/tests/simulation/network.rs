@@ -1,6 +1,7 @@
 //! A network that delays, reorders, loses and duplicates, the same way for the same seed.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use super::random::Random;
@@ -16,6 +17,10 @@ pub struct Conditions {
     pub loss: f64,
     /// Share that comes twice.
     pub duplicates: f64,
+    /// Bits per second of the narrowest link; 0 for one that is wide enough.
+    pub rate_bps: u64,
+    /// How much may wait before that link, in time; what comes then is lost.
+    pub queue: Duration,
 }
 
 /// Things on their way.
@@ -24,6 +29,8 @@ pub struct Network<T> {
     random: Random,
     flying: BTreeMap<(Instant, u64), T>,
     count: u64,
+    /// Until when the narrowest link to each client is busy.
+    busy: BTreeMap<SocketAddr, Instant>,
 }
 
 // === impl Conditions ===
@@ -44,6 +51,16 @@ impl Conditions {
         Self { jitter: Duration::from_millis(ms), ..self }
     }
 
+    /// Carries so much, and queues for so long.
+    pub fn carrying(self, rate_bps: u64, queue_ms: u64) -> Self {
+        Self { rate_bps, queue: Duration::from_millis(queue_ms), ..self }
+    }
+
+    /// Takes so long.
+    pub fn taking(self, ms: u64) -> Self {
+        Self { delay: Duration::from_millis(ms), ..self }
+    }
+
     /// Repeats a share.
     pub fn repeating(self, duplicates: f64) -> Self {
         Self { duplicates, ..self }
@@ -55,7 +72,7 @@ impl Conditions {
 impl<T: Clone> Network<T> {
     /// An empty network.
     pub fn new(seed: u64) -> Self {
-        Self { random: Random::new(seed), flying: BTreeMap::new(), count: 0 }
+        Self { random: Random::new(seed), flying: BTreeMap::new(), count: 0, busy: BTreeMap::new() }
     }
 
     /// Sends something off.
@@ -72,12 +89,37 @@ impl<T: Clone> Network<T> {
         }
     }
 
+    /// Sends a datagram of so many bytes off to or from a client, through its narrowest link.
+    pub fn send_through(
+        &mut self,
+        now: Instant,
+        conditions: &Conditions,
+        client: SocketAddr,
+        bytes: usize,
+        thing: T,
+    ) {
+        if conditions.rate_bps == 0 {
+            return self.send(now, conditions, thing);
+        }
+        let start = self.busy.get(&client).map_or(now, |busy| now.max(*busy));
+        if start.saturating_duration_since(now) > conditions.queue {
+            return;
+        }
+        let us = (bytes + IP_AND_UDP) as u64 * 8_000_000 / conditions.rate_bps;
+        let done = start + Duration::from_micros(us);
+        self.busy.insert(client, done);
+        self.send(done, conditions, thing);
+    }
+
     /// What has arrived.
     pub fn receive(&mut self, now: Instant) -> Option<T> {
         let entry = self.flying.first_entry()?;
         (entry.key().0 <= now).then(|| entry.remove())
     }
 }
+
+/// What every datagram weighs beside its bytes.
+pub const IP_AND_UDP: usize = 28;
 
 #[cfg(test)]
 mod tests {
@@ -120,6 +162,26 @@ mod tests {
         assert!(arrived.windows(2).any(|pair| pair[0].1 > pair[1].1));
         let late = |(at, sent): &(u64, u32)| at - u64::from(*sent);
         assert!(arrived.iter().all(|packet| (5..=26).contains(&late(packet))));
+    }
+
+    #[test]
+    fn a_narrow_link_lets_its_rate_through_and_queues_no_more_than_it_may() {
+        let start = Instant::now();
+        let client = SocketAddr::from(([10, 0, 0, 1], 1));
+        let conditions = Conditions::clean().carrying(1_000_000, 100);
+        let mut network = Network::new(7);
+        let (mut arrived, mut slowest) = (0, 0);
+        for ms in 0..2000 {
+            let now = start + Duration::from_millis(ms);
+            // 2 Mbit/s.
+            network.send_through(now, &conditions, client, 250 - IP_AND_UDP, ms);
+            while let Some(sent) = network.receive(now) {
+                arrived += 1;
+                slowest = slowest.max(ms - sent);
+            }
+        }
+        assert!((940..=1000).contains(&arrived), "{arrived}");
+        assert!((100..=110).contains(&slowest), "{slowest}");
     }
 
     #[test]

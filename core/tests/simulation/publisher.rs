@@ -26,10 +26,16 @@ pub struct Publisher {
     pub asked: Vec<(Instant, usize)>,
     /// Whether it sends.
     pub sending: bool,
+    /// Whether it sends reports and nothing else.
+    pub muted: bool,
+    /// Whether its process does not run at all.
+    pub frozen: bool,
     /// Whether requests are answered.
     pub deaf: bool,
     /// Whether sender reports go out.
     pub reports: bool,
+    /// The length of GOPs of its own, which begin in each layer a third later than in the one below.
+    pub gop: Option<Duration>,
     codec: Codec,
     source: u16,
     started: Instant,
@@ -58,6 +64,8 @@ pub struct Encoder {
     pub wide: bool,
     /// Packets of a frame; keyframes have five times as many.
     pub packets: u16,
+    /// Bytes of a payload, and up to 200 more.
+    pub bytes: usize,
     rtx_ssrc: Ssrc,
     rtx_seq: u16,
     slots: Option<(Slot, Slot)>,
@@ -68,6 +76,7 @@ pub struct Encoder {
     sent: BTreeMap<u16, (u32, bool, Vec<u8>)>,
     order: std::collections::VecDeque<u16>,
     needs_key: bool,
+    turn: Option<u128>,
 }
 
 struct Sound {
@@ -97,8 +106,11 @@ impl Publisher {
             layers,
             asked: Vec::new(),
             sending: true,
+            muted: false,
+            frozen: false,
             deaf: false,
             reports: true,
+            gop: None,
             codec,
             source: seed as u16,
             started: began,
@@ -122,15 +134,24 @@ impl Publisher {
     /// Starts a layer's encoder again: another SSRC, other numbers.
     pub fn restart(&mut self, layer: usize) {
         self.source += 100;
-        let (active, packets) = (self.layers[layer].active, self.layers[layer].packets);
+        let Encoder { active, packets, bytes, .. } = self.layers[layer];
         self.layers[layer] = Encoder::new(&mut self.random, layer, self.source);
         self.layers[layer].active = active;
-        self.layers[layer].packets = packets;
+        (self.layers[layer].packets, self.layers[layer].bytes) = (packets, bytes);
         self.add_slots();
+    }
+
+    /// Goes on after a time frozen or muted: what was not captured is not sent.
+    pub fn thaw(&mut self, now: Instant) {
+        (self.frozen, self.muted) = (false, false);
+        (self.next_frame, self.next_sound, self.next_report) = (now, now, now);
     }
 
     /// Takes in a datagram.
     pub fn handle(&mut self, now: Instant, datagram: &[u8], out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         let from = Transport::udp(None, server());
         match demux::classify(datagram) {
             Class::Stun | Class::Dtls => {
@@ -147,6 +168,9 @@ impl Publisher {
 
     /// Does what is due; datagrams go into `out`.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         if self.connection.poll_timeout().is_some_and(|due| due <= now) {
             self.connection.handle_timeout(now);
         }
@@ -164,24 +188,34 @@ impl Publisher {
         if !self.transport_slots || !self.sending {
             return;
         }
-        while self.next_sound <= now {
+        while !self.muted && self.next_sound <= now {
             self.next_sound += Duration::from_millis(20);
             self.send_sound(now, out);
         }
-        while self.next_frame <= now {
+        while !self.muted && self.next_frame <= now {
             self.next_frame += Duration::from_micros(33_333);
             let key = self.keyframe_due.is_some_and(|due| due <= now);
             if key {
                 self.keyframe_due = None;
             }
             for layer in 0..self.layers.len() {
-                self.send_frame(now, layer, key, out);
+                let own = self.takes_turn(now, layer);
+                self.send_frame(now, layer, key || own, out);
             }
         }
         if self.reports && self.next_report <= now {
             self.next_report = now + Duration::from_millis(1000);
             self.send_reports(now, out);
         }
+    }
+
+    /// Whether the layer's own GOP begins with this frame.
+    fn takes_turn(&mut self, now: Instant, layer: usize) -> bool {
+        let Some(gop) = self.gop else { return false };
+        let phase = gop * layer as u32 / 3;
+        let turn = (now + gop - phase).saturating_duration_since(self.started).as_millis()
+            / gop.as_millis();
+        self.layers[layer].turn.replace(turn).is_some_and(|it| it != turn)
     }
 
     fn add_slots(&mut self) {
@@ -257,13 +291,13 @@ impl Publisher {
         let timestamp = encoder.offset.wrapping_add(captured_ms.wrapping_mul(90));
         let count = if keyframe { encoder.packets * 5 } else { encoder.packets };
         let numbers = Numbers { picture: encoder.picture, wide: encoder.wide, tl0: encoder.tl0 };
+        let bytes = encoder.bytes + jitter;
         let (source, frame, ssrc) = (encoder.source, encoder.frame, encoder.ssrc);
         for index in 0..count {
             let piece =
                 Piece { source, layer: layer as u8, keyframe, frame, index, count, captured_ms };
             // The last packets of a frame are a byte longer, as a browser's are.
-            let payload =
-                piece.write(codec, numbers, 900 + jitter + usize::from(index > count / 2));
+            let payload = piece.write(codec, numbers, bytes + usize::from(index > count / 2));
             let marker = index + 1 == count;
             let encoder = &mut self.layers[layer];
             let seq = encoder.seq;
@@ -336,6 +370,7 @@ impl Encoder {
             offset: random.next() as u32,
             wide: true,
             packets: 1 + layer as u16 * 2,
+            bytes: 900,
             rtx_ssrc: Ssrc(random.next() as u32),
             rtx_seq: random.next() as u16,
             slots: None,
@@ -346,6 +381,7 @@ impl Encoder {
             sent: BTreeMap::new(),
             order: std::collections::VecDeque::new(),
             needs_key: true,
+            turn: None,
         }
     }
 }

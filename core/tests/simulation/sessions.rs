@@ -139,13 +139,13 @@ fn a_publisher_is_replaced_while_viewers_of_other_shards_watch() {
     assert_eq!(world.gauges(0).sessions, 2);
 }
 
-struct Handshakes {
+pub struct Handshakes {
     server: std::sync::Arc<Identity>,
     client: std::sync::Arc<Identity>,
 }
 
 impl Handshakes {
-    fn new(world: &World) -> Self {
+    pub fn new(world: &World) -> Self {
         let identity = || Identity::generate(&world.crypto).unwrap();
         Self { server: identity(), client: identity() }
     }
@@ -172,14 +172,14 @@ impl Handshakes {
         }
     }
 
-    fn publish(&self, world: &mut World) -> usize {
+    pub fn publish(&self, world: &mut World) -> usize {
         let number = world.next_client();
         let ours = Opening::Handshake(self.config(world, number, 0, true));
         let theirs = Connection::new(world.now, self.config(world, number, 0, false)).unwrap();
         world.publish_with(number, 3, ours, theirs)
     }
 
-    fn watch(&self, world: &mut World, shard: usize) -> usize {
+    pub fn watch(&self, world: &mut World, shard: usize) -> usize {
         let number = world.next_client();
         let ours = Opening::Handshake(self.config(world, number, shard, true));
         let theirs = Connection::new(world.now, self.config(world, number, shard, false)).unwrap();
@@ -291,6 +291,7 @@ fn a_refused_publisher_leaves_no_stream_behind() {
     config.remote_fingerprint.clear();
     let request = whitewater_core::shard::command::Publish {
         stream: super::world::STREAM,
+        resumes: false,
         connection: config.into(),
         sections: sections(world.codec, 3, true),
         window: Duration::from_secs(10),

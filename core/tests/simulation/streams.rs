@@ -270,3 +270,29 @@ fn five_hundred_viewers_are_served() {
     }
     assert!(late <= 15, "{late}");
 }
+
+#[test]
+fn a_crowd_is_sent_whole_frames_and_a_few_viewers_what_has_come() {
+    let packets_per_write = |viewers: usize| {
+        let mut world = World::new(1, 11);
+        world.codec = Codec::H264;
+        world.up = Conditions::clean().jittering(2);
+        let publisher = world.publish(1);
+        world.publishers[publisher].publisher.layers[0].packets = 6;
+        world.run(500);
+        for _ in 0..viewers {
+            world.watch(0);
+        }
+        world.run(500);
+        let before = world.gauges(0);
+        world.run(1000);
+        world.assert_sound();
+        let last = seen(&world, viewers - 1);
+        assert!(last.frames > 40 && last.skips == 0 && last.plis == 0, "{last:#?}");
+        let after = world.gauges(0);
+        let writes = after.bursts_out - before.bursts_out;
+        (after.packets_out - before.packets_out) as f64 / writes as f64
+    };
+    let (few, crowd) = (packets_per_write(4), packets_per_write(300));
+    assert!(crowd > few * 1.1, "{crowd} packets in a write to a crowd, {few} to a few");
+}

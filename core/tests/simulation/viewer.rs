@@ -13,6 +13,7 @@ use whitewater_core::rtc::connection::{Connection, Event};
 use whitewater_core::rtc::demux::{self, Class};
 
 use super::agreed::{AUDIO_PT, RTX_PT, VIDEO_PT, extensions, server};
+use super::network::IP_AND_UDP;
 use super::picture::{Numbers, Piece};
 
 /// One viewer.
@@ -23,8 +24,15 @@ pub struct Viewer {
     pub seen: Seen,
     /// Whether it answers at all.
     pub alive: bool,
+    /// Whether its process does not run at all.
+    pub frozen: bool,
     /// Whether it sends NACKs.
     pub repairs: bool,
+    /// After this time timestamps must keep their distance to capture times: a joiner's first
+    /// frames are squeezed together on purpose.
+    pub settles: Duration,
+    /// Whether it sends transport-wide feedback.
+    pub feeds_back: bool,
     codec: Codec,
     ssrc: Ssrc,
     began: Instant,
@@ -33,7 +41,11 @@ pub struct Viewer {
     seqs: Unwrapper16,
     highest: Option<i64>,
     timestamps: Unwrapper32,
-    transport: BTreeMap<u16, bool>,
+    transport: BTreeMap<i64, i64>,
+    transport_seqs: Unwrapper16,
+    transport_next: Option<i64>,
+    transport_count: u8,
+    reported: Option<(i64, u64)>,
     next_report: Instant,
     next_transport: Instant,
     next_pli: Instant,
@@ -45,6 +57,8 @@ pub struct Viewer {
 pub struct Seen {
     /// When it was connected.
     pub connected: Option<Instant>,
+    /// Bytes of datagrams that came, with everything below them.
+    pub bytes: u64,
     /// Packets of picture that came first-hand.
     pub packets: u64,
     /// Packets that came as retransmissions and were needed.
@@ -65,10 +79,16 @@ pub struct Seen {
     pub reports: u64,
     /// The layers displayed, in their order, without repetition.
     pub layers: Vec<u8>,
+    /// When each of those began, in milliseconds of the simulation.
+    pub layers_at_ms: Vec<(u64, u8)>,
+    /// Times without a frame of more than 300 ms: when they ended, and how long they were.
+    pub freezes_ms: Vec<(u64, u64)>,
     /// When the first frame was displayed.
     pub first: Option<Instant>,
     /// When the last one was.
     pub last: Option<Instant>,
+    /// How old each frame was when it was displayed, in milliseconds.
+    pub ages_ms: Vec<u64>,
     /// The longest time without a frame.
     pub longest_gap: Duration,
     /// Milliseconds between timestamp and capture time: the least and the most of one publisher.
@@ -121,7 +141,10 @@ impl Viewer {
             connection,
             seen: Seen::default(),
             alive: true,
+            frozen: false,
             repairs: true,
+            settles: Duration::from_millis(800),
+            feeds_back: true,
             codec,
             ssrc,
             began,
@@ -137,6 +160,10 @@ impl Viewer {
             highest: None,
             timestamps: Unwrapper32::default(),
             transport: BTreeMap::new(),
+            transport_seqs: Unwrapper16::default(),
+            transport_next: None,
+            transport_count: 0,
+            reported: None,
             next_report: now + Duration::from_millis(500),
             next_transport: now + Duration::from_millis(100),
             next_pli: now,
@@ -146,7 +173,11 @@ impl Viewer {
 
     /// Takes in a datagram.
     pub fn handle(&mut self, now: Instant, datagram: &[u8]) {
+        if self.frozen {
+            return;
+        }
         let from = Transport::udp(None, server());
+        self.seen.bytes += (datagram.len() + IP_AND_UDP) as u64;
         match demux::classify(datagram) {
             Class::Stun | Class::Dtls => {
                 let _ = self.connection.handle_datagram(now, from, datagram);
@@ -171,6 +202,9 @@ impl Viewer {
 
     /// Does what is due; datagrams go into `out`.
     pub fn tick(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
+        if self.frozen {
+            return;
+        }
         if self.connection.poll_timeout().is_some_and(|due| due <= now) {
             self.connection.handle_timeout(now);
         }
@@ -201,7 +235,7 @@ impl Viewer {
             self.next_report = now + Duration::from_millis(1000);
             let block = ReportBlock {
                 ssrc: self.ssrc,
-                fraction_lost: 0,
+                fraction_lost: self.take_fraction_lost(),
                 cumulative_lost: 0,
                 highest_seq: self.highest.unwrap_or(0) as u32,
                 jitter: 0,
@@ -210,13 +244,23 @@ impl Viewer {
             };
             rtcp::write_receiver_report(&mut plain, Ssrc(1), &[block]);
         }
-        if self.next_transport <= now && !self.transport.is_empty() {
+        if self.feeds_back && self.next_transport <= now && !self.transport.is_empty() {
             self.next_transport = now + Duration::from_millis(100);
             self.write_transport_wide(&mut plain);
         }
         if !plain.is_empty() {
             out.extend(self.connection.protect_rtcp(&plain));
         }
+    }
+
+    /// The share of packets that did not come by themselves since it was asked last.
+    fn take_fraction_lost(&mut self) -> u8 {
+        let (highest, packets) = (self.highest.unwrap_or(0), self.seen.packets);
+        let (before, packets_before) =
+            self.reported.replace((highest, packets)).unwrap_or((highest, packets));
+        let expected = (highest - before).max(0) as u64;
+        let lost = expected.saturating_sub(packets - packets_before);
+        (lost * 256).checked_div(expected).unwrap_or(0).min(255) as u8
     }
 
     fn read(&mut self, now: Instant, plain: Bytes) {
@@ -227,7 +271,8 @@ impl Viewer {
         match packet.extension(ExtensionKind::TransportWide) {
             Some(number) => {
                 let number = u16::from_be_bytes([number[0], number[1]]);
-                self.transport.insert(number, true);
+                let us = now.saturating_duration_since(self.began).as_micros() as i64;
+                self.transport.insert(self.transport_seqs.extend(number), us);
             }
             None => self.seen.errors.push("no transport-wide number".into()),
         }
@@ -420,6 +465,10 @@ impl Viewer {
             if let Some(last) = self.seen.last {
                 let gap = now.saturating_duration_since(last);
                 self.seen.longest_gap = self.seen.longest_gap.max(gap);
+                if gap > Duration::from_millis(300) {
+                    let ms = now.saturating_duration_since(self.began).as_millis() as u64;
+                    self.seen.freezes_ms.push((ms, gap.as_millis() as u64));
+                }
             }
         }
         self.note_skew(now, shown, first);
@@ -430,9 +479,13 @@ impl Viewer {
         self.seen.keyframes += u64::from(piece.keyframe);
         if self.seen.layers.last() != Some(&piece.layer) {
             self.seen.layers.push(piece.layer);
+            let ms = now.saturating_duration_since(self.began).as_millis() as u64;
+            self.seen.layers_at_ms.push((ms, piece.layer));
         }
         self.seen.first.get_or_insert(now);
         self.seen.last = Some(now);
+        let age = now.saturating_duration_since(self.began).as_millis() as u64;
+        self.seen.ages_ms.push(age.saturating_sub(u64::from(piece.captured_ms)));
     }
 
     fn check_numbers(&mut self, shown: Shown, first: &Stored) {
@@ -447,8 +500,7 @@ impl Viewer {
     }
 
     fn note_skew(&mut self, now: Instant, shown: Option<Shown>, first: &Stored) {
-        // A joiner's first frames are squeezed together on purpose.
-        let settled = self.seen.first.is_some_and(|at| now > at + Duration::from_millis(800));
+        let settled = self.seen.first.is_some_and(|at| now > at + self.settles);
         if !settled {
             return;
         }
@@ -495,35 +547,16 @@ impl Viewer {
 
     fn write_transport_wide(&mut self, plain: &mut Vec<u8>) {
         let got = std::mem::take(&mut self.transport);
-        // Around a wrap the numbers are not in order: such a report is left out.
-        let (Some((&base, _)), Some((&last, _))) = (got.first_key_value(), got.last_key_value())
+        let (Some((&first, _)), Some((&last, _))) = (got.first_key_value(), got.last_key_value())
         else {
             return;
         };
-        let count = usize::from(last - base) + 1;
-        if count > 500 {
-            return;
-        }
-        let here: Vec<bool> =
-            (0..count).map(|at| got.contains_key(&base.wrapping_add(at as u16))).collect();
-        let mut body = Vec::new();
-        body.extend_from_slice(&1_u32.to_be_bytes());
-        body.extend_from_slice(&self.ssrc.0.to_be_bytes());
-        body.extend_from_slice(&base.to_be_bytes());
-        body.extend_from_slice(&(count as u16).to_be_bytes());
-        body.extend_from_slice(&[0, 0, 1, 7]);
-        for chunk in here.chunks(7) {
-            let mut bits = 0xc000_u16;
-            for (at, here) in chunk.iter().enumerate() {
-                bits |= u16::from(*here) << (12 - 2 * at);
-            }
-            body.extend_from_slice(&bits.to_be_bytes());
-        }
-        body.extend(here.iter().filter(|here| **here).map(|_| 4));
-        body.resize(body.len().next_multiple_of(4), 0);
-        plain.extend_from_slice(&[0x8f, 205]);
-        plain.extend_from_slice(&((body.len() / 4) as u16).to_be_bytes());
-        plain.extend_from_slice(&body);
+        let base = self.transport_next.map_or(first, |next| next.min(first));
+        self.transport_next = Some(last + 1);
+        let arrivals: Vec<_> = (base..=last).map(|seq| got.get(&seq).copied()).collect();
+        self.transport_count = self.transport_count.wrapping_add(1);
+        let sources = (Ssrc(1), self.ssrc);
+        rtcp::write_transport_wide(plain, sources, self.transport_count, base as u16, &arrivals);
     }
 
     fn error(&mut self, text: String) {

@@ -46,6 +46,10 @@ pub struct World {
     pub events: Vec<(ShardId, Event)>,
     /// What codec the picture has.
     pub codec: Codec,
+    /// How long viewers wait for a lost publisher.
+    pub window: Duration,
+    /// Whether a publisher takes over only a stream that is still there.
+    pub resumes: bool,
     /// What was sealed, if anybody wants to know.
     pub ledger: Option<Ledger>,
     /// Counts allocations and bytes held, if anybody wants to know.
@@ -86,6 +90,10 @@ pub struct Viewing {
     address: SocketAddr,
     /// Which shard the kernel gives its datagrams to.
     pub arrives_at: usize,
+    /// Its own way from the server, if that differs from the others'.
+    pub down: Option<Conditions>,
+    /// Its own way to the server, likewise.
+    pub up: Option<Conditions>,
 }
 
 #[derive(Clone, Copy)]
@@ -129,6 +137,8 @@ impl World {
             link_loss: 0.0,
             events: Vec::new(),
             codec: Codec::Vp8,
+            window: Duration::from_secs(10),
+            resumes: false,
             ledger: None,
             heap: None,
             allocated: 0,
@@ -159,21 +169,34 @@ impl World {
         ours: Opening,
         connection: Connection,
     ) -> usize {
+        let reply = self.try_publish(number, layers, ours, connection);
+        reply.unwrap_or_else(|reply| panic!("{reply:?}"))
+    }
+
+    /// A publisher tries to begin.
+    pub fn try_publish(
+        &mut self,
+        number: u32,
+        layers: usize,
+        ours: Opening,
+        connection: Connection,
+    ) -> Result<usize, Reply> {
         let request = Publish {
             stream: STREAM,
+            resumes: self.resumes,
             connection: ours,
             sections: sections(self.codec, layers, true),
-            window: Duration::from_secs(10),
+            window: self.window,
             max_bitrate_bps: 0,
         };
         let reply = self.shards[0].handle_command(self.now, Command::Publish(Box::new(request)));
-        let Reply::Opened(key) = reply else { panic!("{reply:?}") };
+        let Reply::Opened(key) = reply else { return Err(reply) };
         let seed = u64::from(number) + 1;
         let publisher = Publisher::new(self.now, self.began, connection, self.codec, layers, seed);
         let address = client(number);
         self.at.insert(address, Client::Publisher(self.publishers.len()));
         self.publishers.push(Publishing { publisher, key, shard: 0, address });
-        self.publishers.len() - 1
+        Ok(self.publishers.len() - 1)
     }
 
     /// A viewer joins on a shard.
@@ -218,7 +241,15 @@ impl World {
         let address = client(number);
         let viewer = Viewer::new(self.now, self.began, connection, self.codec, ssrc);
         self.at.insert(address, Client::Viewer(self.viewers.len()));
-        self.viewers.push(Viewing { viewer, key, shard, address, arrives_at: shard });
+        self.viewers.push(Viewing {
+            viewer,
+            key,
+            shard,
+            address,
+            arrives_at: shard,
+            down: None,
+            up: None,
+        });
         Some(self.viewers.len() - 1)
     }
 
@@ -248,6 +279,21 @@ impl World {
             let key = self.publishers[publisher].key;
             self.shards[0].handle_command(self.now, Command::Close(key));
         }
+    }
+
+    /// A publisher's process stops for a time and goes on.
+    pub fn freeze_publisher(&mut self, publisher: usize, ms: u64) {
+        self.publishers[publisher].publisher.frozen = true;
+        self.run(ms);
+        let now = self.now;
+        self.publishers[publisher].publisher.thaw(now);
+    }
+
+    /// A viewer's process stops for a time and goes on.
+    pub fn freeze_viewer(&mut self, viewer: usize, ms: u64) {
+        self.viewers[viewer].viewer.frozen = true;
+        self.run(ms);
+        self.viewers[viewer].viewer.frozen = false;
     }
 
     /// What a shard counts.
@@ -311,7 +357,8 @@ impl World {
             let this = &mut self.viewers[index];
             this.viewer.tick(now, &mut self.out);
             let (address, shard) = (this.address, this.arrives_at);
-            self.send_up(shard, address);
+            let up = this.up.unwrap_or(self.up);
+            self.send_up_by(shard, address, up);
         }
     }
 
@@ -350,8 +397,12 @@ impl World {
     }
 
     fn send_up(&mut self, shard: usize, from: SocketAddr) {
+        self.send_up_by(shard, from, self.up);
+    }
+
+    fn send_up_by(&mut self, shard: usize, from: SocketAddr, up: Conditions) {
         for datagram in self.out.drain(..) {
-            self.network.send(self.now, &self.up, Flying::Up(shard, from, datagram));
+            self.network.send(self.now, &up, Flying::Up(shard, from, datagram));
         }
     }
 
@@ -389,8 +440,15 @@ impl World {
                     if let Some(ledger) = &mut self.ledger {
                         ledger.record(transmit.transport.remote, datagram);
                     }
-                    let flying = Flying::Down(transmit.transport.remote, BytesMut::from(datagram));
-                    self.network.send(self.now, &self.down, flying);
+                    let to = transmit.transport.remote;
+                    let own = match self.at.get(&to) {
+                        Some(Client::Viewer(index)) => self.viewers[*index].down,
+                        Some(Client::Publisher(_)) | None => None,
+                    };
+                    let conditions = own.unwrap_or(self.down);
+                    let flying = Flying::Down(to, BytesMut::from(datagram));
+                    let len = datagram.len();
+                    self.network.send_through(self.now, &conditions, to, len, flying);
                 }
             }
             while let Some(event) = shard.poll_event() {

@@ -41,6 +41,41 @@ async fn the_port_learns_the_offer_the_grant_and_the_client() {
 }
 
 #[tokio::test]
+async fn the_grant_tells_who_asks_by_the_bearer_token() {
+    let server = Server::start().await;
+    let mut identities = Vec::new();
+    for token in [Some("Bearer one"), Some("bearer one"), Some("Bearer two"), None] {
+        let mut request = server.post("/whip/a");
+        if let Some(token) = token {
+            request = request.header("Authorization", token);
+        }
+        request.send().await.unwrap();
+        let grant = server.fake.last_open().grant;
+        assert_eq!((grant.action, grant.stream.as_str()), (Action::Publish, "a"));
+        identities.push(grant.identity);
+    }
+    assert!(identities[0].is_some() && identities[0] == identities[1], "the same token");
+    assert!(identities[2].is_some() && identities[2] != identities[0], "another token");
+    assert_eq!(identities[3], None, "no token");
+}
+
+#[tokio::test]
+async fn a_server_that_stops_is_alive_and_not_ready() {
+    let server = Server::start().await;
+    assert_eq!(server.send(Method::GET, "/readyz").await.status(), 200);
+    server.fake.drain();
+    assert_eq!(server.send(Method::GET, "/healthz").await.status(), 200);
+    let ready = server.send(Method::GET, "/readyz").await;
+    assert_eq!(header(&ready, "retry-after"), "2", "when to look again");
+    assert_problem(ready, 503, "readiness").await;
+    for path in ["/whip/a", "/whep/a"] {
+        let response = server.post(path).send().await.unwrap();
+        assert_eq!(header(&response, "retry-after"), "2", "{path}");
+        assert_problem(response, 503, path).await;
+    }
+}
+
+#[tokio::test]
 async fn only_sdp_is_taken_in_with_whatever_parameters() {
     let server = Server::start().await;
     for (index, kind) in ["application/sdp; charset=utf-8", "Application/SDP"].iter().enumerate() {
@@ -146,6 +181,7 @@ async fn refusals_become_statuses() {
         ("W3", Refusal::Malformed("no m=".into()), 400, false),
         ("W24", Refusal::Unprocessable("two videos".into()), 422, false),
         ("W17", Refusal::Taken(name), 409, false),
+        ("W17", Refusal::Kept { stream: "a".parse().unwrap(), retry_after_s: 2 }, 409, true),
         ("W12", Refusal::Full("too many streams".into()), 503, true),
         ("W12", Refusal::Closing, 503, true),
     ];

@@ -23,6 +23,7 @@ pub(crate) struct Fake {
 
 #[derive(Default)]
 struct State {
+    draining: bool,
     sessions: BTreeMap<String, Session>,
     opened: u32,
     refusal: Option<Refusal>,
@@ -49,6 +50,11 @@ impl Fake {
     /// Makes the next call fail.
     pub(crate) fn refuse(&self, refusal: Refusal) {
         self.state.lock().unwrap().refusal = Some(refusal);
+    }
+
+    /// Takes no more sessions.
+    pub(crate) fn drain(&self) {
+        self.state.lock().unwrap().draining = true;
     }
 
     /// The last request to open a session.
@@ -92,6 +98,10 @@ impl Fake {
 }
 
 impl Control for Fake {
+    fn is_ready(&self) -> bool {
+        !self.state.lock().unwrap().draining
+    }
+
     fn publish(&self, request: Open) -> Answer<'_, Opened> {
         let result = self.state.lock().unwrap().open(request, Side::Publish);
         Box::pin(std::future::ready(result))
@@ -221,6 +231,9 @@ impl State {
         self.last_open = Some(request.clone());
         if let Some(refusal) = self.refusal.take() {
             return Err(refusal);
+        }
+        if self.draining {
+            return Err(Refusal::Closing);
         }
         if !request.offer.starts_with("v=0") {
             return Err(Refusal::Malformed("no v=0".into()));

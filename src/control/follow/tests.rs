@@ -7,8 +7,9 @@ use whitewater_core::media::{Kind, Mid};
 use whitewater_core::rtc::Credentials;
 use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{ShardId, StreamId};
-use whitewater_signaling::control::{SessionId, SessionPath, Side, TrackInfo};
+use whitewater_signaling::control::{Action, Grant, SessionId, SessionPath, Side, TrackInfo};
 
+use super::super::claim::{Holder, State};
 use super::super::log::{CAPACITY, Change};
 use super::super::registry::{SessionEntry, StreamEntry};
 use super::super::standing::Presence;
@@ -31,6 +32,12 @@ impl Book {
             id,
             home: ShardId(0),
             publisher: None,
+            holder: Holder {
+                session: SessionId("publisher".into()),
+                before: None,
+                identity: None,
+                state: State::Lost,
+            },
             published: Published { audio: None, video: None },
             rids: Vec::new(),
             since: std::time::Instant::now(),
@@ -44,6 +51,12 @@ impl Book {
         let id = SessionId(id.into());
         let session = SessionEntry {
             path: SessionPath { side: Side::Watch, stream: name(), id: id.clone() },
+            grant: Grant {
+                action: Action::Watch,
+                stream: name(),
+                expires_in: None,
+                identity: None,
+            },
             stream: StreamId(1),
             shard: ShardId(0),
             key: None,

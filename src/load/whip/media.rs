@@ -9,7 +9,8 @@ use whitewater_core::rtc::Section;
 
 use super::outgoing::{Identifiers, Outgoing};
 use crate::load::clip::{Clip, clips, tone};
-use crate::load::packetize::{Payload, fitted, plain};
+use crate::load::options::Like;
+use crate::load::packetize::{Payload, fitted, plain, sets_apart};
 use crate::load::trace::Trace;
 
 /// The player. Times count from its start.
@@ -28,6 +29,8 @@ pub(super) struct Media {
     repetitions: u32,
     sounds: u32,
     planned: VecDeque<Planned>,
+    /// Pictures between the keyframes of a publisher that keeps to its own.
+    gop: Option<usize>,
 }
 
 /// A packet that waits for its time.
@@ -52,17 +55,22 @@ pub(super) enum Outcome {
 // === impl Media ===
 
 impl Media {
-    pub(super) fn new(trace: Trace) -> Self {
+    /// A player of a trace; `gop` is the time between keyframes in the manner of OBS.
+    pub(super) fn new(trace: Trace, like: Like, gop: Duration) -> Self {
         let mut start = 0;
         let frames = trace.frames().map(|packets| {
             let range = start..start + packets.len();
             start = range.end;
             range
         });
+        let frames: Vec<Range<usize>> = frames.collect();
+        let clips = clips();
+        let pictures = frames.len() as f64 * gop.as_secs_f64() / trace.length.as_secs_f64();
+        let gop = (pictures.round() as usize).clamp(1, clips[0].pictures.len());
         Self {
-            frames: frames.collect(),
+            frames,
             trace,
-            clips: clips().into(),
+            clips: clips.into(),
             tone: tone(),
             layers: Vec::new(),
             audio: None,
@@ -71,6 +79,7 @@ impl Media {
             repetitions: 0,
             sounds: 0,
             planned: VecDeque::new(),
+            gop: (like == Like::Obs).then_some(gop),
         }
     }
 
@@ -131,13 +140,20 @@ impl Media {
         let mut planned = Vec::new();
         let smaller_clips = self.clips.len() - self.layers.len();
         for (index, layer) in self.layers.iter().enumerate() {
-            let nals = &self.clips[smaller_clips + index].pictures[self.picture];
+            let picture = self.gop.map_or(self.picture, |gop| self.own_picture(index, gop));
+            let nals = &self.clips[smaller_clips + index].pictures[picture];
             let is_largest = index + 1 == self.layers.len();
-            let paced = is_largest.then(|| fitted(nals, &sizes, MAX_PAYLOAD)).flatten();
-            if is_largest && paced.as_ref().is_none_or(|it| it.len() > sizes.len()) {
+            let paced = (is_largest && self.gop.is_none())
+                .then(|| fitted(nals, &sizes, MAX_PAYLOAD))
+                .flatten();
+            if is_largest
+                && self.gop.is_none()
+                && paced.as_ref().is_none_or(|it| it.len() > sizes.len())
+            {
                 outcome = Outcome::Longer;
             }
-            let payloads = paced.unwrap_or_else(|| plain(nals, MAX_PAYLOAD));
+            let pack = if self.gop.is_some() { sets_apart } else { plain };
+            let payloads = paced.unwrap_or_else(|| pack(nals, MAX_PAYLOAD));
             let last = payloads.len() - 1;
             let timestamp = layer.timestamp(ticks);
             planned.extend(payloads.into_iter().enumerate().map(|(at, payload)| {
@@ -160,7 +176,18 @@ impl Media {
 
     /// Whether the next picture is a keyframe anyway.
     pub(super) fn begins_anew(&self) -> bool {
-        self.picture == 0
+        match self.gop {
+            Some(gop) => (0..self.layers.len()).any(|layer| self.own_picture(layer, gop) == 0),
+            None => self.picture == 0,
+        }
+    }
+
+    /// The picture of a layer whose GOPs are its own: all begin together, but the second one begins in
+    /// each layer a third of a GOP after the smaller layer's.
+    fn own_picture(&self, layer: usize, gop: usize) -> usize {
+        let frame = self.frame + self.frames.len() * self.repetitions as usize;
+        let phase = gop * layer / 3;
+        frame.checked_sub(phase).map_or(frame, |frame| frame % gop)
     }
 
     fn sound_at(&self) -> Duration {
@@ -175,6 +202,25 @@ const MAX_PAYLOAD: usize = 1150;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn obs_begins_the_gops_of_its_layers_at_different_times() {
+        let trace = Trace::load("browser-2500k-30fps").unwrap();
+        let mut media = Media::new(trace, Like::Obs, Duration::from_secs(4));
+        let gop = media.gop.unwrap();
+        assert!((110..130).contains(&gop), "{gop}");
+        let begins = (0..300).map(|frame| {
+            media.frame = frame;
+            [0, 1, 2].map(|layer| media.own_picture(layer, gop) == 0)
+        });
+        let begins: Vec<_> = begins.collect();
+        assert_eq!(begins[0], [true; 3]);
+        for (layer, phase) in [gop, gop / 3, gop * 2 / 3].into_iter().enumerate() {
+            let second = (1..300).find(|frame| begins[*frame][layer]);
+            let third = (phase + 1..300).find(|frame| begins[*frame][layer]);
+            assert_eq!((second, third), (Some(phase), Some(phase + gop)), "{layer}");
+        }
+    }
 
     #[test]
     fn most_frames_have_exactly_the_packets_of_the_trace() {

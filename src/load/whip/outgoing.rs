@@ -165,6 +165,14 @@ impl Outgoing {
         write_cname(out, self.ssrc, "publisher");
     }
 
+    /// Writes a first report as OBS may send it: of no time and no packets.
+    pub(super) fn report_nothing(&self, out: &mut BytesMut) {
+        let (ssrc, rtp_timestamp) = (self.ssrc, self.first_timestamp ^ 0x8000_0000);
+        let report = SenderReport { ssrc, ntp: Ntp(0), rtp_timestamp, packets: 0, octets: 0 };
+        write_sender_report(out, &report, &[]);
+        write_cname(out, self.ssrc, "publisher");
+    }
+
     fn write(
         &mut self,
         sender: &mut Sender,

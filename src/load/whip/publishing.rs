@@ -19,6 +19,7 @@ use super::figures::Figures;
 use super::media::{Media, Outcome, Planned};
 use super::outgoing::Outgoing;
 use crate::load::dial::Dialled;
+use crate::load::options::Like;
 use crate::load::receive::Receiver;
 use crate::load::usage::own_cpu;
 
@@ -28,11 +29,13 @@ pub(super) struct Publishing {
     connection: Connection,
     media: Media,
     transport_seq: u16,
+    like: Like,
     keyframe_wanted: bool,
     keyframe_sent: Option<Instant>,
     answered_at: Instant,
     started_at: Option<Instant>,
     report_at: Option<Instant>,
+    reported: bool,
     closed: bool,
     out: Vec<u8>,
     figures: Figures,
@@ -41,16 +44,18 @@ pub(super) struct Publishing {
 // === impl Publishing ===
 
 impl Publishing {
-    pub(super) fn new(dialled: Dialled, media: Media) -> Self {
+    pub(super) fn new(dialled: Dialled, media: Media, like: Like) -> Self {
         Self {
             socket: dialled.socket,
             connection: dialled.connection,
             transport_seq: 1,
+            like,
             keyframe_wanted: true,
             keyframe_sent: None,
             answered_at: dialled.answered_at,
             started_at: None,
             report_at: None,
+            reported: false,
             closed: false,
             out: vec![0; OUT_BYTES],
             figures: Figures {
@@ -155,7 +160,7 @@ impl Publishing {
         let after = now - start;
         while self.media.frame_at() <= after {
             let may = self.keyframe_sent.is_none_or(|at| now >= at + KEYFRAME_INTERVAL);
-            let keyframe = self.keyframe_wanted && may;
+            let keyframe = self.keyframe_wanted && may && self.like == Like::Browser;
             if keyframe || self.media.begins_anew() {
                 self.keyframe_wanted = false;
                 self.keyframe_sent = Some(now);
@@ -198,12 +203,18 @@ impl Publishing {
         }
         self.report_at = Some(now + REPORT_INTERVAL);
         let wall = wall();
+        let odd = self.like == Like::Obs && !self.reported;
+        self.reported = true;
         let sources = self.media.layers.iter().chain(&self.media.audio);
         let reports: Vec<BytesMut> = sources
             .filter(|source| source.sent.packets > 0)
             .map(|source| {
                 let mut plain = BytesMut::new();
-                source.report(&mut plain, wall, now - start);
+                if odd {
+                    source.report_nothing(&mut plain);
+                } else {
+                    source.report(&mut plain, wall, now - start);
+                }
                 plain
             })
             .collect();

@@ -4,9 +4,15 @@ import { chromium } from "playwright-core";
 import { installReader } from "./reader.mjs";
 
 /** The server under test. */
-export const base = process.env.WHITEWATER_URL ?? "http://127.0.0.1:8080";
+export let base = process.env.WHITEWATER_URL ?? "http://127.0.0.1:8080";
 
-const FLAGS = [
+/** Tests another server from now on, one that the test started itself. */
+export function useServer(url) {
+  base = url;
+}
+
+/** What every Chromium of the tests is started with. */
+export const FLAGS = [
   "--headless=new",
   "--no-sandbox",
   "--disable-gpu",
@@ -22,7 +28,7 @@ const FLAGS = [
   "--allow-loopback-in-peer-connection",
 ];
 
-/** Starts a browser. `context()` makes a fresh profile in it; `reset()` closes all that were made. */
+/** Starts a browser. `context(options)` makes a fresh profile in it; `reset()` closes all that were made. */
 export async function launch() {
   const browser = await chromium.launch({
     executablePath: process.env.CHROMIUM ?? "/usr/bin/chromium",
@@ -31,8 +37,9 @@ export async function launch() {
     ignoreDefaultArgs: ["--mute-audio"],
   });
   const open = [];
-  const context = async () => {
+  const context = async (options = {}) => {
     const made = await browser.newContext({
+      ...options,
       viewport: { width: 1280, height: 900 },
       permissions: ["camera", "microphone"],
     });
@@ -104,6 +111,14 @@ export function samples(page) {
 /** Forgets the samples taken so far. */
 export function forget(page) {
   return page.evaluate(() => void (window.reader.samples.length = 0));
+}
+
+/** When the viewer showed a picture that was captured after this call: milliseconds since 1970. */
+export async function newPicture(page, timeout = 60_000) {
+  const from = Date.now();
+  const isNew = (sample) => sample.time !== null && sample.shown - sample.age > from;
+  const look = async () => (await samples(page)).find(isNew);
+  return (await until("a new picture", look, timeout)).shown;
 }
 
 /** The stream as the API shows it; null where it is not live. */

@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
-use tokio::net::UdpSocket;
 use tokio::sync::mpsc;
 use whitewater_core::media::rtcp;
 use whitewater_core::media::{HeaderView, Kind, Ssrc, Unwrapper16, unwrap_rtx};
@@ -15,6 +14,7 @@ use whitewater_core::rtc::demux::{self, Class};
 use whitewater_core::rtc::{Credentials, Section, Transport};
 
 use super::log::{Log, Rtp};
+use super::wire::Wire;
 
 /// What a driver is told to do.
 pub(crate) enum Do {
@@ -28,6 +28,8 @@ pub(crate) enum Do {
     Rebind,
     /// Neither send nor take in anything from now on.
     FallSilent,
+    /// Take nothing out of the kernel's buffer, or take it again; over TCP alone.
+    StopReading(bool),
     /// Begin another ICE session.
     Restart { local: Credentials, remote: Credentials },
     /// Say goodbye.
@@ -42,7 +44,7 @@ pub(crate) type Lose = Box<dyn FnMut(bool, &[u8]) -> bool + Send>;
 /// A connection, its socket and its memory.
 pub(super) struct Driver {
     connection: Connection,
-    socket: UdpSocket,
+    wire: Wire,
     sections: Vec<Section>,
     nack: bool,
     log: Arc<Mutex<Log>>,
@@ -58,14 +60,14 @@ pub(super) struct Driver {
 impl Driver {
     pub(super) fn new(
         connection: Connection,
-        socket: UdpSocket,
+        wire: Wire,
         sections: &[Section],
         nack: bool,
         log: Arc<Mutex<Log>>,
     ) -> Self {
         Self {
             connection,
-            socket,
+            wire,
             sections: sections.to_vec(),
             nack,
             log,
@@ -94,14 +96,13 @@ impl Driver {
                     Some(order) => self.carry_out(order).await,
                     None => return,
                 },
-                came = self.socket.recv_from(&mut buffer) => {
-                    // An error is what ICMP says of the other side; nothing came.
-                    if let Ok((len, from)) = came
-                        && !(self.lose)(false, &buffer[..len])
-                    {
+                came = self.wire.receive(&mut buffer) => match came {
+                    Ok((len, from)) => if !(self.lose)(false, &buffer[..len]) {
                         self.take_in(from, &buffer[..len]).await;
-                    }
-                }
+                    },
+                    // Over UDP that is what ICMP says of the other side, over TCP the end.
+                    Err(_) => self.log.lock().unwrap().hung_up += 1,
+                },
                 () = tokio::time::sleep_until(due.into()) => {
                     self.connection.handle_timeout(Instant::now());
                 }
@@ -139,9 +140,9 @@ impl Driver {
             }
             Do::Raw(bytes) => self.send(&bytes).await,
             Do::Rebind => {
-                let ip = self.socket.local_addr().unwrap().ip();
-                self.socket = UdpSocket::bind((ip, 0)).await.unwrap();
+                self.wire.renew().await;
             }
+            Do::StopReading(deaf) => self.wire.set_deaf(deaf),
             Do::Restart { local, remote } => {
                 self.connection.restart_ice(local, remote);
                 self.connection.handle_timeout(Instant::now());
@@ -154,7 +155,7 @@ impl Driver {
 
     async fn take_in(&mut self, from: SocketAddr, datagram: &[u8]) {
         let now = Instant::now();
-        let local = self.socket.local_addr().unwrap().ip();
+        let local = self.wire.local_addr().ip();
         let transport = Transport::udp(Some(local), from);
         self.log.lock().unwrap().heard = Some(now);
         let result = match demux::classify(datagram) {
@@ -262,8 +263,7 @@ impl Driver {
 
     async fn send_to(&mut self, to: SocketAddr, datagram: &[u8]) {
         if !(self.lose)(true, datagram) {
-            // What cannot be sent is lost, as on any network.
-            let _ = self.socket.send_to(datagram, to).await;
+            self.wire.send(to, datagram).await;
         }
     }
 }

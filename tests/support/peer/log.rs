@@ -30,6 +30,8 @@ pub(crate) struct Log {
     pub(crate) feedback: usize,
     /// Datagrams that its connection refused.
     pub(crate) refused: Vec<Dropped>,
+    /// How often the server hung up; over UDP, how often nobody was there.
+    pub(crate) hung_up: usize,
     /// When the last datagram came, whatever it was.
     pub(crate) heard: Option<Instant>,
 }

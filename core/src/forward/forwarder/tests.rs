@@ -6,9 +6,9 @@ use crate::media::{ExtensionIds, Packet, PictureIds};
 
 const FRAME: i64 = 3000;
 
-#[derive(Default)]
 struct Fake {
     generation: u32,
+    reach: Duration,
     best: Option<u8>,
     layers: Vec<FakeLayer>,
 }
@@ -30,6 +30,10 @@ impl Layers for Fake {
 
     fn best(&self) -> Option<u8> {
         self.best
+    }
+
+    fn is_active(&self, layer: u8) -> bool {
+        self.layers.get(usize::from(layer)).is_some_and(|layer| layer.active)
     }
 
     fn find(&self, rid: &Rid) -> Option<(u8, bool)> {
@@ -55,6 +59,10 @@ impl Layers for Fake {
         self.layers[usize::from(layer)].keyframe
     }
 
+    fn reach(&self, _layer: u8, _now: Instant) -> Duration {
+        self.reach
+    }
+
     fn shift(&self, layer: u8, _now: Instant) -> i64 {
         self.layers[usize::from(layer)].shift
     }
@@ -72,7 +80,8 @@ impl Fake {
             keyframe: None,
         };
         let layers: Vec<_> = layers.iter().map(layer).collect();
-        Self { generation: 1, best: layers.len().checked_sub(1).map(|it| it as u8), layers }
+        let best = layers.len().checked_sub(1).map(|it| it as u8);
+        Self { generation: 1, reach: Duration::from_secs(1), best, layers }
     }
 
     fn push(&mut self, at: Instant, layer: usize, seq: i64, frame: i64, last: bool) -> u64 {
@@ -89,6 +98,7 @@ impl Fake {
             seq,
             timestamp: frame * FRAME - layer.shift,
             at,
+            received: at,
             capture: None,
         });
         layer.first + layer.packets.len() as u64 - 1
@@ -403,4 +413,66 @@ fn sound_begins_with_the_newest_packet_and_goes_on_with_another_publisher() {
     track.push(now, 0, 700, 9, false);
     assert_eq!(viewer.plan(now, &track).0, [(0, 0)]);
     assert_eq!(viewer.seqs(), [0, 1]);
+}
+
+/// A GOP of frames 33 ms apart and what a joiner of it got by when.
+fn catching_up(begin: Instant, frames: i64) -> Fake {
+    let mut track = Fake { reach: ms(3000), ..Fake::new(&["h"]) };
+    track.push_key(begin, 0, 0, 0);
+    (1..frames).for_each(|seq| {
+        track.push(begin + ms(33 * seq as u64), 0, seq, seq, true);
+    });
+    track
+}
+
+#[test]
+fn catching_up_says_when_it_goes_on() {
+    let begin = Instant::now();
+    let track = catching_up(begin, 60);
+    let joined = begin + ms(1980);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    let mut now = joined;
+    viewer.plan(now, &track);
+    while let Some(due) = viewer.forwarder.due() {
+        assert!(!viewer.forwarder.takes_due(due - ms(1)));
+        assert!(due > now && due - now <= ms(9), "{:?}", due - now);
+        now = due;
+        assert!(viewer.forwarder.takes_due(now) && !viewer.forwarder.takes_due(now));
+        assert_eq!(viewer.plan(now, &track).0.len(), 1);
+    }
+    assert_eq!(viewer.seqs(), (0..60).collect::<Vec<_>>());
+    assert!((ms(460)..ms(500)).contains(&(now - joined)), "{:?}", now - joined);
+}
+
+#[test]
+fn a_fresh_keyframe_cuts_catching_up_short() {
+    let begin = Instant::now();
+    let mut track = catching_up(begin, 60);
+    let joined = begin + ms(1980);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    viewer.plan(joined, &track);
+    viewer.plan(joined + ms(10), &track);
+    assert_eq!(viewer.sent.len(), 3);
+    let now = joined + ms(20);
+    track.push_key(now, 0, 60, 60);
+    assert_eq!(viewer.plan(now, &track).0, [(0, 60)]);
+    track.push(now + ms(33), 0, 61, 61, true);
+    assert_eq!(viewer.plan(now + ms(33), &track).0, [(0, 61)]);
+    assert_eq!(viewer.seqs(), [0, 1, 2, 3, 4]);
+    assert_eq!((viewer.forwarder.due(), viewer.forwarder.counters().switches), (None, 0));
+}
+
+#[test]
+fn whoever_waits_for_a_keyframe_looks_again_by_itself() {
+    let begin = Instant::now();
+    let mut track = catching_up(begin, 60);
+    track.reach = ms(1000);
+    let joined = begin + ms(1980);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    assert_eq!(viewer.plan(joined, &track), (vec![], Need::Keyframe(0)));
+    let due = viewer.forwarder.due().unwrap();
+    assert!(viewer.forwarder.takes_due(due));
+    // By now it has turned out that requests are ignored.
+    track.reach = ms(3000);
+    assert_eq!(viewer.plan(due, &track), (vec![(0, 0)], Need::Nothing));
 }

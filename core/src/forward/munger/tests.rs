@@ -23,6 +23,7 @@ fn arrived(at: Instant, seq: i64, timestamp: i64) -> Arrived {
         seq,
         timestamp,
         at,
+        received: at,
         capture: None,
     }
 }

@@ -43,8 +43,9 @@ impl Studio {
         let packet = Packet::parse(Bytes::from(bytes), &ExtensionIds::default()).unwrap();
         let size = keyframe.then_some((320 << layer, 180 << layer));
         let info = PayloadInfo { keyframe, size, ..PayloadInfo::default() };
-        let offered = Offered { packet, info, picture: PictureIds::default(), capture: None };
         let now = self.at(frame) + Duration::from_millis(late_ms);
+        let picture = PictureIds::default();
+        let offered = Offered { packet, info, picture, received: now, capture: None };
         let layers = &mut self.track.layers;
         layers[index].accept(now, Ntp(0), 90_000, offered, |_, _| None).unwrap();
         self.track.note_packet(now, layer);

@@ -143,7 +143,7 @@ mod tests {
     const LAYERED: [u8; 4] = [0x34, 0x48, 0x14, 0x00];
 
     fn info(starts_frame: bool, keyframe: bool, size: Option<(u16, u16)>) -> PayloadInfo {
-        PayloadInfo { starts_frame, keyframe, size, spatial: 0, temporal: 0 }
+        PayloadInfo { starts_frame, keyframe, size, ..PayloadInfo::default() }
     }
 
     #[test]

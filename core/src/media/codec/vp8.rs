@@ -57,6 +57,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         size: if keyframe { size(frame) } else { None },
         spatial: 0,
         temporal: descriptor.tid.unwrap_or(0),
+        frame: None,
     }
 }
 
@@ -169,7 +170,7 @@ mod tests {
             (&[0x11], &KEYFRAME, false, false, None),
         ];
         for (head, frame, starts_frame, keyframe, size) in rows {
-            let want = PayloadInfo { starts_frame, keyframe, size, spatial: 0, temporal: 0 };
+            let want = PayloadInfo { starts_frame, keyframe, size, ..PayloadInfo::default() };
             assert_eq!(inspect(&[head, frame].concat()), want, "{head:?} {frame:?}");
         }
         assert_eq!(inspect(&[0x90, 0x20, 0x80, 0x01]).temporal, 2);

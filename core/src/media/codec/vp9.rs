@@ -33,6 +33,9 @@ pub struct Descriptor {
     pub spatial: u8,
     /// D: whether the frame refers to the spatial layer below.
     pub inter_layer: bool,
+    /// P_DIFF: how many pictures back the frames are that it refers to, in flexible mode; what is
+    /// not used is 0.
+    pub references: [u8; MAX_REFERENCES],
     /// V: whether a scalability structure is included.
     pub structure: bool,
     /// Width and height of the highest spatial layer, if the scalability structure tells.
@@ -76,6 +79,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         size,
         spatial: descriptor.spatial,
         temporal: descriptor.temporal,
+        frame: None,
     }
 }
 
@@ -100,6 +104,7 @@ impl Descriptor {
             switching_up: false,
             spatial: 0,
             inter_layer: false,
+            references: [0; MAX_REFERENCES],
             structure: first & 0x02 != 0,
             size: None,
             picture_id_at: 0,
@@ -122,7 +127,7 @@ impl Descriptor {
             }
         }
         if descriptor.flexible && descriptor.inter_picture {
-            skip_references(|| rest.next())?;
+            descriptor.references = references(|| rest.next())?;
         }
         if descriptor.structure {
             descriptor.size = structure(|| rest.next())?;
@@ -132,11 +137,14 @@ impl Descriptor {
     }
 }
 
-/// Passes over up to three P_DIFF bytes, each of which tells whether another follows.
-fn skip_references(mut next: impl FnMut() -> Option<u8>) -> Option<()> {
-    for _ in 0..MAX_REFERENCES {
-        if next()? & 0x01 == 0 {
-            return Some(());
+/// Reads up to three P_DIFF bytes, each of which tells whether another follows.
+fn references(mut next: impl FnMut() -> Option<u8>) -> Option<[u8; MAX_REFERENCES]> {
+    let mut references = [0; MAX_REFERENCES];
+    for reference in &mut references {
+        let byte = next()?;
+        *reference = byte >> 1;
+        if byte & 0x01 == 0 {
+            return Some(references);
         }
     }
     // A third one that announces a fourth breaks the format.

@@ -60,6 +60,15 @@ pub fn write_extensions(out: &mut [u8], elements: &[(u8, &[u8])]) -> usize {
     len
 }
 
+/// Where an element's data stands in a block that [`write_extensions`] wrote.
+pub fn extension_at(block: &[u8], id: u8) -> Option<std::ops::Range<usize>> {
+    let (head, body) = block.split_first_chunk::<BLOCK_HEAD>()?;
+    let profile = u16::from_be_bytes([head[0], head[1]]);
+    let element = Block::new(profile, body).elements().find(|element| element.id == id)?;
+    let start = BLOCK_HEAD + element.at;
+    Some(start..start + element.data.len())
+}
+
 // === impl Block ===
 
 impl<'a> Block<'a> {

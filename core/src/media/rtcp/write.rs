@@ -4,7 +4,7 @@ use bytes::BufMut;
 
 use super::{
     BYE, NACK, PAYLOAD_FEEDBACK, PLI, RECEIVER_REPORT, ReportBlock, SENDER_REPORT,
-    SOURCE_DESCRIPTION, SenderReport, TRANSPORT_FEEDBACK, VERSION,
+    SOURCE_DESCRIPTION, SenderReport, TRANSPORT_FEEDBACK, TRANSPORT_WIDE, VERSION,
 };
 use crate::media::Ssrc;
 
@@ -65,6 +65,54 @@ pub fn write_nack(out: &mut impl BufMut, sender: Ssrc, media_ssrc: Ssrc, seqs: &
     }
 }
 
+/// Appends transport-wide feedback on the packets from `base_seq` on: for each when it arrived, in
+/// microseconds of the receiver's clock, or that it did not. More than 65,535 are left out.
+pub fn write_transport_wide(
+    out: &mut impl BufMut,
+    (sender, media_ssrc): (Ssrc, Ssrc),
+    feedback_count: u8,
+    base_seq: u16,
+    arrivals: &[Option<i64>],
+) {
+    let arrivals = &arrivals[..arrivals.len().min(usize::from(u16::MAX))];
+    let first_us = arrivals.iter().flatten().next().copied().unwrap_or(0);
+    let reference = first_us.div_euclid(REFERENCE_TICK_US);
+    let mut at = reference * (REFERENCE_TICK_US / DELTA_TICK_US);
+    let deltas: Vec<Option<i16>> = arrivals
+        .iter()
+        .map(|arrival| {
+            let delta = arrival.as_ref()?.div_euclid(DELTA_TICK_US) - at;
+            // Arrivals further apart than eight seconds come closer.
+            let delta = delta.clamp(i64::from(i16::MIN), i64::from(i16::MAX));
+            at += delta;
+            Some(delta as i16)
+        })
+        .collect();
+    let is_small = |delta: i16| (0..=255).contains(&delta);
+    let delta_len = |delta: &i16| if is_small(*delta) { 1 } else { 2 };
+    let len =
+        8 + deltas.len().div_ceil(7) * 2 + deltas.iter().flatten().map(delta_len).sum::<usize>();
+    head(out, TRANSPORT_WIDE, TRANSPORT_FEEDBACK, 2 + len.div_ceil(4));
+    out.put_u32(sender.0);
+    out.put_u32(media_ssrc.0);
+    out.put_u16(base_seq);
+    out.put_u16(deltas.len() as u16);
+    out.put_u32((reference as u32) << 8 | u32::from(feedback_count));
+    for seven in deltas.chunks(7) {
+        let status = |delta: &Option<i16>| match delta {
+            None => 0,
+            Some(delta) if is_small(*delta) => 1_u16,
+            Some(_) => 2,
+        };
+        let statuses = seven.iter().enumerate();
+        out.put_u16(statuses.fold(0xC000, |word, (at, it)| word | status(it) << (12 - 2 * at)));
+    }
+    for delta in deltas.into_iter().flatten() {
+        if is_small(delta) { out.put_u8(delta as u8) } else { out.put_i16(delta) }
+    }
+    out.put_bytes(0, len.next_multiple_of(4) - len);
+}
+
 /// Appends a goodbye of up to 31 sources; more are left out.
 pub fn write_bye(out: &mut impl BufMut, ssrcs: &[Ssrc]) {
     let ssrcs = &ssrcs[..ssrcs.len().min(MAX_COUNT)];
@@ -111,5 +159,7 @@ fn groups(mut seqs: &[u16]) -> impl Iterator<Item = (u16, u16)> {
 }
 
 const CNAME: u8 = 1;
+const REFERENCE_TICK_US: i64 = 64_000;
+const DELTA_TICK_US: i64 = 250;
 const MAX_COUNT: usize = 31;
 const MAX_GROUPS: usize = 65_533;

@@ -485,6 +485,32 @@ fn replayed_forged_and_foreign_media_is_dropped() {
 }
 
 #[test]
+fn a_connection_whose_path_is_gone_waits_for_another_within_its_consent() {
+    let mut wire = Wire::new(&settings()[0]);
+    let tcp = Transport::tcp(wire.server_at.ip(), wire.client_at);
+    let mut check = None;
+    while let Some((_, datagram)) = {
+        wire.client.handle_timeout(wire.now);
+        wire.client.poll_transmit()
+    } {
+        check.get_or_insert(datagram);
+    }
+    let check = check.unwrap();
+    wire.server.handle_datagram(wire.now, tcp, &check).unwrap();
+    assert_eq!(wire.server.path(), Some(tcp));
+    wire.server.handle_disconnect(wire.now, tcp);
+    assert_eq!(wire.server.path(), None);
+    let record = [22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1];
+    let result = wire.server.handle_datagram(wire.now, tcp, &record);
+    assert_eq!(result, Err(Dropped::UnknownAddress));
+    wire.server.handle_datagram(wire.now, tcp, &check).unwrap();
+    assert_eq!(wire.server.path(), Some(tcp), "a new one of the same address");
+    wire.server.handle_disconnect(wire.now, tcp);
+    let end = wire.start + HANDSHAKE_TIMEOUT;
+    assert_eq!(wire.server.poll_timeout(), Some(end));
+}
+
+#[test]
 fn dtls_from_an_address_without_a_check_is_dropped() {
     let mut wire = Wire::new(&settings()[0]);
     let mut record = vec![22, 0xfe, 0xfd, 0, 0, 0, 0, 0, 0, 0, 0, 0, 20];

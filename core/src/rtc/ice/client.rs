@@ -121,7 +121,7 @@ impl Client {
             let answer = self.responder.answer(transport, message)?;
             self.transmits.push_back((transport, answer.reply));
             if answer.passed {
-                self.validated.insert(transport.remote);
+                self.validated.insert(transport.origin());
                 self.add_candidate(transport.remote);
             }
             return Ok(());
@@ -155,7 +155,7 @@ impl Client {
         if restarting {
             self.responder.promote();
         }
-        self.validated.insert(transport.remote);
+        self.validated.insert(transport.origin());
         match &self.phase {
             // An answer of the old session does not choose the pair of the new one.
             Phase::Checking if self.responder.is_restarting() => {}

@@ -5,7 +5,7 @@ use rtc_stun::message::Message;
 use super::responder::Responder;
 use super::{IceRole, Secrets, Setup, Transmits, Validated};
 use crate::rtc::connection::Dropped;
-use crate::rtc::transport::Transport;
+use crate::rtc::transport::{Origin, Transport};
 
 /// The server's side.
 pub(in crate::rtc) struct Lite {
@@ -36,7 +36,7 @@ impl Lite {
         if !answer.passed {
             return Ok(());
         }
-        self.validated.insert(transport.remote);
+        self.validated.insert(transport.origin());
         if answer.restarted {
             self.nominated = None;
         }
@@ -45,6 +45,14 @@ impl Lite {
             self.nominated = Some(transport);
         }
         Ok(())
+    }
+
+    /// Forgets an origin; a path to it is no path.
+    pub(super) fn forget(&mut self, origin: Origin) {
+        self.validated.remove(origin);
+        for path in [&mut self.checked, &mut self.nominated] {
+            path.take_if(|path| path.origin() == origin);
+        }
     }
 
     /// The last nominated path; until there is one, the last checked.

@@ -1,3 +1,4 @@
+use std::net::IpAddr;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -91,12 +92,12 @@ fn carry(now: Instant, client: &mut Agent, server: &mut Agent, port: u16) {
 #[test]
 fn a_right_check_is_answered_and_validates_its_address() {
     let mut agent = lite();
-    assert!(!agent.is_validated(at(5).remote));
+    assert!(!agent.is_validated(at(5).origin()));
     agent.handle_stun(Instant::now(), at(5), &check(false)).unwrap();
     let (to, message) = reply(&mut agent).unwrap();
     assert_eq!((to, message.typ), (at(5), BINDING_SUCCESS));
     assert_eq!(message.transaction_id.0, *b"transaction!");
-    assert!(agent.is_validated(at(5).remote));
+    assert!(agent.is_validated(at(5).origin()));
     assert_eq!(agent.path(), Some(at(5)));
 }
 
@@ -113,13 +114,53 @@ fn the_path_is_the_last_nominated_and_until_then_the_last_checked() {
 }
 
 #[test]
+fn the_same_address_over_udp_and_tcp_is_two_paths() {
+    let mut agent = lite();
+    let (now, server) = (Instant::now(), |host| IpAddr::from([192, 0, 2, host]));
+    let (udp, tcp) = (at(5), Transport::tcp(server(1), at(5).remote));
+    let other_tcp = Transport::tcp(server(2), at(5).remote);
+    for (path, nominate, expected) in [
+        (tcp, false, tcp),
+        (udp, true, udp),
+        (tcp, false, udp),
+        (tcp, true, tcp),
+        (other_tcp, true, other_tcp),
+        (udp, true, udp),
+    ] {
+        agent.handle_stun(now, path, &check(nominate)).unwrap();
+        assert_eq!(agent.path(), Some(expected));
+        assert_eq!(reply(&mut agent).unwrap().0, path, "the answer takes the check's own path");
+    }
+    agent.forget(other_tcp.origin());
+    let validated = [udp, tcp, other_tcp].map(|path| agent.is_validated(path.origin()));
+    assert_eq!(validated, [true, true, false]);
+}
+
+#[test]
+fn without_its_path_a_session_takes_the_last_checked_one_or_waits() {
+    let mut agent = lite();
+    let (now, tcp) = (Instant::now(), Transport::tcp([192, 0, 2, 1].into(), at(5).remote));
+    agent.handle_stun(now, tcp, &check(true)).unwrap();
+    agent.handle_stun(now, at(6), &check(false)).unwrap();
+    assert_eq!(agent.path(), Some(tcp));
+    agent.forget(tcp.origin());
+    assert_eq!(agent.path(), Some(at(6)));
+    agent.handle_stun(now, tcp, &check(true)).unwrap();
+    agent.handle_stun(now, tcp, &check(false)).unwrap();
+    agent.forget(tcp.origin());
+    assert_eq!(agent.path(), None);
+    agent.handle_stun(now, tcp, &check(false)).unwrap();
+    assert_eq!(agent.path(), Some(tcp));
+}
+
+#[test]
 fn only_the_last_eight_addresses_stay_validated() {
     let mut agent = lite();
     for port in 1..=9 {
         agent.handle_stun(Instant::now(), at(port), &check(false)).unwrap();
     }
-    assert!(!agent.is_validated(at(1).remote));
-    assert!((2..=9).all(|port| agent.is_validated(at(port).remote)));
+    assert!(!agent.is_validated(at(1).origin()));
+    assert!((2..=9).all(|port| agent.is_validated(at(port).origin())));
 }
 
 #[test]
@@ -137,7 +178,7 @@ fn checks_that_are_not_authentic_get_no_answer() {
         let mut agent = lite();
         assert_eq!(agent.handle_stun(Instant::now(), at(5), &bytes), Err(why));
         assert!(agent.poll_transmit().is_none());
-        assert!(!agent.is_validated(at(5).remote));
+        assert!(!agent.is_validated(at(5).origin()));
     }
 }
 
@@ -166,7 +207,7 @@ fn a_client_that_claims_our_role_or_asks_for_the_unknown_is_told_so() {
         let bytes = message("server:client", &pwd, |message| message.add(kind, &value));
         agent.handle_stun(Instant::now(), at(5), &bytes).unwrap();
         assert_eq!(reply(&mut agent).unwrap().1.typ, BINDING_ERROR);
-        assert!(!agent.is_validated(at(5).remote));
+        assert!(!agent.is_validated(at(5).origin()));
     }
 }
 
@@ -223,7 +264,7 @@ fn after_a_restart_the_old_credentials_work_until_the_first_check_with_the_new()
     agent.handle_stun(now, at(2), &new).unwrap();
     assert_eq!(agent.path(), Some(at(2)));
     assert_eq!(agent.handle_stun(now, at(1), &check(true)), Err(Dropped::UnknownUfrag));
-    assert!(agent.is_validated(at(1).remote));
+    assert!(agent.is_validated(at(1).origin()));
 }
 
 #[test]

@@ -35,6 +35,18 @@ pub(super) fn host_candidate(rank: usize, address: SocketAddr) -> String {
     format!("{foundation} 1 udp {priority} {} {} typ host", address.ip(), address.port())
 }
 
+/// The text of a host candidate that waits for TCP connections (RFC 6544 section 4.5); `rank` counts
+/// on from the UDP candidates.
+pub(super) fn passive_candidate(rank: usize, address: SocketAddr) -> String {
+    // RFC 6544 section 4.2: three bits of direction, 4 for passive, stand above the local preference.
+    // Type preference 90 is below every way that UDP may take without a relay.
+    let other = 8_191 - u32::try_from(rank).unwrap_or(u32::MAX).min(8_191);
+    let priority = (90 << 24) | (((4 << 13) | other) << 8) | 255;
+    let foundation = rank.saturating_add(1);
+    let (ip, port) = (address.ip(), address.port());
+    format!("{foundation} 1 tcp {priority} {ip} {port} typ host tcptype passive")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -54,6 +66,17 @@ mod tests {
         let address = "192.0.2.7:7000".parse().unwrap();
         assert_eq!(host_candidate(0, address), "1 1 udp 2130706431 192.0.2.7 7000 typ host");
         assert_eq!(host_candidate(1, address), "2 1 udp 2130706175 192.0.2.7 7000 typ host");
+    }
+
+    #[test]
+    fn a_tcp_candidate_says_that_it_waits_and_stands_below_every_udp_candidate() {
+        let address = "192.0.2.7:7000".parse().unwrap();
+        let first = passive_candidate(2, address);
+        assert_eq!(first, "3 1 tcp 1520434687 192.0.2.7 7000 typ host tcptype passive");
+        let priority = |text: &str| text.split(' ').nth(3).unwrap().parse::<u32>().unwrap();
+        assert!(priority(&passive_candidate(3, address)) < priority(&first));
+        assert!(priority(&first) < priority(&host_candidate(usize::MAX, address)));
+        assert_eq!(parse_candidate(&first), None, "who speaks UDP passes it over");
     }
 
     #[test]

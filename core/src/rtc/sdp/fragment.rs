@@ -11,8 +11,8 @@ use crate::media::{Kind, Mid};
 pub fn ice_fragment(
     ice: &Credentials,
     candidates: &[SocketAddr],
-    tagged_mid: &Mid,
-    kind: Kind,
+    tcp: bool,
+    (tagged_mid, kind): &(Mid, Kind),
 ) -> String {
     let mut text = String::with_capacity(512);
     push_line(&mut text, format_args!("a=ice-lite"));
@@ -21,6 +21,6 @@ pub fn ice_fragment(
     push_line(&mut text, format_args!("a=mid:{tagged_mid}"));
     push_line(&mut text, format_args!("a=ice-ufrag:{}", ice.ufrag));
     push_line(&mut text, format_args!("a=ice-pwd:{}", ice.pwd));
-    push_candidates(&mut text, candidates);
+    push_candidates(&mut text, candidates, tcp);
     text
 }

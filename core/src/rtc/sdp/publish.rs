@@ -103,7 +103,8 @@ impl<'a> Take<'a> {
             | ExtensionKind::VideoOrientation
             | ExtensionKind::PlayoutDelay
             | ExtensionKind::VideoContentType
-            | ExtensionKind::ColorSpace => true,
+            | ExtensionKind::ColorSpace
+            | ExtensionKind::DependencyDescriptor => true,
         });
         Ok(Self { media, kind, tagged, choice, layers, extensions })
     }

@@ -34,6 +34,11 @@ pub fn answer_watch(
             gives.extend(Give::new(media, kind, published, ssrcs, &mut notes)?);
         }
     }
+    let allow_mixed = offer.description.allow_mixed;
+    for give in gives.iter_mut().filter(|give| !allow_mixed && !give.media.allow_mixed) {
+        // A keyframe's descriptor is longer than the 16 bytes of the short form.
+        give.extensions.insert(ExtensionKind::DependencyDescriptor, 0);
+    }
     if gives.is_empty()
         && let Some((media, kind)) = offer.sections().next()
     {
@@ -48,7 +53,6 @@ pub fn answer_watch(
         let media = offer.description.media.iter().find(|media| media.mid == *mid);
         media.is_some_and(|media| *mid == tagged || given(media).is_some() || silent(media))
     });
-    let allow_mixed = offer.description.allow_mixed;
     let head = Head { bundle: &bundle, allow_mixed, ice_lite: true };
     let mut writer = Writer::new(local, offer.setup, &head);
     let mut sections = Vec::new();
@@ -114,6 +118,7 @@ impl<'a> Give<'a> {
             | ExtensionKind::PlayoutDelay
             | ExtensionKind::VideoContentType
             | ExtensionKind::ColorSpace => true,
+            ExtensionKind::DependencyDescriptor => kind == Kind::Video,
         });
         let rtx_ssrc = rtx_ssrc.filter(|_| choices.iter().any(|choice| choice.rtx.is_some()));
         Ok(Some(Self { media, kind, choices, extensions, ssrc, rtx_ssrc }))

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::candidate::host_candidate;
+use super::candidate::{host_candidate, passive_candidate};
 use super::format::Choice;
 use super::media::{Direction, Media};
 use super::{Local, Setup};
@@ -99,7 +99,7 @@ impl<'a> Writer<'a> {
         }
         let (local, setup) = (self.local, self.setup);
         if *tagged {
-            push_candidates(&mut self.text, local.candidates);
+            push_candidates(&mut self.text, local.candidates, local.tcp);
         }
         self.line(format_args!("a=ice-ufrag:{}", local.ice.ufrag));
         self.line(format_args!("a=ice-pwd:{}", local.ice.pwd));
@@ -196,9 +196,13 @@ pub(super) fn payload_types(choices: &[Choice<'_>]) -> String {
     choices.iter().flat_map(both).map(|pt| pt.to_string()).collect::<Vec<_>>().join(" ")
 }
 
-pub(super) fn push_candidates(text: &mut String, candidates: &[std::net::SocketAddr]) {
+pub(super) fn push_candidates(text: &mut String, candidates: &[std::net::SocketAddr], tcp: bool) {
     for (rank, address) in candidates.iter().enumerate() {
         push_line(text, format_args!("a=candidate:{}", host_candidate(rank, *address)));
+    }
+    for (rank, address) in candidates.iter().enumerate().filter(|_| tcp) {
+        let candidate = passive_candidate(candidates.len() + rank, *address);
+        push_line(text, format_args!("a=candidate:{candidate}"));
     }
     push_line(text, format_args!("a=end-of-candidates"));
 }

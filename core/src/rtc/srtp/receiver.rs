@@ -2,7 +2,8 @@
 //!
 //! The library keeps state for an SSRC before it has authenticated anything from it. An SSRC
 //! that is not known therefore has to get one packet through a throw-away context first, so that
-//! forged packets leave nothing behind.
+//! forged packets leave little behind. That context serves a number of forged packets: making one
+//! costs what opening twenty packets does.
 
 use std::sync::Arc;
 
@@ -24,6 +25,9 @@ pub struct Receiver {
     master: MasterKey,
     inbound: Context,
     outbound: Context,
+    // Of SSRCs that have not proved themselves; boxed, as few sessions ever see a forged packet.
+    probe: Option<Box<Context>>,
+    probed: u32,
     rtp_ssrcs: SmallVec<[u32; 4]>,
     rtcp_ssrcs: SmallVec<[u32; 4]>,
     // Carries SSRC, sequence number and length into the library; see `open_rtp`.
@@ -60,6 +64,8 @@ impl Receiver {
             crypto,
             profile,
             master: keys.remote.clone(),
+            probe: None,
+            probed: 0,
             rtp_ssrcs: SmallVec::new(),
             rtcp_ssrcs: SmallVec::new(),
             header: Header::default(),
@@ -83,7 +89,11 @@ impl Receiver {
             if self.rtp_ssrcs.len() >= MAX_SSRCS {
                 return Err(Refused::TooManySsrcs);
             }
-            self.probe()?.decrypt_rtp_with_header(datagram, &self.header).map_err(refused)?;
+            let mut probe = self.probe()?;
+            if let Err(error) = probe.decrypt_rtp_with_header(datagram, &self.header) {
+                self.keep(probe);
+                return Err(refused(error));
+            }
             self.rtp_ssrcs.push(ssrc);
         }
         self.inbound.decrypt_rtp_with_header(datagram, &self.header).map_err(refused)
@@ -107,7 +117,11 @@ impl Receiver {
             if self.rtcp_ssrcs.len() >= MAX_SSRCS {
                 return Err(Refused::TooManySsrcs);
             }
-            self.probe()?.decrypt_rtcp(datagram).map_err(refused)?;
+            let mut probe = self.probe()?;
+            if let Err(error) = probe.decrypt_rtcp(datagram) {
+                self.keep(probe);
+                return Err(refused(error));
+            }
             self.rtcp_ssrcs.push(ssrc);
         }
         self.inbound.decrypt_rtcp(datagram).map_err(refused)
@@ -118,8 +132,18 @@ impl Receiver {
         self.outbound.encrypt_rtcp(plain).ok()
     }
 
-    fn probe(&self) -> Result<Context, Refused> {
-        context(&*self.crypto, self.profile, &self.master).map_err(|_| Refused::Forged)
+    fn probe(&mut self) -> Result<Box<Context>, Refused> {
+        if let Some(probe) = self.probe.take() {
+            return Ok(probe);
+        }
+        let made = context(&*self.crypto, self.profile, &self.master);
+        made.map(Box::new).map_err(|_| Refused::Forged)
+    }
+
+    // What the context remembers of forged packets is bounded by how many it sees.
+    fn keep(&mut self, probe: Box<Context>) {
+        self.probed = (self.probed + 1) % PROBES;
+        self.probe = (self.probed > 0).then_some(probe);
     }
 }
 
@@ -169,5 +193,7 @@ const RTP_WINDOW_WORDS: usize = 1_024 / 64;
 const RTCP_WINDOW_WORDS: usize = 128 / 64;
 const MAX_SEQUENCE: u64 = 0xffff;
 const MAX_SRTCP_INDEX: u64 = 0x7fff_ffff;
+// Each may leave a replay window of 128 bytes and its place in a map.
+const PROBES: u32 = 32;
 // Four layers with retransmission and sound need ten; the rest is for sources that restart.
 const MAX_SSRCS: usize = 64;

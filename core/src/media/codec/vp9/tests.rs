@@ -61,6 +61,7 @@ fn only_the_lowest_layer_of_a_keyframe_begins_it() {
         size,
         spatial,
         temporal,
+        frame: None,
     };
     let rows: [(&str, &[u8], &[u8], PayloadInfo); 9] = [
         ("keyframe", &[0x88, 0x01], &KEYFRAME, info(true, true, Some((642, 362)), 0, 0)),

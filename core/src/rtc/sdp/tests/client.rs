@@ -106,7 +106,8 @@ fn an_answer_that_does_not_fit_its_offer_is_refused() {
 #[test]
 fn a_restart_is_told_the_new_credentials_and_all_candidates() {
     let local = local();
-    let text = ice_fragment(local.ice, local.candidates, &Mid::from("0"), Kind::Audio);
+    let tagged = (Mid::from("0"), Kind::Audio);
+    let text = ice_fragment(local.ice, local.candidates, true, &tagged);
     let lines: Vec<&str> = text.split("\r\n").collect();
     assert_eq!(
         lines,
@@ -119,6 +120,8 @@ fn a_restart_is_told_the_new_credentials_and_all_candidates() {
             "a=ice-pwd:0123456789012345678901",
             "a=candidate:1 1 udp 2130706431 192.0.2.7 7000 typ host",
             "a=candidate:2 1 udp 2130706175 2001:db8::7 7000 typ host",
+            "a=candidate:3 1 tcp 1520434687 192.0.2.7 7000 typ host tcptype passive",
+            "a=candidate:4 1 tcp 1520434431 2001:db8::7 7000 typ host tcptype passive",
             "a=end-of-candidates",
             ""
         ],

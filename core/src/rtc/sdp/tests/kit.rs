@@ -27,6 +27,7 @@ pub(super) fn local() -> Local<'static> {
         ice: &ICE,
         fingerprint: &FINGERPRINT,
         candidates: &*CANDIDATES,
+        tcp: false,
         session_id: 42,
         cname: "live",
     }

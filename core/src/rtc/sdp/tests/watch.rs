@@ -52,6 +52,25 @@ fn chromium_receives_the_published_codec_first() {
 }
 
 #[test]
+fn the_dependency_descriptor_is_agreed_where_both_forms_of_extensions_are_understood() {
+    let uri = ExtensionKind::DependencyDescriptor.uri();
+    let offer = WHEP.replace("a=extmap:13 ", &format!("a=extmap:12 {uri}\r\na=extmap:13 "));
+    for (offer, want) in [
+        (offer.clone(), Some(12)),
+        (offer.replace("a=extmap-allow-mixed", "a=x-other"), None),
+        (WHEP.to_owned(), None),
+    ] {
+        let agreed = watch(&offer, &h264("42e01f", 1)).unwrap();
+        let id = |kind| {
+            let section = agreed.sections.iter().find(|section| section.kind == kind).unwrap();
+            section.extensions.id(ExtensionKind::DependencyDescriptor)
+        };
+        assert_eq!((id(Kind::Video), id(Kind::Audio)), (want, None));
+        assert_eq!(agreed.answer.contains(&format!("a=extmap:12 {uri}")), want.is_some());
+    }
+}
+
+#[test]
 fn the_answer_sends_one_media_stream_over_one_transport() {
     let text = watch(WHEP, &h264("42e01f", 1)).unwrap().answer;
     let answer = parsed(&text);

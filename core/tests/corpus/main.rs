@@ -1,0 +1,53 @@
+//! A replay of everything that fuzzing found interesting, through the functions that it calls.
+//!
+//! The files are in `fuzz/corpus`; CONTRIBUTING.md says how they come about.
+
+#![allow(clippy::unwrap_used, clippy::print_stderr, dead_code, unreachable_pub)]
+
+mod demux;
+mod dependency;
+mod dtls;
+mod payload;
+mod rtcp;
+mod rtp;
+mod sdp;
+mod shard;
+mod stun;
+
+use std::path::Path;
+
+macro_rules! replays {
+    ($($target:ident: $test:ident,)+) => {
+        $(#[test]
+        fn $test() {
+            replay(stringify!($target), $target::run);
+        })+
+    };
+}
+
+replays! {
+    dependency: the_corpus_of_dependency_descriptors_is_taken,
+    demux: the_corpus_of_the_demultiplexer_is_taken,
+    dtls: the_corpus_of_dtls_is_taken,
+    payload: the_corpus_of_payloads_is_taken,
+    rtcp: the_corpus_of_rtcp_is_taken,
+    rtp: the_corpus_of_rtp_is_taken,
+    sdp: the_corpus_of_sdp_is_taken,
+    shard: the_corpus_of_shards_is_taken,
+    stun: the_corpus_of_stun_is_taken,
+}
+
+fn replay(target: &str, run: fn(&[u8])) {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/corpus").join(target);
+    let mut files: Vec<_> = std::fs::read_dir(&folder)
+        .unwrap_or_else(|error| panic!("{}: {error}", folder.display()))
+        .map(|entry| entry.unwrap().path())
+        .collect();
+    files.sort();
+    assert!(!files.is_empty(), "{} is empty", folder.display());
+    for file in files {
+        // What goes wrong is known by the last name.
+        eprintln!("{}", file.display());
+        run(&std::fs::read(&file).unwrap());
+    }
+}

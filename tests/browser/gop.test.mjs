@@ -1,0 +1,208 @@
+// A publisher that behaves like OBS Studio: it ignores keyframe requests, its layers keep GOPs of their own.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import {
+  forget,
+  launch,
+  samples,
+  stat,
+  streamInfo,
+  uniqueName,
+  until,
+  watch,
+} from "./lib/browser.mjs";
+import { print, quantile, tenth } from "./lib/figures.mjs";
+import { behindMs, watchPrints } from "./lib/prints.mjs";
+import { publishLike } from "./lib/load.mjs";
+
+// Loose: three times the goals of 500 ms and 60 ms, for a busy machine.
+const FIRST_MS = 1_500;
+const BEHIND_MS = 180;
+const GOP_MS = 4_000;
+
+test("who joins in the middle of a long GOP sees the picture at once, and soon live", async () => {
+  const browser = await launch();
+  const stream = uniqueName("gop");
+  const publisher = publishLike("obs", stream, { layers: 1, gop: GOP_MS / 1_000 });
+  try {
+    await until("the stream", () => video(stream));
+    const context = await browser.context();
+    await context.addInitScript(noteConnection);
+    const reference = await watch(context, stream);
+    await reference.evaluate(watchPrints);
+    // It is live: it has been there for more than a GOP.
+    await reference.waitForTimeout(GOP_MS + 3_000);
+    const figures = [];
+    for (const phase of [0.5, 1.5, 2, 2.5]) {
+      const before = (await video(stream)).keyframes;
+      await until("a keyframe", async () => (await video(stream)).keyframes > before);
+      await reference.waitForTimeout(phase * 1_000 - 150);
+      const joiner = await watch(context, stream);
+      await joiner.evaluate(watchPrints);
+      await until("the first picture", async () => (await samples(joiner)).length > 0);
+      const { asked, connected } = await joiner.evaluate(firstPicture);
+      await joiner.waitForTimeout(3_000);
+      await joiner.evaluate(() => (window.prints.length = 0));
+      await joiner.waitForTimeout(2_500);
+      const behind = behindMs(
+        await reference.evaluate(() => window.prints),
+        await joiner.evaluate(() => window.prints),
+      );
+      figures.push({
+        phaseS: phase,
+        firstPictureMs: tenth(connected),
+        fromAskingMs: tenth(asked),
+        behindMs: tenth(quantile(behind, 0.5)),
+        frames: behind.length,
+        pageSaysMs: tenth(await latency(joiner)),
+        referencePageSaysMs: tenth(await latency(reference)),
+      });
+      await joiner.close();
+    }
+    print("joining a GOP of 4 s", { figures });
+    for (const { phaseS, firstPictureMs, behindMs, frames } of figures) {
+      assert.ok(frames >= 20, `${frames} frames of both viewers after ${phaseS} s`);
+      assert.ok(firstPictureMs <= FIRST_MS, `${firstPictureMs} ms to the first picture`);
+      assert.ok(behindMs <= BEHIND_MS, `${behindMs} ms behind who has watched for long`);
+    }
+  } finally {
+    await publisher.stop();
+    await browser.close();
+  }
+});
+
+test("OBS-like layers are changed at their own keyframes, and stay with the sound", async () => {
+  const browser = await launch();
+  const stream = uniqueName("obs");
+  const publisher = publishLike("obs", stream, { layers: 3, gop: 2 });
+  try {
+    await until("three layers", async () => (await layers(stream)).length === 3);
+    const viewer = await watch(await browser.context(), stream);
+    await until("a picture", async () => (await samples(viewer)).length > 10);
+    const offsets = [await avOffset(viewer)];
+    const before = await stat(viewer, "inbound-rtp", "video");
+    await forget(viewer);
+    const tookMs = [];
+    for (const rid of ["2", "0", "1", "0", "2", "1"]) {
+      const width = (await layers(stream)).find((layer) => layer.rid === rid).width;
+      tookMs.push(await viewer.evaluate(switchTo, { rid, width }));
+      await viewer.waitForTimeout(500);
+      offsets.push(await avOffset(viewer));
+    }
+    const taken = await samples(viewer);
+    const gaps = taken.slice(1).map((sample, i) => sample.shown - taken[i].shown);
+    const after = await stat(viewer, "inbound-rtp", "video");
+    const known = offsets.filter((offset) => offset !== null);
+    const figures = {
+      tookMs: tookMs.map(tenth),
+      largestGapMs: tenth(Math.max(...gaps)),
+      freezes: after.freezeCount - before.freezeCount,
+      soundAfterPictureMs: known.map(tenth),
+    };
+    print("OBS-like layers", figures);
+    assert.ok(Math.max(...tookMs) <= 3 * 2_000, "a change took longer than three GOPs");
+    assert.ok(figures.largestGapMs <= 600, `a gap of ${figures.largestGapMs} ms`);
+    assert.ok(known.length > 2, "the browser does not estimate playout times");
+    // What the browser makes of the sender reports does not move with the layer.
+    const spread = Math.max(...known) - Math.min(...known);
+    assert.ok(spread <= 180, `lip sync moves by ${spread} ms from layer to layer`);
+  } finally {
+    await publisher.stop();
+    await browser.close();
+  }
+});
+
+test("a host learns that a GOP is too long", async () => {
+  const browser = await launch();
+  const stream = uniqueName("long");
+  const publisher = publishLike("obs", stream, { layers: 1, gop: 8 });
+  try {
+    await until("the stream", () => video(stream));
+    const context = await browser.context();
+    await new Promise((resolve) => setTimeout(resolve, 3_500));
+    // Whoever asks in vain is what tells.
+    await watch(context, stream);
+    const { warnings } = await until(
+      "a warning",
+      async () => {
+        const info = await streamInfo(stream);
+        return info.warnings.length > 0 && info;
+      },
+      20_000,
+    );
+    assert.match(warnings[0], /Keyframe Interval/);
+    const home = await context.newPage();
+    await home.goto(new URL("/", process.env.WHITEWATER_URL).href);
+    await home.waitForSelector("#streams .problem:not([hidden])");
+    const shown = await home.textContent(`#streams li:has(a[href$="${stream}"]) .problem`);
+    assert.equal(shown, warnings[0]);
+  } finally {
+    await publisher.stop();
+    await browser.close();
+  }
+});
+
+async function video(stream) {
+  const info = await streamInfo(stream);
+  const layer = info?.tracks.find((track) => track.kind === "video")?.layers[0];
+  return layer?.keyframes > 0 && layer;
+}
+
+async function layers(stream) {
+  const info = await streamInfo(stream);
+  const track = info?.tracks.find((track) => track.kind === "video");
+  return track?.layers.filter((layer) => layer.active && layer.width) ?? [];
+}
+
+/** In the page: notes when its connection was made and when it was up. */
+function noteConnection() {
+  const now = () => performance.timeOrigin + performance.now();
+  window.RTCPeerConnection = class extends RTCPeerConnection {
+    constructor(...settings) {
+      super(...settings);
+      window.askedAt ??= now();
+      this.addEventListener("connectionstatechange", () => {
+        if (this.connectionState === "connected") window.connectedAt ??= now();
+      });
+    }
+  };
+}
+
+/** In the page: from making the connection, and from its being up, to the first picture shown. */
+function firstPicture() {
+  const { shown } = window.reader.samples[0];
+  return { asked: shown - window.askedAt, connected: shown - window.connectedAt };
+}
+
+function latency(page) {
+  return page.evaluate(() => window.whitewater.figures?.latencyMs ?? NaN);
+}
+
+/** How far the sound's playout lies after the picture's, as the browser estimates it; null if it does not. */
+async function avOffset(page) {
+  const [audio, picture] = await Promise.all(
+    ["audio", "video"].map((kind) => stat(page, "inbound-rtp", kind)),
+  );
+  const [a, v] = [audio?.estimatedPlayoutTimestamp, picture?.estimatedPlayoutTimestamp];
+  return a && v ? a - v : null;
+}
+
+/** In the page: asks for a layer, and says after how many ms its size was shown. */
+async function switchTo({ rid, width }) {
+  const from = performance.timeOrigin + performance.now();
+  const response = await fetch(`${window.whitewater.session}/layer`, {
+    method: "POST",
+    headers: { "Content-Type": "application/json" },
+    body: JSON.stringify({ rid }),
+  });
+  if (!response.ok) throw new Error(`layer ${rid}: ${response.status}`);
+  for (;;) {
+    const hit = window.reader.samples.find(
+      (sample) => sample.shown >= from && sample.width === width,
+    );
+    if (hit) return hit.shown - from;
+    if (performance.timeOrigin + performance.now() - from > 10_000) return Infinity;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
