@@ -26,7 +26,7 @@ mod history;
 
 mod ingress;
 
-pub mod ladder;
+mod ladder;
 
 mod layer_news;
 

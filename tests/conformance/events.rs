@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Method, Response};
 use serde_json::json;
-use whitewater_core::media::Rid;
+use whitewater_core::media::{Codec, Format, Rid};
 
 use super::client::{assert_problem, header, headers, post, publish, request, send, watch};
 use crate::support::camera::{Camera, Style};
@@ -171,6 +171,33 @@ async fn layers_are_told_as_they_come_and_go() {
     let data = told.until("layers", |data| active(data) == ["q"]).await;
     let inactive = data["1"].as_array().unwrap().iter().find(|layer| layer["rid"] == "h");
     assert_eq!(inactive.unwrap()["bitrate"], 0, "E36: {data}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_are_told_to_reconnect_when_the_publisher_comes_back_with_another_codec() {
+    let server = Server::start().await;
+    let (first, camera) = live(&server, "a").await;
+    let session = watch(&server, "a").await.path;
+    let path = open(&server, &session, "[\"reconnect\",\"inactive\"]").await;
+    let mut told = Told::read(&server, &path).await;
+    let again = |video: Format, of: &Peer, ssrc| {
+        let replaces = Some(of.session.path.clone());
+        Ask { video, replaces, ssrc, ..Ask::default() }
+    };
+    let same = again(Format::video(Codec::Vp8, ""), &first, 5_000);
+    let second = Peer::publish(&server, "a", &same).await.connected().await;
+    drop(camera);
+    let h264 = Format::video(Codec::H264, "packetization-mode=1;profile-level-id=42e01f");
+    let other = again(h264, &second, 6_000);
+    let third = Peer::publish(&server, "a", &other).await.connected().await;
+    let style = Style { codec: Codec::H264, ..Style::default() };
+    let _camera = Camera::start(&third, style);
+    let next = told.next().await.unwrap();
+    assert_eq!(next, ("reconnect".into(), json!({})), "E37: for the other codec");
+    let once = tokio::time::timeout(Duration::from_secs(2), told.next()).await;
+    assert!(once.is_err(), "E37: and not for the same one: {once:?}");
+    let status = send(&server, Method::GET, &session).await.status();
+    assert_eq!(status, 204, "E37: the old session lives until it is replaced");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

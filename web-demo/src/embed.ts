@@ -71,7 +71,7 @@ if (wrong === null) {
       phase = followed.phase;
       show();
     },
-    active: () => setTimeout(() => viewer.retryNow(), Math.random() * 200),
+    active: () => setTimeout(join, Math.random() * 200),
     reconnect: () => setTimeout(() => viewer.reopen(), Math.random() * 400),
   });
 } else {
@@ -111,6 +111,11 @@ screen.onpointerup = ({ pointerType }) => {
   hiding = setTimeout(() => bar.classList.remove("shown"), 3_000);
 };
 showSound();
+
+/** Tries at once. A session that stands is left alone: its publisher's first packets may still be on the way. */
+function join(): void {
+  if (viewer.status.state !== "live") viewer.retryNow();
+}
 
 async function play(): Promise<void> {
   playButton.hidden = true;

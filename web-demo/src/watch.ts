@@ -90,7 +90,7 @@ if (wrong === null) {
       showState();
     },
     // Not all at the same moment: a thousand pages learn of it at once.
-    active: () => setTimeout(() => viewer.retryNow(), Math.random() * 200),
+    active: () => setTimeout(join, Math.random() * 200),
     reconnect: () => setTimeout(() => viewer.reopen(), Math.random() * 400),
   });
 } else {
@@ -133,6 +133,11 @@ document.onfullscreenchange = () => {
   setText(fullscreen, document.fullscreenElement ? "Leave full screen" : "Full screen");
 };
 showSound();
+
+/** Tries at once. A session that stands is left alone: its publisher's first packets may still be on the way. */
+function join(): void {
+  if (viewer.status.state !== "live") viewer.retryNow();
+}
 
 async function play(): Promise<void> {
   try {

@@ -32,6 +32,12 @@ impl Book {
             id,
             home: ShardId(0),
             publisher: None,
+            holder: Holder {
+                session: SessionId("publisher".into()),
+                before: None,
+                identity: None,
+                state: State::Lost,
+            },
             published: Published { audio: None, video: None },
             rids: Vec::new(),
             since: std::time::Instant::now(),

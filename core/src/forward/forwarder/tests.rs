@@ -487,14 +487,14 @@ fn an_automatic_viewer_gets_no_more_than_its_limit_and_one_who_chose_gets_that()
     let limit = Some(Target::whole(0));
     for (wish, want) in [(Wish::Highest, 0), (rid("h"), 1)] {
         let mut viewer = Viewer::new(Kind::Video, wish);
-        viewer.forwarder.limit(limit);
+        viewer.forwarder.limit(now, limit);
         viewer.plan(now, &track);
         assert_eq!(viewer.forwarder.layer(), Some(want));
     }
     // A limit to what does not arrive is none.
     track.layers[0].active = false;
     let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
-    viewer.forwarder.limit(limit);
+    viewer.forwarder.limit(now, limit);
     viewer.plan(now, &track);
     assert_eq!(viewer.forwarder.layer(), Some(1));
 }
