@@ -143,11 +143,9 @@ impl Lane {
             if random.f64() < loss || (rate_bps > 0 && start - now > queue) {
                 continue;
             }
-            let mut done = now;
-            if let Some(takes_us) = (len as u64 * 8_000_000).checked_div(rate_bps) {
-                done = start + Duration::from_micros(takes_us);
-                state.busy_until = Some(done);
-            }
+            let takes_us = (len as u64 * 8_000_000).checked_div(rate_bps);
+            let done = takes_us.map_or(now, |us| start + Duration::from_micros(us));
+            state.busy_until = takes_us.map(|_| done);
             state.count += 1;
             let entry = (done + delay, state.count, buffer[..len].to_vec());
             state.flying.push(Reverse(entry));

@@ -42,12 +42,6 @@ impl Book {
             rids: Vec::new(),
             since: std::time::Instant::now(),
             viewers: 0,
-            holder: Holder {
-                session: SessionId("p".into()),
-                before: None,
-                identity: None,
-                state: State::Present,
-            },
             presence: Presence::default(),
         };
         self.book().streams.insert(name(), entry);
