@@ -458,7 +458,8 @@ impl Source {
 
     /// The keyframe of its layer that makes the rest of catching up needless.
     fn shortcut(&self, track: &impl Layers) -> Option<u64> {
-        let between_frames = self.catch_up.is_some() && self.frame_open.is_none();
+        let far = self.catch_up.is_some_and(|catch_up| catch_up.is_long());
+        let between_frames = far && self.frame_open.is_none();
         track.keyframe(self.layer).filter(|position| between_frames && *position > self.cursor)
     }
 
@@ -472,6 +473,11 @@ impl Source {
 // === impl CatchUp ===
 
 impl CatchUp {
+    /// Whether it began so far back that the ring may let go what is still to come.
+    fn is_long(&self) -> bool {
+        self.started.saturating_duration_since(self.first_at) > LONG_WAY
+    }
+
     /// When a packet of the past is due: four times as fast as it came.
     fn due(&self, arrived: &Arrived) -> Instant {
         let media = arrived.at.saturating_duration_since(self.first_at);
@@ -538,6 +544,9 @@ const ASK_AGAIN: Duration = Duration::from_millis(50);
 
 /// Up to this age a keyframe counts as live.
 const LIVE_AGE: Duration = Duration::from_millis(80);
+
+/// A shorter way to go is gone to its end, whatever comes.
+const LONG_WAY: Duration = Duration::from_secs(1);
 
 /// More of the past than this does not go out at once.
 const MOST_AT_ONCE: Duration = Duration::from_millis(300);
