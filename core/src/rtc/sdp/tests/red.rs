@@ -4,7 +4,7 @@ use super::super::*;
 use super::kit::*;
 use crate::media::{Format, PayloadType};
 
-fn lines<'a>(answer: &'a str, pt: u8) -> Vec<&'a str> {
+fn lines(answer: &str, pt: u8) -> Vec<&str> {
     let ends = [format!("a=rtpmap:{pt} "), format!("a=fmtp:{pt} ")];
     answer.lines().filter(|line| ends.iter().any(|end| line.starts_with(end.as_str()))).collect()
 }
