@@ -21,7 +21,8 @@ for (const codec of ["H264", "VP8"]) {
       await waitClocks(viewer, 90);
       await forget(viewer);
       const ours = ages(await waitClocks(viewer, CLOCKS));
-      const shownByPage = await viewer.evaluate(() => window.whitewater.figures?.latencyMs);
+      const shown = await viewer.waitForFunction(() => window.whitewater.figures?.latencyMs ?? false);
+      const shownByPage = await shown.jsonValue();
       await viewing.close();
       await publisher.click("#stop");
 

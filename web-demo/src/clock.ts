@@ -68,5 +68,7 @@ export class ServerClock {
       }
     }
     this.offset = bestOffset(probes) ?? this.offset;
+    // Without any answer yet a minute would be long.
+    if (this.offset === null) this.askedAtMs = performance.now() - 58_000;
   }
 }
