@@ -57,7 +57,10 @@ fn loss_of_up_to_a_fifth_is_repaired() {
         world.assert_sound();
         for viewer in 0..10 {
             let seen = seen(&world, viewer);
-            assert!(seen.frames > 150, "{percent} % {codec}: {seen:#?}");
+            // Of 240: keyframes are asked for once a second, and where a fifth is lost three of them
+            // may be needed before a joiner has one whole.
+            let least = if percent < 20 { 150 } else { 120 };
+            assert!(seen.frames > least, "{percent} % {codec}: {seen:#?}");
             assert!(
                 (seen.repaired > 5 || !rtx) && seen.skips <= 3,
                 "{percent} % {codec}: {seen:#?}"
