@@ -164,16 +164,16 @@ impl Forwarder {
         self.hold = None;
     }
 
-    /// Whether the viewer leaves the choice to us.
+    /// Whether the viewer leaves the choice to us. One who asked for fewer frames only still does.
     pub fn is_automatic(&self) -> bool {
-        self.wish == Wish::Highest && self.parts == Parts::ALL
+        self.wish == Wish::Highest && self.parts.spatial == Target::ALL
     }
 
     /// Sets the most that is sent while the viewer leaves the choice to us; `None` is no limit.
     pub fn limit(&mut self, now: Instant, limit: Option<Target>) {
-        let before = self.limits();
+        let before = self.carried();
         (self.limit, self.hold, self.left) = (limit, None, None);
-        let is_changed = self.limits() != before;
+        let is_changed = self.carried() != before;
         if let Some(source) = self.source.as_mut().filter(|_| is_changed) {
             source.since = now;
         }
@@ -246,9 +246,9 @@ impl Forwarder {
         self.due.take_if(|due| *due <= now).is_some()
     }
 
-    /// What the viewer gets now.
+    /// What the viewer is allowed now; it may have asked for less.
     pub fn forwarded(&self) -> Option<Target> {
-        let Parts { spatial, temporal } = self.limits();
+        let Parts { spatial, temporal } = self.carried();
         Some(Target { layer: self.layer()?, spatial, temporal })
     }
 
@@ -259,17 +259,22 @@ impl Forwarder {
 
     /// How much of its layer the viewer gets now: what it asked for, what its network carries.
     fn limits(&self) -> Parts {
-        let carried = self
-            .limit
-            .filter(|limit| self.is_automatic() && self.layer() == Some(limit.layer))
-            .unwrap_or(Target::whole(0));
-        match self.takes_parts {
-            true => Parts {
-                spatial: self.parts.spatial.min(carried.spatial),
-                temporal: self.parts.temporal.min(carried.temporal),
-            },
-            false => Parts::ALL,
+        if !self.takes_parts {
+            return Parts::ALL;
         }
+        let Parts { spatial, temporal } = self.carried();
+        Parts {
+            spatial: self.parts.spatial.min(spatial),
+            temporal: self.parts.temporal.min(temporal),
+        }
+    }
+
+    /// How much of its layer the viewer's network carries.
+    fn carried(&self) -> Parts {
+        self.limit
+            .filter(|limit| self.is_automatic() && self.layer() == Some(limit.layer))
+            .filter(|_| self.takes_parts)
+            .map_or(Parts::ALL, |limit| Parts { spatial: limit.spatial, temporal: limit.temporal })
     }
 
     /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.

@@ -540,3 +540,19 @@ fn a_layer_goes_on_where_it_stopped_when_no_keyframe_comes() {
     assert_eq!(viewer.seqs(), (0..19).collect::<Vec<_>>());
     assert!(!viewer.forwarder.has_left(start + ms(640), 1));
 }
+
+#[test]
+fn a_viewer_who_asks_for_fewer_frames_still_gets_the_size_that_its_network_carries() {
+    let now = Instant::now();
+    let mut track = Fake::new(&["l", "h"]);
+    (0..2).for_each(|layer| track.push_key(now, layer, 10, 1));
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    viewer.forwarder.restrict(Parts { spatial: Target::ALL, temporal: 0 });
+    viewer.forwarder.limit(now, Some(Target::whole(0)));
+    viewer.plan(now, &track);
+    // What is allowed is a rung of the ladder, whatever the viewer leaves of it.
+    assert_eq!(viewer.forwarder.forwarded(), Some(Target::whole(0)));
+    assert!(viewer.forwarder.is_automatic());
+    viewer.forwarder.restrict(Parts { spatial: 0, temporal: Target::ALL });
+    assert!(!viewer.forwarder.is_automatic(), "it chose the size itself");
+}
