@@ -86,9 +86,14 @@ install_ffmpeg() {
 }
 
 packages=(build-essential ca-certificates cmake curl pkg-config)
+# GStreamer: its libraries to build with, its plugins to transcode with. They stay the system's own.
+packages+=(libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)
+packages+=(gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad)
+packages+=(gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 if [ "$purpose" = tests ]; then
     # valgrind reads the symbols of libc6-dbg; it only recommends them.
-    packages+=(chromium firefox-esr fonts-dejavu-core git iproute2 libc6-dbg nftables openssl procps python3-venv valgrind)
+    packages+=(chromium ffmpeg firefox-esr fonts-dejavu-core git iproute2 libc6-dbg nftables openssl procps)
+    packages+=(python3-venv valgrind)
 fi
 
 install_packages "${packages[@]}"

@@ -10,11 +10,15 @@ pub mod ext;
 
 pub mod frame;
 
+pub mod frame_info;
+
 pub mod header;
 
 pub mod id;
 
 pub mod packet;
+
+pub mod part;
 
 pub mod red;
 
@@ -29,10 +33,12 @@ pub mod time;
 pub use arrived::{Arrived, PictureIds};
 pub use codec::{Codec, Format, Kind, PayloadInfo};
 pub use ext::{ExtensionIds, ExtensionKind};
-pub use frame::Frame;
+pub use frame::{Frame, Setup};
+pub use frame_info::FrameInfo;
 pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
 pub use packet::Packet;
+pub use part::{Init, Packaged, Part};
 pub use rtx::unwrap_rtx;
 pub use seq::{Unwrapper16, Unwrapper32, seq_newer};
 pub use time::{MediaTime, Ntp};

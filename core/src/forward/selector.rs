@@ -5,7 +5,7 @@
 //! nothing left out; spatial ones too, which is mostly a keyframe: the selector says when it waits
 //! for one. What was decided of a frame holds for all its packets, whenever they come.
 
-use crate::media::frame::{Frame, Needs};
+use crate::media::frame_info::{FrameInfo, Needs};
 use crate::media::{Arrived, Unwrapper32};
 
 /// How much of a scalable layer is sent at most.
@@ -164,7 +164,7 @@ impl Selector {
         self.whole_since.zip(newest).is_some_and(|(since, newest)| newest - since > FORGET_AFTER)
     }
 
-    fn decide(&mut self, arrived: &Arrived, frame: &Frame, number: i64, limits: Parts) -> Fate {
+    fn decide(&mut self, arrived: &Arrived, frame: &FrameInfo, number: i64, limits: Parts) -> Fate {
         let (spatial, temporal) = (arrived.info.spatial, arrived.info.temporal);
         let at = arrived.timestamp;
         if self.newest_picture.is_none_or(|newest| at > newest) {
@@ -235,7 +235,7 @@ impl Selector {
     }
 
     /// Whether a frame cannot be sent though the one below it in its picture was.
-    fn is_broken(&self, frame: &Frame, number: i64) -> bool {
+    fn is_broken(&self, frame: &FrameInfo, number: i64) -> bool {
         match frame.needs {
             Needs::Listed(back) => {
                 back.contains(&1) && matches!(self.frames.get(number - 1), Fate::Sent { .. })

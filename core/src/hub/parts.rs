@@ -98,12 +98,12 @@ mod tests {
 
     use super::*;
     use crate::media::codec::PayloadInfo;
-    use crate::media::frame::Needs;
-    use crate::media::{ExtensionIds, Frame, Packet, PictureIds};
+    use crate::media::frame_info::Needs;
+    use crate::media::{ExtensionIds, FrameInfo, Packet, PictureIds};
 
     fn arrived(at: Instant, spatial: u8, temporal: u8, size: (u16, u16)) -> Arrived {
         let bytes = [&[0x80, 96, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1][..], &[7; 113]].concat();
-        let frame = Frame {
+        let frame = FrameInfo {
             number: 0,
             ends: true,
             counted: false,

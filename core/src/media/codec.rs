@@ -18,7 +18,7 @@ mod picture_id;
 
 use std::fmt;
 
-use super::Frame;
+use super::FrameInfo;
 
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,8 +74,8 @@ pub struct PayloadInfo {
     pub spatial: u8,
     /// Temporal layer, 0 where the payload names none.
     pub temporal: u8,
-    /// The frame's place among others, where packets tell: see [`frame`](super::frame).
-    pub frame: Option<Frame>,
+    /// The frame's place among others, where packets tell: see [`frame_info`](super::frame_info).
+    pub frame: Option<FrameInfo>,
     /// Where the newest frame begins in a redundant payload (RFC 2198); 0 in any other.
     pub primary: u16,
 }

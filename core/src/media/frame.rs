@@ -1,145 +1,135 @@
-//! A frame's place among the frames of a scalable layer, as far as its packets tell.
-//!
-//! A dependency descriptor tells it of any codec; the payloads of VP9 and VP8 tell it themselves.
+//! A frame: one access unit as decoders and MP4 take it, and what a decoder has to know beforehand.
 
-use super::codec::{self, PayloadInfo};
-use super::dependency;
-use super::{Codec, ExtensionKind, Packet, Unwrapper16};
+use std::sync::Arc;
 
-/// What a packet tells of its frame, beyond the layers in [`PayloadInfo`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+use bytes::Bytes;
+
+use super::{Codec, Kind, Ntp};
+
+/// One access unit (a picture, or one codec frame of sound).
+///
+/// Times are ticks of the clock that its source counts in: 90 kHz for pictures, the sample rate for
+/// sound. `dts` and `pts` differ where a stream has B-frames.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Frame {
-    /// Counts frames in their order; numbers may be left out. Wraps.
-    pub number: u32,
-    /// Whether the packet is its frame's last.
-    pub ends: bool,
-    /// Whether viewers' decoders count pictures, so that one left out must not leave a hole (VP8).
-    pub counted: bool,
-    /// The frames it needs.
-    pub needs: Needs,
-    /// Width and height of its spatial layer, where that is told.
-    pub size: Option<(u16, u16)>,
+    /// Decode time in ticks.
+    pub dts: i64,
+    /// Presentation time in ticks.
+    pub pts: i64,
+    /// Whether decoding can begin here (SAP type 1 or 2). Every frame of sound is one.
+    pub keyframe: bool,
+    /// The sample as MP4 stores it. H.264 and H.265: NAL units with four bytes of length each,
+    /// without parameter sets and access unit delimiters. AV1: OBUs with sizes (low-overhead format)
+    /// without temporal delimiters. VP8, VP9, Opus, AAC: the codec's own frame.
+    pub data: Bytes,
+    /// What the decoder has to know. Frames of one configuration share it; what is only repeated in
+    /// the stream is not a change.
+    pub setup: Arc<Setup>,
+    /// When it was captured, in the server's clock, where that is known.
+    pub capture: Option<Ntp>,
 }
 
-/// The frames that a frame needs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Needs {
-    /// Those that lie so many numbers back; what is not used is 0.
-    Listed([u16; 8]),
-    /// Some that its layers tell of.
-    Implied {
-        /// Whether the frame needs no other frame of its own or a higher temporal layer: sending
-        /// that layer may begin with it.
-        joins: bool,
-        /// Whether the frames of higher temporal layers that follow need nothing of those layers
-        /// from before it: sending them may begin after it.
-        opens: bool,
+/// A decoder's configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Setup {
+    /// H.264 (ISO/IEC 14496-15 section 5.3.3): parameter sets as NAL units without start codes.
+    H264 {
+        /// Width and height in pixels, cropped.
+        size: (u16, u16),
+        /// Sequence parameter set.
+        sps: Bytes,
+        /// Picture parameter sets, by id.
+        pps: Vec<Bytes>,
     },
-    /// Nobody knows: what tells has not arrived.
-    Unknown,
+    /// H.265 (ISO/IEC 14496-15 section 8.3.3): parameter sets as NAL units without start codes.
+    H265 {
+        /// Width and height in pixels, cropped.
+        size: (u16, u16),
+        /// Video parameter sets, by id.
+        vps: Vec<Bytes>,
+        /// Sequence parameter sets, by id.
+        sps: Vec<Bytes>,
+        /// Picture parameter sets, by id.
+        pps: Vec<Bytes>,
+    },
+    /// AV1: the sequence header OBU with its size field, as `av1C` stores it.
+    Av1 {
+        /// Width and height in pixels.
+        size: (u16, u16),
+        /// The sequence header OBU.
+        sequence_header: Bytes,
+    },
+    /// VP9, from the uncompressed header of a keyframe.
+    Vp9 {
+        /// Width and height in pixels.
+        size: (u16, u16),
+        /// Profile, 0 to 3.
+        profile: u8,
+        /// Bits per sample: 8, 10 or 12.
+        bit_depth: u8,
+        /// Chroma subsampling as `vpcC` counts it: 1 is 4:2:0 with collocated samples, 2 4:2:2, 3 4:4:4.
+        chroma: u8,
+        /// Whether samples use the full range.
+        full_range: bool,
+    },
+    /// VP8, which MP4 players do not take: it is transcoded.
+    Vp8 {
+        /// Width and height in pixels.
+        size: (u16, u16),
+    },
+    /// Opus at 48 kHz.
+    Opus {
+        /// Channels, 1 or 2.
+        channels: u8,
+    },
+    /// AAC-LC: the AudioSpecificConfig (ISO/IEC 14496-3).
+    Aac {
+        /// Samples per second.
+        sample_rate: u32,
+        /// Channels.
+        channels: u8,
+        /// The AudioSpecificConfig.
+        config: Bytes,
+    },
 }
 
-/// A reader of the frames of one stream of packets.
-#[derive(Clone, Debug, Default)]
-pub struct Reader {
-    descriptors: dependency::Reader,
-    numbers: Unwrapper16,
-    described: bool,
-    picture: Option<u32>,
-}
+// === impl Setup ===
 
-// === impl Needs ===
-
-impl Needs {
-    /// Nothing: a keyframe.
-    pub const NOTHING: Self = Self::Listed([0; 8]);
-
-    /// So many numbers back each; more than eight are not expressed.
-    pub fn listed(distances: &[u16]) -> Self {
-        let mut back = [0; 8];
-        for (place, distance) in back.iter_mut().zip(distances) {
-            *place = *distance;
-        }
-        Self::Listed(back)
-    }
-}
-
-// === impl Reader ===
-
-impl Reader {
-    /// Adds to `info` what a packet tells of its frame: its place, and layers that the payload hides.
-    pub fn read(&mut self, codec: Codec, packet: &Packet, info: &mut PayloadInfo) {
-        if packet.is_padding_only() {
-            return;
-        }
-        if let Some(data) = packet.extension(ExtensionKind::DependencyDescriptor) {
-            self.described = true;
-            info.frame = self.describe(codec, data, info);
-        } else if !self.described {
-            info.frame = match codec {
-                Codec::Vp8 => self.of_vp8(packet.payload()),
-                Codec::Vp9 => self.of_vp9(packet.payload()),
-                Codec::Opus | Codec::H264 | Codec::H265 | Codec::Av1 => None,
-            };
+impl Setup {
+    /// Sound or picture.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::Opus { .. } | Self::Aac { .. } => Kind::Audio,
+            Self::H264 { .. }
+            | Self::H265 { .. }
+            | Self::Av1 { .. }
+            | Self::Vp9 { .. }
+            | Self::Vp8 { .. } => Kind::Video,
         }
     }
 
-    fn describe(&mut self, codec: Codec, data: &[u8], info: &mut PayloadInfo) -> Option<Frame> {
-        let descriptor = self.descriptors.read(data)?;
-        let number = self.numbers.extend(descriptor.frame_number) as u32;
-        let (mut needs, mut size) = (Needs::Unknown, None);
-        if let Some(frame) = &descriptor.frame {
-            (info.spatial, info.temporal) = (frame.spatial, frame.temporal);
-            needs = Needs::listed(&frame.needs);
-            size = frame.size;
+    /// Width and height of a picture.
+    pub fn size(&self) -> Option<(u16, u16)> {
+        match self {
+            Self::H264 { size, .. }
+            | Self::H265 { size, .. }
+            | Self::Av1 { size, .. }
+            | Self::Vp9 { size, .. }
+            | Self::Vp8 { size } => Some(*size),
+            Self::Opus { .. } | Self::Aac { .. } => None,
         }
-        let (ends, counted) = (descriptor.ends_frame, codec == Codec::Vp8);
-        Some(Frame { number, ends, counted, needs, size })
     }
 
-    fn of_vp8(&mut self, payload: &[u8]) -> Option<Frame> {
-        let descriptor = codec::vp8::Descriptor::parse(payload)?;
-        descriptor.tid?;
-        let number = self.count(descriptor.picture_id?, descriptor.picture_id_bits);
-        let needs = Needs::Implied { joins: descriptor.layer_sync, opens: false };
-        // Where a frame ends, only the marker tells.
-        Some(Frame { number, ends: false, counted: true, needs, size: None })
-    }
-
-    fn of_vp9(&mut self, payload: &[u8]) -> Option<Frame> {
-        let descriptor = codec::vp9::Descriptor::parse(payload)?;
-        let picture = self.count(descriptor.picture_id?, descriptor.picture_id_bits);
-        let number = picture.wrapping_mul(LAYERS).wrapping_add(u32::from(descriptor.spatial));
-        let below = descriptor.inter_layer.then_some(1);
-        let needs = match descriptor.inter_picture {
-            true if !descriptor.flexible => {
-                Needs::Implied { joins: false, opens: descriptor.switching_up }
-            }
-            _ => {
-                let earlier = descriptor.references.iter().filter(|distance| **distance != 0);
-                let earlier = earlier.map(|distance| u16::from(*distance) * LAYERS as u16);
-                let distances: Vec<u16> = below.into_iter().chain(earlier).collect();
-                Needs::listed(&distances)
-            }
-        };
-        Some(Frame { number, ends: descriptor.end, counted: false, needs, size: None })
-    }
-
-    /// Goes on counting pictures whose ids have so many bits.
-    fn count(&mut self, id: u16, bits: u8) -> u32 {
-        let range = 1 << bits;
-        // Ids of pictures before the first one must not fall below nothing.
-        let last = self.picture.unwrap_or(u32::from(id) + range);
-        let ahead = u32::from(id).wrapping_sub(last) & (range - 1);
-        let number = last.wrapping_add(ahead);
-        let number = if ahead < range / 2 { number } else { number.wrapping_sub(range) };
-        self.picture = Some(number);
-        number
+    /// The codec on the wire, where WebRTC has it.
+    pub fn codec(&self) -> Option<Codec> {
+        match self {
+            Self::H264 { .. } => Some(Codec::H264),
+            Self::H265 { .. } => Some(Codec::H265),
+            Self::Av1 { .. } => Some(Codec::Av1),
+            Self::Vp9 { .. } => Some(Codec::Vp9),
+            Self::Vp8 { .. } => Some(Codec::Vp8),
+            Self::Opus { .. } => Some(Codec::Opus),
+            Self::Aac { .. } => None,
+        }
     }
 }
-
-/// VP9 has up to eight spatial layers in a picture.
-const LAYERS: u32 = 8;
-
-#[cfg(test)]
-mod tests;

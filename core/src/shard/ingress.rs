@@ -22,7 +22,7 @@ use crate::media::arrived::PictureIds;
 use crate::media::codec;
 use crate::media::header::HeaderView;
 use crate::media::rtcp::SenderReport;
-use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, frame, red, rtx};
+use crate::media::{Codec, ExtensionKind, Kind, Ntp, Packet, Rid, Ssrc, frame_info, red, rtx};
 use crate::rtc::connection::{Connection, Dropped};
 use crate::rtc::section::Section;
 use crate::rtc::transport::Transport;
@@ -54,7 +54,7 @@ struct Source {
     /// Of a source that repairs, whose packets it sends again.
     repairs_of: Option<Ssrc>,
     reception: Reception,
-    frames: frame::Reader,
+    frames: frame_info::Reader,
 }
 
 /// A packet with its place.
@@ -341,7 +341,7 @@ impl Ingress {
             repairs,
             repairs_of,
             reception: Reception::default(),
-            frames: frame::Reader::default(),
+            frames: frame_info::Reader::default(),
         });
         self.sources.len() - 1
     }

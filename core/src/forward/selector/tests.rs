@@ -84,7 +84,7 @@ fn packet(piece: Piece) -> Arrived {
     bytes.extend_from_slice(&(piece.seq as u16).to_be_bytes());
     bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 7]);
     let Piece { number, ends, needs, spatial, temporal, .. } = piece;
-    let frame = Frame { number, ends, counted: false, needs, size: None };
+    let frame = FrameInfo { number, ends, counted: false, needs, size: None };
     Arrived {
         packet: Packet::parse(Bytes::from(bytes), &ExtensionIds::default()).unwrap(),
         info: PayloadInfo { spatial, temporal, frame: Some(frame), ..PayloadInfo::default() },

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 
 use super::super::*;
 use crate::media::codec::PayloadInfo;
-use crate::media::frame::Needs;
-use crate::media::{ExtensionIds, Frame, Packet, PictureIds};
+use crate::media::frame_info::Needs;
+use crate::media::{ExtensionIds, FrameInfo, Packet, PictureIds};
 
 /// One layer's ring, as packets came.
 struct Ring {
@@ -106,7 +106,7 @@ fn arrivals(now: Instant, mode_key: bool, pictures: &[Picture]) -> Vec<(Arrived,
                 bytes.extend_from_slice(&(seq as u16).to_be_bytes());
                 bytes.extend_from_slice(&[0, 0, 0, 0, 0, 0, 0, 1, 7]);
                 let needs = Needs::listed(&needs);
-                let frame = Frame { number, ends: last, counted: false, needs, size: None };
+                let frame = FrameInfo { number, ends: last, counted: false, needs, size: None };
                 let packet = Packet::parse(Bytes::from(bytes), &ExtensionIds::default()).unwrap();
                 let info = PayloadInfo {
                     spatial,

@@ -24,7 +24,7 @@ fn read(reader: &mut Reader, codec: Codec, packet: &Packet) -> PayloadInfo {
     info
 }
 
-fn vp9(reader: &mut Reader, payload: &[u8]) -> Option<Frame> {
+fn vp9(reader: &mut Reader, payload: &[u8]) -> Option<FrameInfo> {
     read(reader, Codec::Vp9, &packet(None, payload)).frame
 }
 
@@ -45,7 +45,7 @@ fn a_descriptor_tells_of_any_codec() {
         Some((65_535, Needs::NOTHING))
     );
     let second = read(&mut reader, Codec::H264, &packet(Some(&[0x41, 0, 0]), &[7]));
-    let want = Frame {
+    let want = FrameInfo {
         number: 65_536,
         ends: true,
         counted: false,
@@ -185,7 +185,7 @@ fn descriptors_and_payloads_of_chromium_s_vp9_tell_the_same() {
             let by_descriptor = by_descriptor.frame.unwrap();
             assert_eq!(by_descriptor.ends, by_payload.ends, "{mode}: {line}");
             frames.insert(by_descriptor.number, by_payload.number);
-            let of = |frame: Frame| {
+            let of = |frame: FrameInfo| {
                 let Needs::Listed(back) = frame.needs else { panic!("{mode}: {line}") };
                 let back = back.into_iter().filter(|back| *back != 0);
                 back.map(move |back| frame.number - u32::from(back))
