@@ -35,9 +35,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
-    let (engine, events) = engine::start(&engine_config(config))?;
+    let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, events, control_config(config, candidates))?;
+    let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
     let router = signaling::router(signaling, port);
     let max_connections = config.limits.max_http_connections;

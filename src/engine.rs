@@ -77,6 +77,7 @@ pub enum Error {
 pub struct Handle {
     address: SocketAddr,
     shards: Vec<ShardHandle>,
+    links: Vec<mpsc::Sender<LinkMessage>>,
     accepting: Option<tcp::Accepting>,
 }
 
@@ -94,19 +95,28 @@ struct ShardHandle {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Starts one thread per shard. What happens in the shards comes out of the receiver. Call it within
-/// a tokio runtime.
+/// What comes out of the shards.
+pub struct Outputs {
+    /// What happens in them.
+    pub events: mpsc::Receiver<(ShardId, Event)>,
+    /// Packets and words of the streams that the frame world listens to; see [`ShardId::TAP`].
+    pub tap: mpsc::Receiver<LinkMessage>,
+}
+
+/// Starts one thread per shard. Call it within a tokio runtime.
 ///
 /// # Errors
 ///
 /// Fails if the port is taken or cannot be opened.
-pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)>), Error> {
+pub fn start(config: &Config) -> Result<(Handle, Outputs), Error> {
     let count = config.shards.clamp(1, MAX_SHARDS);
     let (sockets, listener) = open_port(config, count)?;
     let address = sockets[0].local_addr();
     let (events, events_out) = mpsc::channel(EVENTS_BOUND);
-    let (links, link_inputs): (Vec<_>, Vec<_>) =
+    let (mut links, link_inputs): (Vec<_>, Vec<_>) =
         (0..count).map(|_| mpsc::channel::<LinkMessage>(LINK_BOUND)).unzip();
+    let (tap_in, tap) = mpsc::channel(LINK_BOUND);
+    links.push(tap_in);
     let mut shards = Vec::with_capacity(count);
     let mut inlets = Vec::with_capacity(count);
     for ((index, socket), link) in sockets.into_iter().enumerate().zip(link_inputs) {
@@ -133,7 +143,9 @@ pub fn start(config: &Config) -> Result<(Handle, mpsc::Receiver<(ShardId, Event)
     }
     let accepting = listener.map(|listener| tcp::accept(listener, inlets)).transpose();
     let accepting = accepting.map_err(|source| Error::TcpSocket { address, source })?;
-    Ok((Handle { address, shards, accepting }, events_out))
+    // Who holds the tap's own sender would never see it end.
+    links.truncate(count);
+    Ok((Handle { address, shards, links, accepting }, Outputs { events: events_out, tap }))
 }
 
 /// Opens the media port over UDP and, where it is wanted, over TCP. Where the system chooses the
@@ -183,6 +195,13 @@ impl Handle {
         let handle = self.shards.get(usize::from(shard.0))?;
         handle.commands.send(Asked { command, answer }).await.ok()?;
         reply.await.ok()
+    }
+
+    /// Tells a shard something as the frame world does, which listens under [`ShardId::TAP`]. False if
+    /// its queue is full.
+    pub fn tell(&self, shard: ShardId, message: LinkMessage) -> bool {
+        let link = self.links.get(usize::from(shard.0));
+        link.is_some_and(|link| link.try_send(message).is_ok())
     }
 
     /// Waits, for a moment, until TCP connections whose sessions have ended are closed.

@@ -38,7 +38,7 @@ pub struct Counters {
     pub dropped_full: AtomicU64,
     /// Writes that failed otherwise.
     pub dropped_error: AtomicU64,
-    /// Messages to another shard dropped because its queue was full.
+    /// Messages to another shard or the tap dropped because its queue was full.
     pub dropped_link: AtomicU64,
     /// TCP connections open.
     pub tcp_connections: AtomicU64,
@@ -64,6 +64,7 @@ pub(super) struct Runner {
     shard: Shard,
     socket: Option<Unregistered>,
     tcp: Connections,
+    /// One per shard, and the tap.
     links: Vec<mpsc::Sender<LinkMessage>>,
     events: mpsc::Sender<(ShardId, Event)>,
     counters: Arc<Counters>,
@@ -287,7 +288,7 @@ impl Runner {
             }
         }
         while let Some((shard, message)) = self.shard.poll_link() {
-            let index = usize::from(shard.0);
+            let index = place_of(shard, self.links.len());
             let (Some(link), Some(held)) = (self.links.get(index), self.held.get_mut(index)) else {
                 continue;
             };
@@ -303,6 +304,11 @@ impl Runner {
             }
         }
     }
+}
+
+/// Where the queue to a shard stands among `links`, of which the last is the tap.
+fn place_of(shard: ShardId, links: usize) -> usize {
+    if shard == ShardId::TAP { links - 1 } else { usize::from(shard.0) }
 }
 
 fn since_epoch() -> Duration {

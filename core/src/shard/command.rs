@@ -17,6 +17,11 @@ pub struct StreamId(pub u64);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub u8);
 
+impl ShardId {
+    /// Who takes packets out for the frame world, as if it were another shard.
+    pub const TAP: Self = Self(u8::MAX);
+}
+
 /// A session's place in its shard. A key is never used twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionKey {

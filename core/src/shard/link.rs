@@ -83,6 +83,11 @@ pub enum LinkMessage {
         /// The layer of its video.
         layer: u8,
     },
+    /// The sender needs the next keyframe of every layer, of one picture if the publisher can.
+    WantAll {
+        /// The stream.
+        stream: StreamId,
+    },
     /// The stream lost its publisher or ended.
     Gone {
         /// The stream.
@@ -101,7 +106,8 @@ impl LinkMessage {
             Self::Datagram { .. }
             | Self::Proved { .. }
             | Self::Packet { .. }
-            | Self::Want { .. } => true,
+            | Self::Want { .. }
+            | Self::WantAll { .. } => true,
             Self::Listen { .. }
             | Self::Unlisten { .. }
             | Self::Tracks { .. }

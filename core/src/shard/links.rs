@@ -45,6 +45,7 @@ impl Shard {
                 }
             }
             LinkMessage::Want { stream, layer } => self.want_keyframe(now, stream, layer),
+            LinkMessage::WantAll { stream } => self.want_keyframes(now, stream),
             LinkMessage::Gone { stream, ended } => {
                 if ended {
                     self.end_stream(now, stream);
@@ -63,35 +64,51 @@ impl Shard {
         self.rearm_stream(now, id);
     }
 
-    /// Sends the keyframe requests that are due.
+    /// Somebody needs a keyframe of every video layer that arrives.
+    fn want_keyframes(&mut self, now: Instant, id: StreamId) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(track) = &mut stream.video else { return };
+        for layer in track.layers.iter_mut().filter(|layer| layer.active) {
+            layer.arbiter.want();
+        }
+        self.ask_keyframes(now, id);
+        self.rearm_stream(now, id);
+    }
+
+    /// Sends the keyframe requests that are due: to a publisher in one datagram, so that its layers
+    /// start from one picture if it can make them.
     fn ask_keyframes(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let source = stream.source;
         let Some(track) = &mut stream.video else { return };
-        for index in 0..track.layers.len() {
-            if !track.layers[index].arbiter.poll(now) {
-                continue;
-            }
-            let layer = index as u8;
-            match source {
-                Source::Publisher(key) => {
-                    let Some(session) = self.sessions.get_mut(key) else { continue };
-                    let Role::Publisher(ingress) = &session.role else { continue };
-                    let Some(media) = ingress.ssrc_of(Kind::Video, layer) else { continue };
-                    let mut plain = Vec::new();
+        let due = track.layers.iter_mut().zip(0_u8..);
+        let due = due.filter_map(|(layer, index)| layer.arbiter.poll(now).then_some(index));
+        let layers: Vec<u8> = due.collect();
+        if layers.is_empty() {
+            return;
+        }
+        match source {
+            Source::Publisher(key) => {
+                let Some(session) = self.sessions.get_mut(key) else { return };
+                let Role::Publisher(ingress) = &session.role else { return };
+                let (mut plain, mut requests) = (Vec::new(), 0);
+                for media in layers.iter().filter_map(|ix| ingress.ssrc_of(Kind::Video, *ix)) {
                     rtcp::write_pli(&mut plain, crate::media::Ssrc(ingress.ssrc()), media);
-                    if let (Some(sealed), Some(path)) =
+                    requests += 1;
+                }
+                if requests > 0
+                    && let (Some(sealed), Some(path)) =
                         (session.connection.protect_rtcp(&plain), session.connection.path())
-                    {
-                        self.gauges.keyframe_requests += 1;
-                        self.out.push_back((path, sealed));
-                    }
+                {
+                    self.gauges.keyframe_requests += requests;
+                    self.out.push_back((path, sealed));
                 }
-                Source::Mirror(home) => {
-                    self.links.push_back((home, LinkMessage::Want { stream: id, layer }));
-                }
-                Source::Absent => {}
             }
+            Source::Mirror(home) => {
+                let wants = layers.into_iter().map(|layer| LinkMessage::Want { stream: id, layer });
+                self.links.extend(wants.map(|want| (home, want)));
+            }
+            Source::Absent => {}
         }
     }
 

@@ -23,5 +23,6 @@ mod random;
 mod redundancy;
 mod sessions;
 mod streams;
+mod tap;
 mod viewer;
 mod world;

@@ -44,6 +44,8 @@ pub struct World {
     pub link_loss: f64,
     /// What shards reported.
     pub events: Vec<(ShardId, Event)>,
+    /// What shards gave to the tap.
+    pub tapped: Vec<LinkMessage>,
     /// What codec the picture has.
     pub codec: Codec,
     /// How long viewers wait for a lost publisher.
@@ -138,6 +140,7 @@ impl World {
             down: Conditions::clean(),
             link_loss: 0.0,
             events: Vec::new(),
+            tapped: Vec::new(),
             codec: Codec::Vp8,
             window: Duration::from_secs(10),
             resumes: false,
@@ -434,8 +437,10 @@ impl World {
                     idle = false;
                     let lost = matches!(message, LinkMessage::Packet { .. })
                         && self.random.happens(self.link_loss);
-                    if !lost {
-                        self.shards[usize::from(to.0)].handle_link(self.now, message);
+                    match to {
+                        ShardId::TAP => self.tapped.push(message),
+                        _ if lost => {}
+                        _ => self.shards[usize::from(to.0)].handle_link(self.now, message),
                     }
                 }
             }
