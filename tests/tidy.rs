@@ -44,6 +44,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("hub", &["media"]),
     ("forward", &["media"]),
     ("congestion", &["media"]),
+    ("package", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
 ];
 

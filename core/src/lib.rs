@@ -15,3 +15,5 @@ pub mod congestion;
 pub mod forward;
 
 pub mod shard;
+
+pub mod package;

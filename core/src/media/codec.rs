@@ -20,6 +20,8 @@ use std::fmt;
 
 use super::FrameInfo;
 
+pub(crate) use bits::Bits;
+
 /// Sound or picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {

@@ -2,7 +2,7 @@
 
 /// What is left of a bit string. Every read past the end is `None`.
 #[derive(Clone, Copy, Debug)]
-pub(in crate::media) struct Bits<'a> {
+pub(crate) struct Bits<'a> {
     bytes: &'a [u8],
     current: u8,
     left: u32,
@@ -14,18 +14,18 @@ pub(in crate::media) struct Bits<'a> {
 
 impl<'a> Bits<'a> {
     /// Reads the bytes as they are.
-    pub(in crate::media) fn new(bytes: &'a [u8]) -> Self {
+    pub(crate) fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, current: 0, left: 0, emulation_prevention: false, zeros: 0 }
     }
 
     /// Reads a NAL unit, leaving out emulation prevention bytes (H.264 section 7.4.1, H.265
     /// section 7.4.2).
-    pub(in crate::media) fn of_nal(bytes: &'a [u8]) -> Self {
+    pub(crate) fn of_nal(bytes: &'a [u8]) -> Self {
         Self { emulation_prevention: true, ..Self::new(bytes) }
     }
 
     /// Takes up to 32 bits.
-    pub(in crate::media) fn take(&mut self, count: u32) -> Option<u32> {
+    pub(crate) fn take(&mut self, count: u32) -> Option<u32> {
         let mut value = 0_u64;
         let mut missing = count;
         while missing > 0 {
@@ -43,12 +43,12 @@ impl<'a> Bits<'a> {
     }
 
     /// Takes one bit.
-    pub(in crate::media) fn flag(&mut self) -> Option<bool> {
+    pub(crate) fn flag(&mut self) -> Option<bool> {
         Some(self.take(1)? != 0)
     }
 
     /// Passes over any number of bits.
-    pub(in crate::media) fn skip(&mut self, count: u32) -> Option<()> {
+    pub(crate) fn skip(&mut self, count: u32) -> Option<()> {
         let mut missing = count;
         while missing > 0 {
             let step = missing.min(32);
@@ -59,7 +59,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Takes an unsigned Exp-Golomb number, `ue(v)`; also AV1's `uvlc()` below 2^32 - 1.
-    pub(in crate::media) fn unsigned(&mut self) -> Option<u32> {
+    pub(crate) fn unsigned(&mut self) -> Option<u32> {
         let mut zeros = 0;
         while !self.flag()? {
             zeros += 1;
@@ -71,7 +71,7 @@ impl<'a> Bits<'a> {
     }
 
     /// Takes a signed Exp-Golomb number, `se(v)`.
-    pub(in crate::media) fn signed(&mut self) -> Option<i64> {
+    pub(crate) fn signed(&mut self) -> Option<i64> {
         let number = i64::from(self.unsigned()?);
         Some(if number % 2 == 0 { -number / 2 } else { (number + 1) / 2 })
     }

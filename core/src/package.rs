@@ -1,0 +1,14 @@
+//! A packager that turns the frames of one rendition into CMAF parts and segments.
+//!
+//! [`Segmenter`] decides where parts and segments begin and end; [`cmaf`] writes their bytes.
+
+pub mod cmaf;
+
+pub mod segmenter;
+
+mod grid;
+
+mod target;
+
+pub use segmenter::{Config, Counters, Exceeded, Segmenter};
+pub use target::part_target;
