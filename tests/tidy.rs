@@ -44,6 +44,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("hub", &["media"]),
     ("forward", &["media"]),
     ("congestion", &["media"]),
+    ("playlist", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
 ];
 
@@ -57,6 +58,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("engine", &["addresses"]),
     ("control", &["engine"]),
     ("load", &[]),
+    ("origin", &[]),
     ("app", &["addresses", "config", "control", "engine", "http", "telemetry", "web"]),
     ("main", &["app", "config", "load", "telemetry"]),
 ];
