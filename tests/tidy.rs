@@ -45,6 +45,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("forward", &["media"]),
     ("congestion", &["media"]),
     ("package", &["media"]),
+    ("playlist", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
 ];
 
@@ -58,6 +59,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("engine", &["addresses"]),
     ("control", &["engine"]),
     ("load", &[]),
+    ("origin", &[]),
     ("app", &["addresses", "config", "control", "engine", "http", "telemetry", "web"]),
     ("main", &["app", "config", "load", "telemetry"]),
 ];

@@ -6,6 +6,8 @@
 
 pub mod media;
 
+pub mod playlist;
+
 pub mod rtc;
 
 pub mod hub;
