@@ -1,16 +1,16 @@
 //! The codecs that are forwarded, and what a payload tells without decoding it.
 
+pub mod av1;
+
 pub mod h264;
+
+pub mod h265;
 
 pub mod vp8;
 
 pub mod vp9;
 
-mod av1;
-
 pub(super) mod bits;
-
-mod h265;
 
 mod opus;
 

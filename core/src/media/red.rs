@@ -17,6 +17,25 @@ pub fn primary(payload: &[u8]) -> Option<usize> {
     (last & MORE == 0 && start < payload.len()).then_some(start)
 }
 
+/// The older frames of a redundant payload, the newest of them last: how many ticks before the
+/// payload's timestamp each was, and its bytes. None if the payload is no redundant one.
+pub fn older(payload: &[u8]) -> impl Iterator<Item = (u16, &[u8])> {
+    let newest = primary(payload);
+    let mut headers = 0;
+    while newest.is_some() && redundant(payload, headers).is_some() {
+        headers += REDUNDANT_LEN;
+    }
+    let mut start = headers + 1;
+    (0..headers).step_by(REDUNDANT_LEN).filter_map(move |at| {
+        let header = redundant(payload, at)?;
+        let ago = u16::from_be_bytes([header[1], header[2]]) >> 2;
+        let len = usize::from(header[2] & 0x03) << 8 | usize::from(header[3]);
+        let frame = payload.get(start..start + len)?;
+        start += len;
+        Some((ago, frame))
+    })
+}
+
 /// Gives all frames of a redundant payload, checked by [`primary`], another payload type.
 pub fn readdress(payload: &mut [u8], pt: PayloadType) {
     let mut at = 0;
@@ -76,6 +95,16 @@ mod tests {
     }
 
     #[test]
+    fn older_frames_come_with_their_age() {
+        // 1,920 and 960 ticks ago, then the newest.
+        let payload = [0xef, 0x1e, 0x00, 2, 0xef, 0x0f, 0x00, 1, 111, 1, 2, 3, 4];
+        let read: Vec<_> = older(&payload).collect();
+        assert_eq!(read, [(1920, &[1, 2][..]), (960, &[3][..])]);
+        assert_eq!(older(&[111, 7, 8]).count(), 0);
+        assert_eq!(older(&[0xef, 0x0f, 0x00, 2, 111, 1]).count(), 0);
+    }
+
+    #[test]
     fn blocks_without_end_are_none() {
         let payload = [[0xef, 0, 0, 0]; 40].concat();
         assert_eq!(primary(&payload), None);
@@ -93,6 +122,8 @@ mod tests {
         fn any_bytes_give_a_frame_inside_them_or_none(mut bytes in vec(any::<u8>(), 0..80)) {
             let before = primary(&bytes);
             prop_assert!(before.is_none_or(|at| at < bytes.len()));
+            let len: usize = older(&bytes).map(|(_, frame)| frame.len()).sum();
+            prop_assert!(len <= bytes.len());
             readdress(&mut bytes, PayloadType(96));
             prop_assert_eq!(primary(&bytes), before);
         }

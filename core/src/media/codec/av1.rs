@@ -108,8 +108,13 @@ impl<'a> Unit<'a> {
     }
 }
 
+/// The largest size a frame of the sequence has, from a sequence header OBU without its header.
+pub fn sequence_size(body: &[u8]) -> Option<(u16, u16)> {
+    sequence::size(body)
+}
+
 /// Takes a little-endian base 128 number of at most eight bytes off the front.
-fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
+pub fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
     let mut value = 0;
     for (index, byte) in bytes.iter().take(8).enumerate() {
         value |= u64::from(byte & 0x7F) << (7 * index);

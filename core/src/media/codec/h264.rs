@@ -5,6 +5,7 @@ mod profile;
 mod sps;
 
 use super::PayloadInfo;
+use super::bits::Bits;
 
 pub use profile::{Level, Profile, ProfileLevel, parse_profile_level_id};
 
@@ -25,6 +26,27 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         kind => unit(kind, body, &mut info),
     }
     info
+}
+
+/// The id of a sequence parameter set and the size of its pictures, from the whole NAL unit.
+pub fn read_sps(nal: &[u8]) -> Option<(u8, (u16, u16))> {
+    sps::read(nal.get(1..)?)
+}
+
+/// The id of a picture parameter set and that of the sequence parameter set it belongs to, from the
+/// whole NAL unit.
+pub fn read_pps(nal: &[u8]) -> Option<(u8, u8)> {
+    let mut bits = Bits::of_nal(nal.get(1..)?);
+    let (pps, sps) = (bits.unsigned()?, bits.unsigned()?);
+    Some((u8::try_from(pps).ok()?, u8::try_from(sps).ok()?))
+}
+
+/// The id of the picture parameter set that a slice uses, from the whole NAL unit.
+pub fn slice_pps(nal: &[u8]) -> Option<u8> {
+    let mut bits = Bits::of_nal(nal.get(1..)?);
+    bits.unsigned()?; // first_mb_in_slice
+    bits.unsigned()?; // slice_type
+    u8::try_from(bits.unsigned()?).ok()
 }
 
 fn aggregated(mut body: &[u8], info: &mut PayloadInfo) {
@@ -118,6 +140,19 @@ mod tests {
         for (name, payload, keyframe, size) in rows {
             let want = PayloadInfo { keyframe, size, ..PayloadInfo::default() };
             assert_eq!(inspect(&payload), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn sets_and_slices_name_each_other_by_id() {
+        assert_eq!(read_sps(&SPS_NAL), Some((0, (642, 362))));
+        assert_eq!(read_pps(&PPS_NAL), Some((0, 0)));
+        // pps id 2 of sps 1; a slice at macroblock 0, type 7, of pps 2.
+        assert_eq!(read_pps(&[0x68, 0b0110_1000]), Some((2, 1)));
+        assert_eq!(slice_pps(&[0x65, 0b1000_1000, 0b0110_0000]), Some(2));
+        assert_eq!(slice_pps(&IDR_NAL), Some(0));
+        for nal in [&[][..], &[0x68], &[0x68, 0], &[0x68, 0, 0, 0, 0, 0]] {
+            assert_eq!((read_sps(nal), read_pps(nal), slice_pps(nal)), (None, None, None));
         }
     }
 

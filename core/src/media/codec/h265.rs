@@ -3,6 +3,7 @@
 mod sps;
 
 use super::PayloadInfo;
+use super::bits::Bits;
 
 /// Looks for parameter sets and random access pictures in single NAL units, aggregation packets and
 /// fragment starts.
@@ -26,6 +27,34 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
         kind => unit(kind, body, &mut info),
     }
     info
+}
+
+/// The id of a video parameter set, from the whole NAL unit.
+pub fn read_vps(nal: &[u8]) -> Option<u8> {
+    Some(nal.get(2)? >> 4)
+}
+
+/// The id of a sequence parameter set and the size of its pictures, from the whole NAL unit.
+pub fn read_sps(nal: &[u8]) -> Option<(u8, (u16, u16))> {
+    sps::read(nal.get(2..)?)
+}
+
+/// The id of a picture parameter set and that of the sequence parameter set it belongs to, from the
+/// whole NAL unit.
+pub fn read_pps(nal: &[u8]) -> Option<(u8, u8)> {
+    let mut bits = Bits::of_nal(nal.get(2..)?);
+    let (pps, sps) = (bits.unsigned()?, bits.unsigned()?);
+    Some((u8::try_from(pps).ok()?, u8::try_from(sps).ok()?))
+}
+
+/// The id of the picture parameter set that a slice segment uses, from the whole NAL unit.
+pub fn slice_pps(nal: &[u8]) -> Option<u8> {
+    let mut bits = Bits::of_nal(nal.get(2..)?);
+    bits.flag()?; // first_slice_segment_in_pic_flag
+    if (BLA_W_LP..=LAST_IRAP).contains(&nal_type(nal[0])) {
+        bits.flag()?; // no_output_of_prior_pics_flag
+    }
+    u8::try_from(bits.unsigned()?).ok()
 }
 
 fn nal_type(first: u8) -> u8 {
@@ -59,6 +88,7 @@ fn unit(kind: u8, body: &[u8], info: &mut PayloadInfo) {
 
 const BLA_W_LP: u8 = 16;
 const CRA: u8 = 21;
+const LAST_IRAP: u8 = 23;
 const VPS: u8 = 32;
 const SPS: u8 = 33;
 const AGGREGATION: u8 = 48;
@@ -121,6 +151,21 @@ mod tests {
         for (name, payload, keyframe, size) in rows {
             let want = PayloadInfo { keyframe, size, ..PayloadInfo::default() };
             assert_eq!(inspect(&payload), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn sets_and_slices_name_each_other_by_id() {
+        assert_eq!(read_vps(&VPS_NAL), Some(0));
+        assert_eq!(read_sps(&SPS_NAL), Some((0, (642, 362))));
+        assert_eq!(read_pps(&PPS_NAL), Some((0, 0)));
+        assert_eq!(read_pps(&[0x44, 0x01, 0b0110_1000]), Some((2, 1)));
+        // The flag that only random access pictures have stands before the id.
+        assert_eq!(slice_pps(&[0x28, 0x01, 0b1001_1000]), Some(2));
+        assert_eq!(slice_pps(&[0x02, 0x01, 0b1011_0000]), Some(2));
+        assert_eq!((slice_pps(&IDR_NAL), slice_pps(&P_NAL)), (Some(0), Some(0)));
+        for nal in [&[][..], &[0x44], &[0x44, 1], &[0x44, 1, 0]] {
+            assert_eq!((read_sps(nal), read_pps(nal), slice_pps(nal)), (None, None, None));
         }
     }
 

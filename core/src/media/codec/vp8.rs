@@ -50,11 +50,11 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let Some(descriptor) = Descriptor::parse(payload) else { return PayloadInfo::default() };
     let frame = &payload[descriptor.header_len..];
     let starts_frame = descriptor.start && descriptor.partition == 0;
-    let keyframe = starts_frame && frame.first().is_some_and(|byte| byte & INTER_FRAME == 0);
+    let keyframe = starts_frame && is_keyframe(frame);
     PayloadInfo {
         starts_frame,
         keyframe,
-        size: if keyframe { size(frame) } else { None },
+        size: if keyframe { keyframe_size(frame) } else { None },
         spatial: 0,
         temporal: descriptor.tid.unwrap_or(0),
         ..PayloadInfo::default()
@@ -107,7 +107,13 @@ impl Descriptor {
     }
 }
 
-fn size(frame: &[u8]) -> Option<(u16, u16)> {
+/// Whether a frame is a keyframe, from the frame's beginning (RFC 6386 section 9.1).
+pub fn is_keyframe(frame: &[u8]) -> bool {
+    frame.first().is_some_and(|byte| byte & INTER_FRAME == 0)
+}
+
+/// Width and height that a keyframe's beginning gives.
+pub fn keyframe_size(frame: &[u8]) -> Option<(u16, u16)> {
     let [_, _, _, 0x9D, 0x01, 0x2A, w0, w1, h0, h1] = *frame.first_chunk::<10>()? else {
         return None;
     };

@@ -4,6 +4,8 @@ mod frame;
 
 use super::{PayloadInfo, picture_id};
 
+pub use frame::{Keyframe, read_keyframe};
+
 /// The payload descriptor (RFC 9628 section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptor {

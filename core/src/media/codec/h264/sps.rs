@@ -4,10 +4,15 @@ use super::super::bits::Bits;
 
 /// The cropped size of a picture, from an SPS without its NAL header byte.
 pub(super) fn size(sps: &[u8]) -> Option<(u16, u16)> {
+    read(sps).map(|(_, size)| size)
+}
+
+/// The set's id and the cropped size of a picture, from an SPS without its NAL header byte.
+pub(super) fn read(sps: &[u8]) -> Option<(u8, (u16, u16))> {
     let mut bits = Bits::of_nal(sps);
     let profile_idc = bits.take(8)?;
     bits.skip(16)?; // constraint flags, level_idc
-    bits.unsigned()?; // seq_parameter_set_id
+    let id = u8::try_from(bits.unsigned()?).ok()?;
     let chroma = match profile_idc {
         44 | 83 | 86 | 100 | 110 | 118 | 122 | 128 | 134 | 135 | 138 | 139 | 244 => {
             high_profile(&mut bits)?
@@ -34,7 +39,7 @@ pub(super) fn size(sps: &[u8]) -> Option<(u16, u16)> {
     let width = (width_in_mbs * 16).checked_sub(crop_x * chroma.width)?;
     let height = (height_in_units * 16 * fields).checked_sub(crop_y * chroma.height * fields)?;
     let (width, height) = (u16::try_from(width).ok()?, u16::try_from(height).ok()?);
-    (width != 0 && height != 0).then_some((width, height))
+    (width != 0 && height != 0).then_some((id, (width, height)))
 }
 
 /// Luma samples per chroma sample, the units of cropping.

@@ -4,12 +4,17 @@ use super::super::bits::Bits;
 
 /// The size within the conformance window, from an SPS without its NAL header.
 pub(super) fn size(sps: &[u8]) -> Option<(u16, u16)> {
+    read(sps).map(|(_, size)| size)
+}
+
+/// The set's id and the size within the conformance window, from an SPS without its NAL header.
+pub(super) fn read(sps: &[u8]) -> Option<(u8, (u16, u16))> {
     let mut bits = Bits::of_nal(sps);
     bits.skip(4)?; // sps_video_parameter_set_id
     let sub_layers = bits.take(3)?; // sps_max_sub_layers_minus1
     bits.flag()?; // sps_temporal_id_nesting_flag
     profile_tier_level(&mut bits, sub_layers)?;
-    bits.unsigned()?; // sps_seq_parameter_set_id
+    let id = u8::try_from(bits.unsigned()?).ok()?;
     let (unit_x, unit_y) = match bits.unsigned()? {
         0 => (1, 1),
         1 => (2, 2),
@@ -29,7 +34,7 @@ pub(super) fn size(sps: &[u8]) -> Option<(u16, u16)> {
     }
     let width = u16::try_from(width.checked_sub(window_x * unit_x)?).ok()?;
     let height = u16::try_from(height.checked_sub(window_y * unit_y)?).ok()?;
-    (width != 0 && height != 0).then_some((width, height))
+    (width != 0 && height != 0).then_some((id, (width, height)))
 }
 
 /// Passes over `profile_tier_level(1, sub_layers)` (section 7.3.3).

@@ -2,6 +2,21 @@
 
 use super::super::bits::Bits;
 
+/// What the uncompressed header of a keyframe tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyframe {
+    /// Width and height in pixels.
+    pub size: (u16, u16),
+    /// Profile, 0 to 3.
+    pub profile: u8,
+    /// Bits per sample: 8, 10 or 12.
+    pub bit_depth: u8,
+    /// Whether chroma has half the columns, and half the lines.
+    pub subsampling: (bool, bool),
+    /// Whether samples use the full range.
+    pub full_range: bool,
+}
+
 /// Whether a frame's uncompressed header is that of a keyframe.
 pub(super) fn is_keyframe(frame: &[u8]) -> bool {
     keyframe(frame).is_some()
@@ -9,24 +24,33 @@ pub(super) fn is_keyframe(frame: &[u8]) -> bool {
 
 /// The size that a frame's uncompressed header gives; `None` unless it is a keyframe.
 pub(super) fn keyframe_size(frame: &[u8]) -> Option<(u16, u16)> {
+    read_keyframe(frame).map(|keyframe| keyframe.size)
+}
+
+/// Reads a frame's uncompressed header; `None` unless it is a keyframe.
+pub fn read_keyframe(frame: &[u8]) -> Option<Keyframe> {
     let (profile, mut bits) = keyframe(frame)?;
     bits.skip(2)?; // show_frame, error_resilient_mode
     if bits.take(24)? != SYNC_CODE {
         return None;
     }
-    if profile >= 2 {
-        bits.flag()?; // ten_or_twelve_bit
-    }
+    let bit_depth = match profile >= 2 {
+        true => 10 + 2 * bits.take(1)? as u8, // ten_or_twelve_bit
+        false => 8,
+    };
     let srgb = bits.take(3)? == COLOR_SPACE_SRGB;
-    if !srgb {
-        bits.flag()?; // color_range
-    }
+    let full_range = srgb || bits.flag()?;
+    let mut subsampling = (!srgb, !srgb);
     if profile % 2 == 1 {
-        bits.skip(if srgb { 1 } else { 3 })?; // subsampling_x, subsampling_y, reserved_zero
+        if !srgb {
+            subsampling = (bits.flag()?, bits.flag()?);
+        }
+        bits.flag()?; // reserved_zero
     }
     let width = u16::try_from(bits.take(16)? + 1).ok()?;
     let height = u16::try_from(bits.take(16)? + 1).ok()?;
-    Some((width, height))
+    let profile = profile as u8;
+    Some(Keyframe { size: (width, height), profile, bit_depth, subsampling, full_range })
 }
 
 /// Reads a keyframe's header up to the frame type: the profile, and what follows.
@@ -75,6 +99,12 @@ mod tests {
         // Profile 3: a reserved bit ahead, and sRGB without a range.
         let profile_3 = [0xB1, 0x24, 0xC1, 0xA1, 0x38, 0x00, 0x00, 0x00, 0x04];
         assert_eq!(keyframe_size(&profile_3), Some((1, 2)));
+        let read = |frame: &[u8]| {
+            let read = read_keyframe(frame).unwrap();
+            (read.profile, read.bit_depth, read.subsampling, read.full_range)
+        };
+        assert_eq!(read(&profile_2), (2, 10, (true, true), false));
+        assert_eq!(read(&profile_3), (3, 10, (false, false), true));
     }
 
     #[test]
