@@ -44,6 +44,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("hub", &["media"]),
     ("forward", &["media"]),
     ("congestion", &["media"]),
+    ("assemble", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
 ];
 

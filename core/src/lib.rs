@@ -14,4 +14,6 @@ pub mod congestion;
 
 pub mod forward;
 
+pub mod assemble;
+
 pub mod shard;
