@@ -46,6 +46,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("congestion", &["media"]),
     ("package", &["media"]),
     ("playlist", &["media"]),
+    ("assemble", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
 ];
 

@@ -16,6 +16,8 @@ pub mod congestion;
 
 pub mod forward;
 
+pub mod assemble;
+
 pub mod shard;
 
 pub mod package;

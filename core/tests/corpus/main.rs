@@ -12,6 +12,7 @@
 )]
 
 mod demux;
+mod depacketize;
 mod dependency;
 mod dtls;
 mod payload;
@@ -35,6 +36,7 @@ macro_rules! replays {
 replays! {
     dependency: the_corpus_of_dependency_descriptors_is_taken,
     demux: the_corpus_of_the_demultiplexer_is_taken,
+    depacketize: the_corpus_of_depacketisers_is_taken,
     dtls: the_corpus_of_dtls_is_taken,
     payload: the_corpus_of_payloads_is_taken,
     rtcp: the_corpus_of_rtcp_is_taken,

@@ -4,7 +4,7 @@ mod frame;
 
 use super::{PayloadInfo, picture_id};
 
-pub use frame::{Keyframe, read_keyframe};
+pub use frame::{Keyframe, is_keyframe, read_keyframe};
 
 /// The payload descriptor (RFC 9628 section 4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +70,7 @@ pub(super) fn inspect(payload: &[u8]) -> PayloadInfo {
     let Some(descriptor) = Descriptor::parse(payload) else { return PayloadInfo::default() };
     let starts_frame = descriptor.start && descriptor.spatial == 0;
     let frame = &payload[descriptor.header_len..];
-    let keyframe = starts_frame && !descriptor.inter_picture && frame::is_keyframe(frame);
+    let keyframe = starts_frame && !descriptor.inter_picture && is_keyframe(frame);
     let mut size = descriptor.size;
     if keyframe && size.is_none() {
         size = frame::keyframe_size(frame);

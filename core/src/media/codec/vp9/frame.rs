@@ -18,7 +18,7 @@ pub struct Keyframe {
 }
 
 /// Whether a frame's uncompressed header is that of a keyframe.
-pub(super) fn is_keyframe(frame: &[u8]) -> bool {
+pub fn is_keyframe(frame: &[u8]) -> bool {
     keyframe(frame).is_some()
 }
 
