@@ -48,6 +48,7 @@ const CORE: &[(&str, &[&str])] = &[
     ("playlist", &["media"]),
     ("assemble", &["media"]),
     ("shard", &["media", "rtc", "hub", "forward", "congestion"]),
+    ("bridge", &["media", "shard", "assemble", "package"]),
 ];
 
 /// Who may import whom in `src`. Edges meet in `app`.

@@ -6,8 +6,6 @@
 
 pub mod media;
 
-pub mod playlist;
-
 pub mod rtc;
 
 pub mod hub;
@@ -16,8 +14,12 @@ pub mod congestion;
 
 pub mod forward;
 
-pub mod assemble;
-
 pub mod shard;
 
+pub mod assemble;
+
 pub mod package;
+
+pub mod playlist;
+
+pub mod bridge;

@@ -100,6 +100,21 @@ pub enum LinkMessage {
 // === impl LinkMessage ===
 
 impl LinkMessage {
+    /// The stream that it is about.
+    pub fn stream(&self) -> Option<StreamId> {
+        match self {
+            Self::Datagram { .. } | Self::Proved { .. } => None,
+            Self::Listen { stream, .. }
+            | Self::Unlisten { stream, .. }
+            | Self::Tracks { stream, .. }
+            | Self::Packet { stream, .. }
+            | Self::Clocks { stream, .. }
+            | Self::Want { stream, .. }
+            | Self::WantAll { stream }
+            | Self::Gone { stream, .. } => Some(*stream),
+        }
+    }
+
     /// Whether the network's own repair makes up for its loss.
     pub fn may_be_dropped(&self) -> bool {
         match self {

@@ -1,0 +1,416 @@
+//! The bridge of one stream: the composition of the frame world, from packets to parts.
+//!
+//! **The contract** is that of a shard: feed it with `handle_` methods, drain `poll` until it gives
+//! nothing, wake it when `poll_timeout` says. It reads no clock and owns no store.
+//!
+//! It gathers frames for two seconds first, to learn which layers there are and how many frames a second
+//! they have; then an **epoch** opens, whose timeline and part target stay.
+
+mod gathering;
+
+mod rendition;
+
+mod schedule;
+
+mod source;
+
+mod timeline;
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use crate::media::{Frame, Kind, Ntp, Packaged};
+use crate::package::{self, Exceeded};
+use crate::shard::LinkMessage;
+use gathering::Gathering;
+use rendition::Rendition;
+pub use rendition::RenditionId;
+use schedule::Schedule;
+use source::{Found, Sources};
+use timeline::Timeline;
+
+/// What a bridge is made with.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// What segments last.
+    pub segment: Duration,
+    /// Whether sound is packaged as it comes.
+    pub opus: bool,
+    /// Whether sound comes back as AAC by [`Bridge::handle_frame`].
+    pub aac: bool,
+}
+
+/// What a bridge puts out.
+#[derive(Clone, Debug)]
+pub enum Output {
+    /// An epoch begins. What was open before is over.
+    Opened(Opened),
+    /// Whether frames of a rendition come, so that it is offered.
+    Offered(RenditionId, bool),
+    /// What a rendition's packager put out.
+    Packaged(RenditionId, Packaged),
+    /// Sound on the epoch's timeline, to be transcoded.
+    Sound(Frame),
+    /// Keyframes of all layers are needed.
+    WantAll,
+    /// A keyframe of a layer is needed.
+    Want(u8),
+    /// The epoch is over.
+    Ended,
+}
+
+/// An epoch as it begins.
+#[derive(Clone, Debug)]
+pub struct Opened {
+    /// The wall-clock time of its zero, in the server's clock.
+    pub zero: Ntp,
+    /// What its parts last at most.
+    pub part_target: Duration,
+    /// Its renditions, whether or not anything of them has come.
+    pub renditions: Vec<Announced>,
+}
+
+/// A rendition as it is known when its epoch begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Announced {
+    /// Which one.
+    pub id: RenditionId,
+    /// Bits per second, where its source came.
+    pub bits_per_second: Option<u64>,
+    /// Frames per second, where its source came.
+    pub frame_rate: Option<f64>,
+}
+
+/// The bridge of one stream.
+#[derive(Debug)]
+pub struct Bridge {
+    config: Config,
+    sources: Sources,
+    stage: Stage,
+    outputs: VecDeque<Output>,
+}
+
+#[derive(Debug)]
+enum Stage {
+    Gathering(Gathering),
+    Open(Box<Epoch>),
+    Ended,
+}
+
+#[derive(Debug)]
+struct Epoch {
+    timeline: Timeline,
+    /// When a frame of the epoch's zero would have come, as fast as the fastest.
+    begun: Instant,
+    part_target: Duration,
+    schedule: Schedule,
+    renditions: Vec<Rendition>,
+    offered: Vec<(RenditionId, bool)>,
+    filled: Instant,
+    /// A publisher is back, and nothing of it has come yet.
+    returns: bool,
+}
+
+// === impl Bridge ===
+
+impl Bridge {
+    /// A bridge that has heard of nothing yet.
+    pub fn new(config: Config) -> Self {
+        Self {
+            config,
+            sources: Sources::default(),
+            stage: Stage::Gathering(Gathering::default()),
+            outputs: VecDeque::new(),
+        }
+    }
+
+    /// Takes in a word or a packet of the shard that it listens to.
+    pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
+        match message {
+            LinkMessage::Tracks { tracks, .. } => {
+                let changed = self.sources.set_tracks(&tracks);
+                match &mut self.stage {
+                    Stage::Open(_) if changed => self.begin_again(),
+                    Stage::Open(epoch) => epoch.returns = true,
+                    Stage::Gathering(gathering) => *gathering = Gathering::default(),
+                    Stage::Ended => {}
+                }
+                self.outputs.push_back(Output::WantAll);
+            }
+            LinkMessage::Clocks { kind: Kind::Video, layer, shift, .. } => {
+                self.sources.set_shift(layer, shift);
+            }
+            LinkMessage::Packet { kind, layer, arrived, .. } => {
+                self.sources.handle_packet(now, kind, layer, &arrived);
+                self.drain_sources(now);
+            }
+            LinkMessage::Gone { ended: true, .. } => self.end(),
+            LinkMessage::Gone { ended: false, .. }
+            | LinkMessage::Clocks { .. }
+            | LinkMessage::Datagram { .. }
+            | LinkMessage::Proved { .. }
+            | LinkMessage::Listen { .. }
+            | LinkMessage::Unlisten { .. }
+            | LinkMessage::Want { .. }
+            | LinkMessage::WantAll { .. } => {}
+        }
+    }
+
+    /// Takes in a transcoded frame on the epoch's timeline.
+    pub fn handle_frame(&mut self, now: Instant, id: RenditionId, frame: Frame) {
+        self.package(now, id, frame);
+    }
+
+    /// Does what is due.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        self.sources.handle_timeout(now);
+        self.drain_sources(now);
+        self.open_if_ready(now);
+        let Stage::Open(epoch) = &mut self.stage else { return };
+        if !epoch.renditions.iter().any(|r| r.id.kind() == Kind::Video) {
+            // Sound alone needs no keyframes.
+        } else if epoch.schedule.poll(epoch.begun, now) {
+            self.outputs.push_back(Output::WantAll);
+        }
+        if now >= epoch.filled + FILL_INTERVAL {
+            epoch.filled = now;
+            let since = now.saturating_duration_since(epoch.begun);
+            let filled: Result<(), Exceeded> =
+                epoch.renditions.iter_mut().try_for_each(|rendition| rendition.fill(since));
+            epoch.tell_offers(&mut self.outputs);
+            epoch.drain(&mut self.outputs);
+            if filled.is_err() {
+                self.begin_again();
+            }
+        }
+    }
+
+    /// When `handle_timeout` is due.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        let own = match &self.stage {
+            Stage::Gathering(gathering) => gathering.poll_timeout(),
+            Stage::Open(epoch) => {
+                let keyframes = epoch.schedule.poll_timeout(epoch.begun);
+                Some(keyframes.min(epoch.filled + FILL_INTERVAL))
+            }
+            Stage::Ended => return None,
+        };
+        own.into_iter().chain(self.sources.poll_timeout()).min()
+    }
+
+    /// What comes out next.
+    pub fn poll(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// Whether nothing follows any more.
+    pub fn is_over(&self) -> bool {
+        matches!(self.stage, Stage::Ended)
+    }
+
+    /// Ends the epoch, for good.
+    pub fn end(&mut self) {
+        if let Stage::Open(epoch) = &mut self.stage {
+            epoch.finish(&mut self.outputs);
+        }
+        self.stage = Stage::Ended;
+    }
+
+    /// Ends the epoch; another one follows.
+    fn begin_again(&mut self) {
+        if let Stage::Open(epoch) = &mut self.stage {
+            epoch.finish(&mut self.outputs);
+        }
+        self.stage = Stage::Gathering(Gathering::default());
+        self.outputs.push_back(Output::WantAll);
+    }
+
+    fn drain_sources(&mut self, now: Instant) {
+        while let Some((kind, layer, found)) = self.sources.poll() {
+            match found {
+                Found::Frame(frame) => self.take(now, kind, layer, frame),
+                Found::WantKeyframe => self.outputs.push_back(Output::Want(layer)),
+            }
+        }
+    }
+
+    /// Takes in a frame on its track's timeline.
+    fn take(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame) {
+        match &mut self.stage {
+            Stage::Gathering(gathering) => {
+                gathering.push(now, kind, layer, frame);
+                self.open_if_ready(now);
+            }
+            Stage::Open(epoch) => {
+                if epoch.returns && (kind == Kind::Video || !self.sources.has_video()) {
+                    epoch.returns = false;
+                    epoch.timeline.restart();
+                    epoch.renditions.iter_mut().for_each(Rendition::discontinue);
+                }
+                let Some(frame) = epoch.place(kind, frame) else { return };
+                self.put(now, kind, layer, frame);
+            }
+            Stage::Ended => {}
+        }
+    }
+
+    fn put(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame) {
+        if kind == Kind::Audio && self.config.aac {
+            self.outputs.push_back(Output::Sound(frame.clone()));
+        }
+        if kind == Kind::Video || self.config.opus {
+            self.package(now, id_of(kind, layer), frame);
+        }
+    }
+
+    fn package(&mut self, now: Instant, id: RenditionId, frame: Frame) {
+        let Stage::Open(epoch) = &mut self.stage else { return };
+        if id.kind() == Kind::Video && frame.keyframe {
+            let us = crate::media::time::ticks_to_micros(frame.dts, VIDEO_RATE);
+            epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
+        }
+        let siblings = epoch.renditions.iter().filter(|r| r.id.kind() == id.kind());
+        let lag = siblings.filter_map(Rendition::lag).next();
+        let Some(rendition) = epoch.renditions.iter_mut().find(|r| r.id == id) else { return };
+        if let Some(lag) = lag.filter(|_| !rendition.has_begun()) {
+            rendition.count_like(lag);
+        }
+        let pushed = rendition.push(&frame);
+        epoch.tell_offers(&mut self.outputs);
+        epoch.drain(&mut self.outputs);
+        if pushed.is_err() {
+            self.begin_again();
+        }
+    }
+
+    /// What the present tracks can be had as, whether or not anything of it has come.
+    fn renditions(&self) -> Vec<RenditionId> {
+        let layers = (0..self.sources.layers()).map(RenditionId::Layer);
+        let sound = [(RenditionId::Opus, self.config.opus), (RenditionId::Aac, self.config.aac)];
+        let sound = sound.into_iter().filter(|(_, wanted)| *wanted && self.sources.has_audio());
+        layers.chain(sound.map(|(id, _)| id)).collect()
+    }
+
+    fn open_if_ready(&mut self, now: Instant) {
+        let Stage::Gathering(gathering) = &mut self.stage else { return };
+        if !gathering.is_ready(now, self.sources.has_video()) {
+            return;
+        }
+        let gathered = std::mem::take(gathering);
+        let Some(start) = gathered.start() else { return };
+        let mut timeline = Timeline::new(start.wall, VIDEO_RATE, self.sources.audio_rate());
+        if let Some(ticks) = start.video {
+            timeline.begin_video(ticks);
+        }
+        let intervals = gathered.intervals(VIDEO_RATE);
+        let ids = self.renditions();
+        let renditions = ids.iter().map(|id| {
+            let rate = match *id {
+                RenditionId::Layer(layer) => gathered.rate(Kind::Video, layer, VIDEO_RATE),
+                RenditionId::Opus => gathered.rate(Kind::Audio, 0, AUDIO_RATE),
+                RenditionId::Rung(_) | RenditionId::Aac => None,
+            };
+            let (bits_per_second, frame_rate) = rate.unzip();
+            Announced { id: *id, bits_per_second, frame_rate }
+        });
+        let renditions = renditions.collect();
+        let part_target = package::part_target(&intervals);
+        let mut epoch = Box::new(Epoch {
+            timeline,
+            begun: now,
+            part_target,
+            schedule: Schedule::new(self.config.segment),
+            renditions: Vec::new(),
+            offered: Vec::new(),
+            filled: now,
+            returns: false,
+        });
+        let mut frames = Vec::new();
+        for (at, kind, layer, frame) in gathered.into_frames() {
+            let Some(frame) = epoch.place(kind, frame).filter(|frame| frame.dts >= 0) else {
+                continue;
+            };
+            let rate = if kind == Kind::Video { VIDEO_RATE } else { self.sources.audio_rate() };
+            let us = crate::media::time::ticks_to_micros(frame.dts, rate);
+            let begun = at.checked_sub(Duration::from_micros(us.max(0) as u64)).unwrap_or(at);
+            epoch.begun = epoch.begun.min(begun);
+            frames.push((kind, layer, frame));
+        }
+        self.outputs.push_back(Output::Opened(Opened {
+            zero: epoch.timeline.zero(),
+            part_target,
+            renditions,
+        }));
+        epoch.begin(&ids, self.config.segment);
+        self.stage = Stage::Open(epoch);
+        for (kind, layer, frame) in frames {
+            self.put(now, kind, layer, frame);
+        }
+    }
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    fn begin(&mut self, ids: &[RenditionId], segment: Duration) {
+        for id in ids {
+            let kind = id.kind();
+            let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
+            let mut config = package::Config::new(kind, clock_rate, self.part_target);
+            config.segment_target = segment;
+            self.renditions.push(Rendition::new(*id, config));
+            self.offered.push((*id, false));
+        }
+    }
+
+    /// Puts a frame onto the epoch's timeline, if its place is known.
+    fn place(&mut self, kind: Kind, mut frame: Frame) -> Option<Frame> {
+        let dts = match kind {
+            Kind::Video => self.timeline.video(frame.dts, frame.capture)?,
+            Kind::Audio => self.timeline.audio(frame.dts, frame.capture)?,
+        };
+        frame.pts += dts - frame.dts;
+        frame.dts = dts;
+        Some(frame)
+    }
+
+    fn drain(&mut self, outputs: &mut VecDeque<Output>) {
+        for rendition in &mut self.renditions {
+            while let Some(packaged) = rendition.poll() {
+                outputs.push_back(Output::Packaged(rendition.id, packaged));
+            }
+        }
+    }
+
+    fn tell_offers(&mut self, outputs: &mut VecDeque<Output>) {
+        for (id, offered) in &mut self.offered {
+            let live = self.renditions.iter().any(|r| r.id == *id && r.is_live());
+            if live != *offered {
+                *offered = live;
+                outputs.push_back(Output::Offered(*id, live));
+            }
+        }
+    }
+
+    fn finish(&mut self, outputs: &mut VecDeque<Output>) {
+        self.renditions.iter_mut().for_each(Rendition::finish);
+        self.drain(outputs);
+        outputs.push_back(Output::Ended);
+    }
+}
+
+fn id_of(kind: Kind, layer: u8) -> RenditionId {
+    match kind {
+        Kind::Video => RenditionId::Layer(layer),
+        Kind::Audio => RenditionId::Opus,
+    }
+}
+
+const VIDEO_RATE: u32 = 90_000;
+const AUDIO_RATE: u32 = 48_000;
+
+/// Gaps are filled, and late parts closed, this often.
+const FILL_INTERVAL: Duration = Duration::from_millis(50);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,322 @@
+use std::time::{Duration, Instant};
+
+use super::*;
+use crate::media::{
+    Arrived, Codec, ExtensionIds, Format, Mid, Packet, Part, PictureIds, Rid, codec,
+};
+use crate::shard::StreamId;
+use crate::shard::link::TrackHead;
+
+const STREAM: StreamId = StreamId(1);
+const FRAME_MS: u64 = 33;
+
+/// A publisher of three layers and sound, whose packets come over a perfect network.
+struct Publisher {
+    /// Ticks of each layer's clock at the beginning; the last is the sound's.
+    clocks: [u32; 4],
+    seqs: [u16; 4],
+    layers: usize,
+    /// When keyframes of all layers are due.
+    keyframe_at: Option<u64>,
+    /// Whether it hears requests.
+    answers: bool,
+}
+
+/// What came out of a rendition.
+#[derive(Default)]
+struct Got {
+    parts: Vec<Part>,
+    ends: Vec<(u64, u64)>,
+    inits: u32,
+    discontinuities: usize,
+}
+
+struct World {
+    began: Instant,
+    ms: u64,
+    bridge: Bridge,
+    publisher: Publisher,
+    opened: Vec<Opened>,
+    got: std::collections::BTreeMap<RenditionId, Got>,
+    offers: Vec<(u64, RenditionId, bool)>,
+    asked: Vec<u64>,
+    ended: usize,
+}
+
+impl World {
+    fn new() -> Self {
+        let publisher = Publisher {
+            clocks: [7_000, 4_294_960_000, 123, 99],
+            seqs: [65_530, 1, 2, 3],
+            layers: 3,
+            keyframe_at: Some(0),
+            answers: true,
+        };
+        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let mut world = Self {
+            began: Instant::now(),
+            ms: 0,
+            bridge: Bridge::new(config),
+            publisher,
+            opened: Vec::new(),
+            got: std::collections::BTreeMap::new(),
+            offers: Vec::new(),
+            asked: Vec::new(),
+            ended: 0,
+        };
+        world.tell_tracks(1);
+        world
+    }
+
+    fn now(&self) -> Instant {
+        self.began + Duration::from_millis(self.ms)
+    }
+
+    fn wall(&self) -> Ntp {
+        Ntp::from_unix_micros(1_700_000_000_000_000 + self.ms as i64 * 1000)
+    }
+
+    fn tell(&mut self, message: LinkMessage) {
+        let now = self.now();
+        self.bridge.handle_link(now, message);
+        self.drain();
+    }
+
+    fn tell_tracks(&mut self, generation: u32) {
+        let rids = ["q", "h", "f"].map(Rid::new).to_vec();
+        let head =
+            |mid: &str, format, rids| TrackHead { generation, mid: Mid::new(mid), format, rids };
+        let tracks = vec![
+            head("0", Format::opus(), vec![]),
+            head("1", Format::video(Codec::H264, "packetization-mode=1"), rids),
+        ];
+        self.tell(LinkMessage::Tracks { stream: STREAM, tracks });
+        for layer in 0..3 {
+            // What the hub learns from joint keyframes.
+            let first = |layer: usize| i64::from(self.publisher.clocks[layer]);
+            let shift = Some(first(0) - first(layer));
+            self.tell(LinkMessage::Clocks {
+                stream: STREAM,
+                kind: Kind::Video,
+                layer: layer as u8,
+                shift,
+                report: None,
+                arrival: None,
+                clock: crate::hub::PublisherClock::default(),
+            });
+        }
+    }
+
+    fn run(&mut self, ms: u64) {
+        for _ in 0..ms {
+            if self.ms.is_multiple_of(20) {
+                self.send_sound();
+            }
+            if self.ms.is_multiple_of(FRAME_MS) {
+                self.send_pictures();
+            }
+            if self.bridge.poll_timeout().is_some_and(|due| due <= self.now()) {
+                let now = self.now();
+                self.bridge.handle_timeout(now);
+                self.drain();
+            }
+            self.ms += 1;
+        }
+    }
+
+    fn send_sound(&mut self) {
+        let timestamp = self.publisher.clocks[3].wrapping_add(self.ms as u32 * 48);
+        self.send(Kind::Audio, 3, timestamp, false, &[0xfc, 1, 2, 3]);
+    }
+
+    fn send_pictures(&mut self) {
+        let keyframe = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+        for layer in 0..self.publisher.layers {
+            let timestamp = self.publisher.clocks[layer].wrapping_add(self.ms as u32 * 90);
+            if keyframe {
+                self.publisher.keyframe_at = None;
+                self.send(Kind::Video, layer, timestamp, false, &PARAMETERS);
+                self.send(Kind::Video, layer, timestamp, true, &[0x65, 0x88, 0x80, 0x10]);
+            } else {
+                self.send(Kind::Video, layer, timestamp, true, &[0x41, 0x9a, 0x20]);
+            }
+        }
+    }
+
+    fn send(&mut self, kind: Kind, index: usize, timestamp: u32, marker: bool, payload: &[u8]) {
+        let seq = self.publisher.seqs[index];
+        self.publisher.seqs[index] = seq.wrapping_add(1);
+        let mut bytes = vec![0x80, 96 | u8::from(marker) << 7];
+        bytes.extend(seq.to_be_bytes());
+        bytes.extend(timestamp.to_be_bytes());
+        bytes.extend([0, 0, 0, index as u8]);
+        bytes.extend(payload);
+        let packet = Packet::parse(bytes.into(), &ExtensionIds::default()).unwrap();
+        let codec = if kind == Kind::Video { Codec::H264 } else { Codec::Opus };
+        let first = i64::from(self.publisher.clocks[index]);
+        let rate = if kind == Kind::Video { 90 } else { 48 };
+        let arrived = Arrived {
+            info: codec::inspect(codec, payload),
+            picture: PictureIds::default(),
+            era: 0,
+            seq: i64::from(self.publisher.seqs[index])
+                + if self.publisher.seqs[index] > 60_000 { 0 } else { 65_536 },
+            timestamp: first + self.ms as i64 * rate,
+            at: self.now(),
+            received: self.now(),
+            capture: Some(self.wall()),
+            packet,
+        };
+        let layer = if kind == Kind::Video { index as u8 } else { 0 };
+        self.tell(LinkMessage::Packet { stream: STREAM, kind, layer, arrived: Box::new(arrived) });
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.bridge.poll() {
+            match output {
+                Output::Opened(opened) => {
+                    self.opened.push(opened);
+                    self.got.clear();
+                }
+                Output::Offered(id, offered) => self.offers.push((self.ms, id, offered)),
+                Output::Packaged(id, packaged) => self.got.entry(id).or_default().take(packaged),
+                Output::WantAll => {
+                    self.asked.push(self.ms);
+                    if self.publisher.answers {
+                        self.publisher.keyframe_at.get_or_insert(self.ms + 50);
+                    }
+                }
+                Output::Want(_) | Output::Sound(_) => {}
+                Output::Ended => self.ended += 1,
+            }
+        }
+    }
+}
+
+impl Got {
+    fn take(&mut self, packaged: Packaged) {
+        match packaged {
+            Packaged::Init(_) => self.inits += 1,
+            Packaged::Part(part) => self.parts.push(part),
+            Packaged::SegmentEnd { segment, duration } => self.ends.push((segment, duration)),
+            Packaged::Discontinuity => self.discontinuities += 1,
+        }
+    }
+
+    fn starts(&self) -> Vec<(u64, i64)> {
+        let first = self.parts.iter().filter(|part| part.index == 0);
+        first.map(|part| (part.segment, part.start)).collect()
+    }
+
+    fn assert_continuous(&self) {
+        for pair in self.parts.windows(2) {
+            let end = pair[0].start + pair[0].duration as i64;
+            assert_eq!(end, pair[1].start, "{:?}", pair[1]);
+        }
+    }
+}
+
+// Of a real encoder, 640 x 480, baseline, and its picture parameters, as one aggregate.
+const PARAMETERS: [u8; 22] = [
+    0x78, 0, 13, 0x67, 0x42, 0xc0, 0x1e, 0xd9, 0x00, 0xa4, 0x2f, 0xe2, 0x24, 0xc0, 0x44, 0x00, 0,
+    4, 0x68, 0xce, 0x38, 0x80,
+];
+
+#[test]
+fn layers_become_renditions_with_equal_segments() {
+    let mut world = World::new();
+    world.run(15_000);
+    assert_eq!(world.opened.len(), 1);
+    let ids = [0, 1, 2].map(RenditionId::Layer);
+    let announced = &world.opened[0].renditions;
+    let all: Vec<_> = announced.iter().map(|rendition| rendition.id).collect();
+    assert_eq!(all, [ids[0], ids[1], ids[2], RenditionId::Opus]);
+    let fps = announced[2].frame_rate.unwrap();
+    assert!((29.0..31.0).contains(&fps) && announced[2].bits_per_second.is_some(), "{announced:?}");
+    assert_eq!(world.opened[0].part_target, Duration::from_millis(334));
+    let starts = world.got[&ids[0]].starts();
+    assert!(starts.len() >= 6, "{starts:?}");
+    for id in ids {
+        let got = &world.got[&id];
+        assert_eq!((got.inits, got.discontinuities), (1, 0), "{id:?}");
+        assert_eq!(got.starts(), starts, "{id:?}");
+        got.assert_continuous();
+        assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{id:?} has a gap");
+    }
+    // Segments begin with keyframes that come about their ticks.
+    for (segment, start) in &starts[1..] {
+        let off = start - *segment as i64 * 180_000;
+        assert!(off.abs() < 45_000, "segment {segment} is off by {off} ticks");
+    }
+    let sound = &world.got[&RenditionId::Opus];
+    sound.assert_continuous();
+    for (segment, start) in sound.starts() {
+        assert!((start - segment as i64 * 96_000).abs() <= 1_920, "{segment} {start}");
+    }
+}
+
+#[test]
+fn a_layer_that_stops_is_gaps_and_is_offered_again_when_it_is_back() {
+    let mut world = World::new();
+    world.run(6_000);
+    world.publisher.layers = 2;
+    world.run(6_000);
+    let top = RenditionId::Layer(2);
+    let got = &world.got[&top];
+    got.assert_continuous();
+    let gaps = got.parts.iter().filter(|part| part.bytes.is_none()).count();
+    assert!(gaps > 10, "{gaps} gaps");
+    let (at, ..) = world.offers.iter().find(|(_, id, on)| *id == top && !on).copied().unwrap();
+    assert!((8_000..10_500).contains(&at), "{at}");
+    let last = |world: &World, id| world.got[&id].parts.last().map(|p| p.start + p.duration as i64);
+    let behind = last(&world, RenditionId::Layer(0)).unwrap() - last(&world, top).unwrap();
+    assert!(behind < 90_000, "gaps keep up: {behind}");
+    world.publisher.layers = 3;
+    world.run(5_000);
+    assert!(world.offers.iter().any(|(ms, id, on)| *ms > 12_000 && *id == top && *on));
+    world.got[&top].assert_continuous();
+    assert_eq!((world.opened.len(), world.got[&top].discontinuities), (1, 0));
+    assert!(world.got[&top].parts.last().unwrap().bytes.is_some());
+}
+
+#[test]
+fn a_publisher_that_returns_is_a_discontinuity_in_every_rendition() {
+    let mut world = World::new();
+    world.run(6_000);
+    world.tell(LinkMessage::Gone { stream: STREAM, ended: false });
+    let (clocks, layers) = (world.publisher.clocks, world.publisher.layers);
+    world.publisher.layers = 0;
+    world.ms += 4_000;
+    let now = world.now();
+    world.bridge.handle_timeout(now);
+    world.drain();
+    world.publisher.clocks = clocks.map(|clock| clock.wrapping_add(555_555));
+    world.publisher.layers = layers;
+    world.publisher.keyframe_at = Some(0);
+    world.tell_tracks(2);
+    world.run(8_000);
+    assert_eq!((world.opened.len(), world.ended), (1, 0), "the epoch goes on");
+    for (id, got) in &world.got {
+        assert_eq!(got.discontinuities, 1, "{id:?}");
+        assert!(got.parts.last().unwrap().bytes.is_some(), "{id:?} goes on");
+    }
+    let starts = world.got[&RenditionId::Layer(0)].starts();
+    assert_eq!(world.got[&RenditionId::Layer(2)].starts(), starts);
+    world.tell(LinkMessage::Gone { stream: STREAM, ended: true });
+    assert_eq!(world.ended, 1);
+}
+
+#[test]
+fn who_ignores_requests_is_cut_at_keyframes_of_its_own() {
+    let mut world = World::new();
+    world.publisher.answers = false;
+    for _ in 0..10 {
+        world.publisher.keyframe_at = Some(0);
+        world.run(2_310);
+    }
+    let got = &world.got[&RenditionId::Layer(1)];
+    got.assert_continuous();
+    assert!(got.ends.len() >= 7, "{:?}", got.ends);
+    assert!(got.ends.iter().all(|(_, duration)| *duration <= 315_000), "{:?}", got.ends);
+    assert_eq!(world.opened.len(), 1);
+}
