@@ -13,6 +13,7 @@
 
 mod demux;
 mod dependency;
+mod directives;
 mod dtls;
 mod payload;
 mod rtcp;
@@ -34,6 +35,7 @@ macro_rules! replays {
 
 replays! {
     dependency: the_corpus_of_dependency_descriptors_is_taken,
+    directives: the_corpus_of_delivery_directives_is_taken,
     demux: the_corpus_of_the_demultiplexer_is_taken,
     dtls: the_corpus_of_dtls_is_taken,
     payload: the_corpus_of_payloads_is_taken,
