@@ -10,5 +10,6 @@ pub mod control;
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod origin;
 pub mod telemetry;
 pub mod web;

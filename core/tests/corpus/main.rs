@@ -14,6 +14,7 @@
 mod demux;
 mod depacketize;
 mod dependency;
+mod directives;
 mod dtls;
 mod payload;
 mod rtcp;
@@ -35,6 +36,7 @@ macro_rules! replays {
 
 replays! {
     dependency: the_corpus_of_dependency_descriptors_is_taken,
+    directives: the_corpus_of_delivery_directives_is_taken,
     demux: the_corpus_of_the_demultiplexer_is_taken,
     depacketize: the_corpus_of_depacketisers_is_taken,
     dtls: the_corpus_of_dtls_is_taken,

@@ -1,0 +1,135 @@
+//! An origin that serves Low-Latency HLS over HTTP, from memory.
+//!
+//! Whoever packages a stream writes into a [`Store`]; players and caches read through the router. A
+//! playlist is rendered once for all who ask, media is never copied. Requests for what comes next are
+//! held, each with one deadline and without a thread; their number is bounded.
+//!
+//! | path | what |
+//! |---|---|
+//! | `/hls/{stream}/index.m3u8` | the multivariant playlist of the epoch that is going on |
+//! | `/hls/{stream}/{epoch}/{rendition}.m3u8` | a rendition's media playlist |
+//! | `/hls/{stream}/{epoch}/{rendition}/init-{version}.mp4` | an initialization section |
+//! | `/hls/{stream}/{epoch}/{rendition}/{msn}.m4s` | a segment: its parts, one after the other |
+//! | `/hls/{stream}/{epoch}/{rendition}/{msn}.{part}.m4s` | a part |
+//!
+//! Everything below an epoch never changes its meaning, not even across a restart.
+
+mod answer;
+mod epoch;
+mod hold;
+mod index;
+mod media;
+mod path;
+mod playlist;
+mod rendition;
+mod store;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::State;
+use axum::http::{HeaderMap, Uri};
+use axum::middleware;
+use axum::response::Response;
+use axum::routing::get;
+use whitewater_signaling::control::StreamName;
+
+pub use epoch::{EpochId, InvalidEpoch, Offered};
+pub use store::{OpenError, PushError, Store, Writer};
+
+/// What the store allows itself.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Requests that are held at once. More are answered with 503. Default 16,384.
+    pub max_held: usize,
+    /// How long an epoch that has ended may be read. Default 150 s: what a viewer two minutes behind
+    /// needs to see the end.
+    pub linger: Duration,
+    /// How long a request for a stream that nobody has packaged yet waits at most. Default 10 s.
+    pub max_wait: Duration,
+}
+
+/// What became of the wish for a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Wanted {
+    /// Its epoch is in the store.
+    Ready,
+    /// Nobody publishes it.
+    NotLive,
+    /// It is published, and there is nothing to play yet.
+    NotReady,
+}
+
+/// The future of a [`Wanted`].
+pub type Wish = Pin<Box<dyn Future<Output = Wanted> + Send>>;
+
+/// Who makes what is asked for.
+pub trait Hooks: Send + Sync + 'static {
+    /// Somebody asks for a stream of which the store has nothing. Many may ask at the same time.
+    fn want(&self, stream: StreamName) -> Wish;
+}
+
+/// What handlers share.
+struct Origin {
+    store: Store,
+    hooks: Box<dyn Hooks>,
+}
+
+/// Routes below `/hls/`.
+pub fn router(store: Store, hooks: impl Hooks) -> Router {
+    let origin = Arc::new(Origin { store, hooks: Box::new(hooks) });
+    Router::new()
+        .route("/hls/{*path}", get(serve).options(answer::preflight))
+        .layer(middleware::map_response(answer::share))
+        .with_state(origin)
+}
+
+async fn serve(State(origin): State<Arc<Origin>>, uri: Uri, headers: HeaderMap) -> Response {
+    let Some(path) = path::parse(uri.path()) else {
+        return answer::nowhere(answer::Age::NONE);
+    };
+    let path::What::Below { epoch, rendition, file } = path.what else {
+        return index::serve(&origin, path.stream, &headers).await;
+    };
+    // Unknown is unknown for ever: an epoch is there before anybody can know its name.
+    let Some(epoch) = origin.store.find(&path.stream, epoch) else {
+        return answer::nowhere(answer::Age::SHORT);
+    };
+    epoch.touch();
+    let Some(rendition) = epoch.rendition(rendition) else {
+        return answer::nowhere(answer::Age::SHORT);
+    };
+    let held = origin.store.held();
+    match file {
+        path::File::Playlist => {
+            let query = uri.query().unwrap_or_default();
+            playlist::serve(&epoch, rendition, held, query, &headers).await
+        }
+        path::File::Init(version) => media::init(rendition, version, &headers),
+        path::File::Segment(msn) => media::segment(rendition, msn, &headers),
+        path::File::Part(at) => media::part(rendition, held, at, &headers).await,
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            max_held: 16_384,
+            linger: Duration::from_secs(150),
+            max_wait: Duration::from_secs(10),
+        }
+    }
+}
+
+impl<F, Fut> Hooks for F
+where
+    F: Fn(StreamName) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Wanted> + Send + 'static,
+{
+    fn want(&self, stream: StreamName) -> Wish {
+        Box::pin(self(stream))
+    }
+}

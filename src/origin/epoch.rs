@@ -1,0 +1,194 @@
+//! An epoch that holds the renditions of one continuous timeline of a stream.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use whitewater_core::media::Kind;
+use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
+
+use super::answer::Text;
+use super::rendition::Rendition;
+
+/// The name of an epoch in URIs: 1 to 64 of `[A-Za-z0-9-]`. Never used twice, whatever restarts.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct EpochId(Arc<str>);
+
+/// A text that is not an epoch's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an epoch's name is 1 to 64 of A-Z a-z 0-9 -")]
+pub struct InvalidEpoch;
+
+/// A rendition that is about to come.
+#[derive(Clone, Debug)]
+pub struct Offered {
+    /// What holds for its playlist.
+    pub config: Config,
+    /// Sound or picture.
+    pub kind: Kind,
+    /// What it takes, as long as nothing was measured.
+    pub nominal: Bandwidth,
+    /// Pictures per second, where that is known.
+    pub frame_rate: Option<f64>,
+    /// Channels of sound, where they are known.
+    pub channels: Option<u8>,
+}
+
+/// What requests see of an epoch.
+pub(super) struct Epoch {
+    pub(super) id: EpochId,
+    renditions: Vec<Rendition>,
+    index: Mutex<Option<(Vec<Described>, Arc<Text>)>>,
+    began: Instant,
+    /// Milliseconds after that, when somebody asked last.
+    asked: AtomicU64,
+}
+
+// === impl EpochId ===
+
+impl EpochId {
+    /// The name of an epoch that begins at that time, and of no other one: both numbers in base 36.
+    pub fn new(unix_ms: u64, random: u64) -> Self {
+        Self(format!("{}-{}", base36(unix_ms), base36(random)).into())
+    }
+}
+
+fn base36(mut number: u64) -> String {
+    let mut digits = Vec::new();
+    loop {
+        let digit = u32::try_from(number % 36).unwrap_or(0);
+        digits.push(char::from_digit(digit, 36).unwrap_or('0'));
+        number /= 36;
+        if number == 0 {
+            return digits.into_iter().rev().collect();
+        }
+    }
+}
+
+impl FromStr for EpochId {
+    type Err = InvalidEpoch;
+
+    fn from_str(text: &str) -> Result<Self, InvalidEpoch> {
+        let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(valid);
+        if fits { Ok(Self(text.into())) } else { Err(InvalidEpoch) }
+    }
+}
+
+impl fmt::Display for EpochId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl AsRef<str> for EpochId {
+    fn as_ref(&self) -> &str {
+        &self.0
+    }
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    pub(super) fn new(id: EpochId, offered: Vec<Offered>) -> Self {
+        let urgencies = urgencies(&offered);
+        let renditions = offered.into_iter().zip(urgencies);
+        Self {
+            id,
+            renditions: renditions
+                .map(|(offered, urgency)| Rendition::new(offered, urgency))
+                .collect(),
+            index: Mutex::new(None),
+            began: Instant::now(),
+            asked: AtomicU64::new(0),
+        }
+    }
+
+    pub(super) fn rendition(&self, name: &str) -> Option<&Rendition> {
+        self.renditions.iter().find(|rendition| rendition.name().as_ref() == name)
+    }
+
+    pub(super) fn renditions(&self) -> &[Rendition] {
+        &self.renditions
+    }
+
+    /// How far all renditions save one have come.
+    pub(super) fn reports(&self, save: &Rendition) -> Vec<Report> {
+        let others = self.renditions.iter().filter(|other| other.name() != save.name());
+        others.filter_map(Rendition::report).collect()
+    }
+
+    /// Whether nothing more will come of any rendition.
+    pub(super) fn has_ended(&self) -> bool {
+        self.renditions.iter().all(|rendition| {
+            let shown = rendition.shown();
+            shown.gone || shown.state.ended
+        })
+    }
+
+    /// The multivariant playlist, written anew where something has changed.
+    pub(super) fn index(&self) -> Option<Arc<Text>> {
+        let described: Vec<_> = self.renditions.iter().filter_map(Rendition::described).collect();
+        if described.is_empty() {
+            return None;
+        }
+        let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, text)) = index.as_ref().filter(|(before, _)| *before == described) {
+            return Some(Arc::clone(text));
+        }
+        let text = Arc::new(Text::new(multivariant(&described, &format!("{}/", self.id))));
+        *index = Some((described, Arc::clone(&text)));
+        Some(text)
+    }
+
+    pub(super) fn touch(&self) {
+        self.asked.store(self.millis(), Ordering::Relaxed);
+    }
+
+    /// How long nobody has asked for anything.
+    pub(super) fn idle(&self) -> Duration {
+        Duration::from_millis(self.millis().saturating_sub(self.asked.load(Ordering::Relaxed)))
+    }
+
+    fn millis(&self) -> u64 {
+        u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+}
+
+/// Sound first, then pictures, those that take less before those that take more (H61).
+fn urgencies(offered: &[Offered]) -> Vec<u8> {
+    let smaller = |one: &Offered| {
+        let peaks = offered.iter().filter(|other| other.kind == Kind::Video);
+        peaks.filter(|other| other.nominal.peak_bps < one.nominal.peak_bps).count()
+    };
+    let urgency = |one: &Offered| match one.kind {
+        Kind::Audio => AUDIO_URGENCY,
+        Kind::Video => {
+            let rank = u8::try_from(smaller(one)).unwrap_or(u8::MAX);
+            (AUDIO_URGENCY + 1).saturating_add(rank).min(LEAST_URGENT)
+        }
+    };
+    offered.iter().map(urgency).collect()
+}
+
+const AUDIO_URGENCY: u8 = 2;
+
+const LEAST_URGENT: u8 = 6;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_of_epochs_are_short_and_checked() {
+        let id = EpochId::new(1_795_886_249_040, 35);
+        assert_eq!(id.to_string(), "mx1gnog0-z");
+        assert_eq!(id.to_string().parse(), Ok(id));
+        assert_eq!(EpochId::new(u64::MAX, 0).to_string(), "3w5e11264sgsf-0");
+        for bad in ["", "a/b", "..", "a b", &"x".repeat(65)] {
+            assert_eq!(bad.parse::<EpochId>(), Err(InvalidEpoch), "{bad:?}");
+        }
+    }
+}

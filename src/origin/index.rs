@@ -1,0 +1,80 @@
+//! A handler of multivariant playlists, which calls whoever packages where there is none.
+
+use std::sync::Arc;
+
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use tokio::time::{Instant, timeout_at};
+use whitewater_signaling::control::StreamName;
+
+use super::answer::{self, Age};
+use super::epoch::Epoch;
+use super::hold::{Held, hold};
+use super::{Origin, Wanted};
+
+pub(super) async fn serve(origin: &Origin, stream: StreamName, headers: &HeaderMap) -> Response {
+    let deadline = Instant::now() + origin.store.limits().max_wait;
+    let epoch = match origin.store.current(&stream) {
+        Some(epoch) => epoch,
+        None => match wait_for_epoch(origin, stream, deadline).await {
+            Ok(epoch) => epoch,
+            Err(response) => return response,
+        },
+    };
+    epoch.touch();
+    if let Err(response) = wait_for_parts(origin, &epoch, deadline).await {
+        return response;
+    }
+    match epoch.index() {
+        // It changes rarely, but where it does, players should see it soon.
+        Some(text) => text.answer(headers, Age::of(half_target(&epoch))),
+        None => not_ready(),
+    }
+}
+
+async fn wait_for_epoch(
+    origin: &Origin,
+    stream: StreamName,
+    deadline: Instant,
+) -> Result<Arc<Epoch>, Response> {
+    let held = origin.store.held();
+    let Ok(_permit) = held.try_acquire() else { return Err(answer::too_many()) };
+    let wish = origin.hooks.want(stream.clone());
+    match timeout_at(deadline, wish).await {
+        Ok(Wanted::Ready) => origin.store.current(&stream).ok_or_else(not_ready),
+        // Not 503: players give up on a stream after a few of these, and a stream that is not live
+        // is nothing that a server would be late with. 404 they ask again, and so do people.
+        Ok(Wanted::NotLive) => Err(answer::problem_later(
+            StatusCode::NOT_FOUND,
+            "nobody publishes this stream at the moment",
+            Age::of(std::time::Duration::from_secs(1)),
+        )),
+        Ok(Wanted::NotReady) | Err(_) => Err(not_ready()),
+    }
+}
+
+/// Waits until every rendition has something to play: a player that found one without it would give up.
+async fn wait_for_parts(origin: &Origin, epoch: &Epoch, deadline: Instant) -> Result<(), Response> {
+    for rendition in epoch.renditions() {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let is_there = |shown: super::rendition::Shown| {
+            (shown.gone || shown.state.ended || shown.state.last.is_some()).then_some(())
+        };
+        match hold(rendition.changes(), origin.store.held(), left, is_there).await {
+            Held::Ready(()) => {}
+            Held::Late => return Err(not_ready()),
+            Held::TooMany => return Err(answer::too_many()),
+        }
+    }
+    Ok(())
+}
+
+fn half_target(epoch: &Epoch) -> std::time::Duration {
+    let target = epoch.renditions().first().map(|first| first.config().target_duration());
+    target.unwrap_or_default() / 2
+}
+
+fn not_ready() -> Response {
+    let detail = "the stream has only begun, and there is nothing to play yet";
+    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+}

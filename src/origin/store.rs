@@ -1,0 +1,192 @@
+//! A store that keeps the epochs of all streams: writers fill it, requests read it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+use whitewater_core::media::Packaged;
+use whitewater_core::playlist::{Name, Unfit};
+use whitewater_signaling::control::StreamName;
+
+use super::Limits;
+use super::epoch::{Epoch, EpochId, Offered};
+use super::rendition::Rendition;
+
+/// A handle on the store; its clones are the same store.
+#[derive(Clone)]
+pub struct Store(Arc<Inner>);
+
+struct Inner {
+    limits: Limits,
+    /// The epochs of each stream, the latest last. None is empty.
+    streams: RwLock<HashMap<StreamName, Vec<Arc<Epoch>>>>,
+    held: Semaphore,
+}
+
+/// The one who fills an epoch. Dropping it, instead of [`ending`](Self::end) the epoch, takes
+/// everything away at once.
+pub struct Writer {
+    store: Store,
+    stream: StreamName,
+    epoch: Arc<Epoch>,
+    ended: bool,
+}
+
+/// Why an epoch cannot be opened.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The stream has an epoch of that name.
+    #[error("the stream has this epoch already: {0}")]
+    Taken(EpochId),
+    /// Two renditions have the same name.
+    #[error("two renditions have the same name: {0}")]
+    Twice(Name),
+    /// There is no rendition.
+    #[error("an epoch has at least one rendition")]
+    Nothing,
+}
+
+/// Why an item was not taken.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PushError {
+    /// The epoch has no such rendition.
+    #[error("the epoch has no rendition of this name: {0}")]
+    NoRendition(Name),
+    /// It does not fit.
+    #[error(transparent)]
+    Unfit(#[from] Unfit),
+}
+
+// === impl Store ===
+
+impl Store {
+    /// An empty one.
+    pub fn new(limits: Limits) -> Self {
+        let held = Semaphore::new(limits.max_held.min(Semaphore::MAX_PERMITS));
+        Self(Arc::new(Inner { limits, streams: RwLock::default(), held }))
+    }
+
+    /// Opens an epoch. From now on the stream's index leads to it; an epoch before it can still be
+    /// read until its own writer lets it go.
+    pub fn open(
+        &self,
+        stream: StreamName,
+        id: EpochId,
+        renditions: Vec<Offered>,
+    ) -> Result<Writer, OpenError> {
+        if renditions.is_empty() {
+            return Err(OpenError::Nothing);
+        }
+        let mut names: Vec<_> = renditions.iter().map(|one| &one.config.name).collect();
+        names.sort();
+        if let Some(pair) = names.windows(2).find(|pair| pair[0] == pair[1]) {
+            return Err(OpenError::Twice(pair[0].clone()));
+        }
+        let mut streams = self.0.streams.write().unwrap_or_else(PoisonError::into_inner);
+        let epochs = streams.entry(stream.clone()).or_default();
+        if epochs.iter().any(|epoch| epoch.id == id) {
+            return Err(OpenError::Taken(id));
+        }
+        let epoch = Arc::new(Epoch::new(id, renditions));
+        epochs.push(Arc::clone(&epoch));
+        Ok(Writer { store: self.clone(), stream, epoch, ended: false })
+    }
+
+    /// How many requests are held at this moment.
+    pub fn held_requests(&self) -> usize {
+        let most = self.0.limits.max_held.min(Semaphore::MAX_PERMITS);
+        most.saturating_sub(self.0.held.available_permits())
+    }
+
+    pub(super) fn held(&self) -> &Semaphore {
+        &self.0.held
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.0.limits
+    }
+
+    /// The epoch of that name.
+    pub(super) fn find(&self, stream: &StreamName, id: &str) -> Option<Arc<Epoch>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream)?.iter().find(|epoch| epoch.id.as_ref() == id).cloned()
+    }
+
+    /// The latest epoch, if it goes on.
+    pub(super) fn current(&self, stream: &StreamName) -> Option<Arc<Epoch>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream)?.last().filter(|epoch| !epoch.has_ended()).cloned()
+    }
+
+    fn release(&self, stream: &StreamName, epoch: &Arc<Epoch>) {
+        let mut streams = self.0.streams.write().unwrap_or_else(PoisonError::into_inner);
+        if let Some(epochs) = streams.get_mut(stream) {
+            epochs.retain(|other| !Arc::ptr_eq(other, epoch));
+            if epochs.is_empty() {
+                streams.remove(stream);
+            }
+        }
+        drop(streams);
+        // Requests that are under way may hold the epoch; they must not hold its media.
+        epoch.renditions().iter().for_each(Rendition::release);
+    }
+}
+
+// === impl Writer ===
+
+impl Writer {
+    /// The epoch's name.
+    pub fn id(&self) -> &EpochId {
+        &self.epoch.id
+    }
+
+    /// Adds what a packager put out. Requests see all of it at once: what belongs together, such as
+    /// the last part of a segment and its end, goes into one call. Items before one that does not fit
+    /// are taken.
+    pub fn push(
+        &self,
+        rendition: &Name,
+        items: impl IntoIterator<Item = Packaged>,
+    ) -> Result<(), PushError> {
+        Ok(self.rendition(rendition)?.push(items)?)
+    }
+
+    /// Takes a rendition out of the multivariant playlist and the reports, for good. Its playlist is
+    /// 404 from now on, which makes players choose another one; media that was told of stays.
+    pub fn withdraw(&self, rendition: &Name) -> Result<(), PushError> {
+        self.rendition(rendition)?.withdraw();
+        Ok(())
+    }
+
+    /// Ends the epoch: playlists say so, and all can be read a while longer. Call it within a tokio
+    /// runtime.
+    pub fn end(mut self) {
+        self.ended = true;
+        self.epoch.renditions().iter().for_each(Rendition::end);
+        let (store, stream) = (self.store.clone(), self.stream.clone());
+        let epoch = Arc::clone(&self.epoch);
+        tokio::spawn(async move {
+            tokio::time::sleep(store.0.limits.linger).await;
+            store.release(&stream, &epoch);
+        });
+    }
+
+    /// How long nobody has asked for anything of the epoch.
+    pub fn idle(&self) -> Duration {
+        self.epoch.idle()
+    }
+
+    fn rendition(&self, name: &Name) -> Result<&Rendition, PushError> {
+        let found = self.epoch.rendition(name.as_ref());
+        found.ok_or_else(|| PushError::NoRendition(name.clone()))
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.store.release(&self.stream, &self.epoch);
+        }
+    }
+}
