@@ -40,7 +40,7 @@ pub struct Totals {
     pub frames: u64,
     /// Of them, keyframes.
     pub keyframes: u64,
-    /// Whole frames left out, for want of a keyframe before them.
+    /// Whole frames left out, for want of a keyframe before them or of parameter sets.
     pub skipped: u64,
     /// Frames that were nonsense.
     pub broken: u64,
@@ -59,7 +59,7 @@ pub struct Assembler {
     reorder: Reorder,
     depacketizer: Depacketizer,
     era: Option<u32>,
-    awaits_keyframe: bool,
+    needs_keyframe: bool,
     /// Since when something is missing.
     since: Option<Instant>,
     /// When a keyframe was asked for.
@@ -80,7 +80,7 @@ impl Assembler {
             reorder: Reorder::default(),
             depacketizer: Depacketizer::new(format),
             era: None,
-            awaits_keyframe: true,
+            needs_keyframe: true,
             since: None,
             asked: None,
             last: None,
@@ -108,7 +108,7 @@ impl Assembler {
             return;
         }
         self.insert_copies(now, arrived, seq);
-        if joins && self.awaits_keyframe {
+        if joins && self.needs_keyframe {
             self.reorder.seek();
         } else if !self.reorder.has_begun() && !is_empty {
             self.want_keyframe(now);
@@ -156,7 +156,7 @@ impl Assembler {
             self.reorder.give_up();
             self.totals.holes += 1;
             self.lose(now);
-            if self.awaits_keyframe {
+            if self.needs_keyframe {
                 self.reorder.seek();
             }
         }
@@ -168,17 +168,21 @@ impl Assembler {
         let unit = match self.depacketizer.assemble(&payloads) {
             Made::Unit(unit) => unit,
             Made::Nothing => return,
+            Made::Unknown => {
+                self.totals.skipped += 1;
+                return self.lose(now);
+            }
             Made::Broken => {
                 self.totals.broken += 1;
                 return self.lose(now);
             }
         };
-        if self.awaits_keyframe && !unit.keyframe {
+        if self.needs_keyframe && !unit.keyframe {
             self.totals.skipped += 1;
             return self.want_keyframe(now);
         }
         if unit.keyframe {
-            (self.awaits_keyframe, self.asked) = (false, None);
+            (self.needs_keyframe, self.asked) = (false, None);
         }
         self.totals.copied += pieces.iter().filter(|piece| piece.copied).count() as u64;
         self.put(unit, &pieces[0]);
@@ -189,7 +193,7 @@ impl Assembler {
         if let Some(last) = self.last
             && timestamp <= last
         {
-            if last - timestamp > i64::from(self.format.clock_rate) {
+            if last - timestamp > i64::from(self.format.clock_rate / 2) {
                 self.gap(Why::ClockJumped);
             } else {
                 // Two frames of one instant, or a clock that trembles: their order holds.
@@ -216,7 +220,7 @@ impl Assembler {
             self.gap(Why::Lost);
         }
         if self.format.codec.kind() == Kind::Video {
-            self.awaits_keyframe = true;
+            self.needs_keyframe = true;
             self.want_keyframe(now);
         }
     }
@@ -239,7 +243,7 @@ impl Assembler {
     fn restart(&mut self) {
         self.reorder.clear();
         self.depacketizer.restart(&self.format);
-        (self.awaits_keyframe, self.since, self.asked) = (true, None, None);
+        (self.needs_keyframe, self.since, self.asked) = (true, None, None);
         self.gap(Why::Restarted);
     }
 
@@ -302,8 +306,8 @@ impl Assembler {
 /// A retransmission that was not there by now, after several requests, will hardly come.
 const PATIENCE: Duration = Duration::from_millis(300);
 
-/// Sound is sent again by nobody: only its order may have changed on the way.
-const PATIENCE_SOUND: Duration = Duration::from_millis(100);
+/// Sound is hardly ever sent again: mostly, only its order may have changed on the way.
+const PATIENCE_SOUND: Duration = Duration::from_millis(150);
 
 /// A keyframe that was asked for is asked for again after this time.
 const ASK_AGAIN: Duration = Duration::from_secs(1);

@@ -33,7 +33,9 @@ pub enum Made {
     Unit(Unit),
     /// No frame: only what is for later frames, or for nobody.
     Nothing,
-    /// Nonsense, or a frame that nothing is known to decode with.
+    /// A frame that nothing is known to decode with: no keyframe came, or no parameter sets.
+    Unknown,
+    /// Nonsense.
     Broken,
 }
 

@@ -23,10 +23,8 @@ pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let codec = CODECS[usize::from(input.byte()) % CODECS.len()];
     let described = String::from_utf8_lossy(input.slice());
-    let format = match codec {
-        Codec::Opus => Format::opus(),
-        codec => Format::video(codec, described),
-    };
+    let is_sound = codec == Codec::Opus;
+    let format = if is_sound { Format::opus() } else { Format::video(codec, described) };
     let mut layer = Layer {
         codec,
         assembler: Assembler::new(&format),

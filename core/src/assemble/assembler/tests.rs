@@ -292,17 +292,17 @@ fn lost_sound_is_a_gap_and_goes_on() {
     source.frame(true, 50);
     let later = [source.frame(true, 50), source.frame(true, 50)].concat();
     assert_eq!(feed(&mut assembler, 10, &later), []);
-    assert_eq!(assembler.poll_timeout(), Some(ms(110)));
-    assembler.handle_timeout(ms(110));
+    assert_eq!(assembler.poll_timeout(), Some(ms(160)));
+    assembler.handle_timeout(ms(160));
     let frames = [2, 3].map(|number| Out::Frame(source.frames[number].clone()));
     let [first, second] = frames;
     assert_eq!(drain(&mut assembler), [Out::Gap(Why::Lost), first, second]);
     // What was not sent is not missing.
     source.timestamp += 48_000;
     let empty = source.packet(&[], false);
-    assert_eq!(feed(&mut assembler, 120, &[empty]), []);
+    assert_eq!(feed(&mut assembler, 170, &[empty]), []);
     let next = source.frame(true, 1);
-    assert_eq!(feed(&mut assembler, 130, &next), [Out::Frame(source.frames[4].clone())]);
+    assert_eq!(feed(&mut assembler, 180, &next), [Out::Frame(source.frames[4].clone())]);
 }
 
 /// The last frame of a source in a redundant payload, behind those before it.
@@ -340,7 +340,7 @@ fn a_copy_takes_the_place_of_what_is_missing() {
     // Of three missing ones it brings two.
     (0..4).for_each(|_| drop(source.frame(true, 50)));
     assert_eq!(feed(&mut assembler, 90, &[redundant(&mut source, 2)]), []);
-    assembler.handle_timeout(ms(190));
+    assembler.handle_timeout(ms(240));
     let [a, b, c] = [6, 7, 8].map(|number| Out::Frame(source.frames[number].clone()));
     assert_eq!(drain(&mut assembler), [Out::Gap(Why::Lost), a, b, c]);
 }

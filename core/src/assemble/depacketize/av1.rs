@@ -62,7 +62,7 @@ impl Depacketizer {
             update(&mut self.setup, setup);
         }
         let Some(keyframe) = unit.keyframe else { return Some(Made::Nothing) };
-        let setup = self.setup.clone()?;
+        let Some(setup) = self.setup.clone() else { return Some(Made::Unknown) };
         Some(Made::Unit(Unit { keyframe, data: unit.out.freeze(), setup }))
     }
 }

@@ -74,7 +74,8 @@ impl Depacketizer {
         }
         let Some(pps) = pps else { return Some(Made::Nothing) };
         picture.retain(|unit| (SLICE..=SEI).contains(&kind(unit)));
-        let setup = self.activate(self.sets.h264(pps)?, keyframe)?;
+        let setup = self.sets.h264(pps).and_then(|setup| self.activate(setup, keyframe));
+        let Some(setup) = setup else { return Some(Made::Unknown) };
         Some(Made::Unit(Unit { keyframe, data: join(&picture), setup }))
     }
 

@@ -80,7 +80,8 @@ impl Depacketizer {
         }
         let Some(pps) = pps else { return Some(Made::Nothing) };
         picture.retain(|unit| matches!(kind(unit), 0..=LAST_SLICE | PREFIX_SEI | SUFFIX_SEI));
-        let setup = self.activate(self.sets.h265(pps)?, keyframe)?;
+        let setup = self.sets.h265(pps).and_then(|setup| self.activate(setup, keyframe));
+        let Some(setup) = setup else { return Some(Made::Unknown) };
         Some(Made::Unit(Unit { keyframe, data: join(&picture), setup }))
     }
 

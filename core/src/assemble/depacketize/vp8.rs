@@ -32,9 +32,10 @@ impl Depacketizer {
         }
         let keyframe = is_keyframe(&frame);
         let setup = match keyframe {
-            true => update(&mut self.setup, Setup::Vp8 { size: keyframe_size(&frame)? }),
-            false => self.setup.clone()?,
+            true => Some(update(&mut self.setup, Setup::Vp8 { size: keyframe_size(&frame)? })),
+            false => self.setup.clone(),
         };
+        let Some(setup) = setup else { return Some(Made::Unknown) };
         Some(Made::Unit(Unit { keyframe, data: frame.freeze(), setup }))
     }
 }

@@ -55,11 +55,12 @@ impl Depacketizer {
                     chroma,
                     full_range: header.full_range,
                 };
-                update(&mut self.setup, setup)
+                Some(update(&mut self.setup, setup))
             }
             None if !inter_picture && is_keyframe(&picture) => return None,
-            None => self.setup.clone()?,
+            None => self.setup.clone(),
         };
+        let Some(setup) = setup else { return Some(Made::Unknown) };
         if lens.len() > 1 {
             write_index(&lens, &mut picture);
         }

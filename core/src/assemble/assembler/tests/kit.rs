@@ -33,10 +33,7 @@ impl Source {
     }
 
     pub(super) fn format(&self) -> Format {
-        match self.codec {
-            Codec::Opus => Format::opus(),
-            codec => Format::video(codec, ""),
-        }
+        if self.codec == Codec::Opus { Format::opus() } else { Format::video(self.codec, "") }
     }
 
     /// Packets of the next frame, which is so long; the last one has the marker.
