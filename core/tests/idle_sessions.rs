@@ -21,6 +21,8 @@ mod picture;
 mod publisher;
 #[path = "simulation/random.rs"]
 mod random;
+#[path = "simulation/scalable.rs"]
+mod scalable;
 #[path = "simulation/viewer.rs"]
 mod viewer;
 #[path = "simulation/world.rs"]

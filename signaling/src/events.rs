@@ -15,7 +15,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use crate::control::{
-    EventType, EventsId, EventsPath, Happened, Happening, Refusal, SessionPath, TrackInfo,
+    EventType, EventsId, EventsPath, Happened, Happening, LayerInfo, PartInfo, Refusal,
+    SessionPath, TrackInfo,
 };
 use crate::endpoint::{ACCEPT_POST, no_stream, side_of};
 use crate::problem::Problem;
@@ -43,11 +44,16 @@ pub(crate) fn links(session: &SessionPath) -> Vec<HeaderValue> {
 /// The event stream that the path names; whether it is there, the port knows.
 struct Target(EventsPath);
 
-/// A layer as the extension describes it.
+/// A layer, or a part of a scalable one, as the extension describes it.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Layer<'a> {
-    rid: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spatial_layer_id: Option<u8>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temporal_layer_id: Option<u8>,
     bitrate: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     width: Option<u32>,
@@ -151,23 +157,42 @@ fn event(
     Some((kind, sse::event(kind.name(), &data)))
 }
 
-/// The layers that have a name to choose them by, under the index of their section.
+/// What a viewer can choose by a name or a number, under the index of its section: layers with a rid,
+/// and the parts of scalable ones.
 fn layers(tracks: &[TrackInfo], video_section: Option<usize>) -> BTreeMap<String, Vec<Layer<'_>>> {
     let video = tracks.iter().find(|track| track.kind == "video");
     let layers: Vec<_> = video
         .into_iter()
         .flat_map(|track| &track.layers)
-        .filter_map(|layer| {
-            Some(Layer {
-                rid: layer.rid.as_deref()?,
-                bitrate: if layer.active { layer.bitrate_bps } else { 0 },
-                width: layer.width,
-                height: layer.height,
-            })
+        .flat_map(|layer| {
+            named(layer).into_iter().chain(layer.parts.iter().map(|it| part(layer, it)))
         })
         .collect();
     let section = video_section.filter(|_| !layers.is_empty());
     section.map(|index| (index.to_string(), layers)).into_iter().collect()
+}
+
+fn named(layer: &LayerInfo) -> Option<Layer<'_>> {
+    Some(Layer {
+        rid: Some(layer.rid.as_deref()?),
+        spatial_layer_id: None,
+        temporal_layer_id: None,
+        bitrate: if layer.active { layer.bitrate_bps } else { 0 },
+        width: layer.width,
+        height: layer.height,
+    })
+}
+
+/// A part has the bit rate of all that it needs, as it is sent with it.
+fn part<'a>(layer: &'a LayerInfo, part: &PartInfo) -> Layer<'a> {
+    Layer {
+        rid: layer.rid.as_deref(),
+        spatial_layer_id: Some(part.spatial_layer_id),
+        temporal_layer_id: Some(part.temporal_layer_id),
+        bitrate: if layer.active { part.bitrate_bps } else { 0 },
+        width: part.width,
+        height: part.height,
+    }
 }
 
 const EXTENSIONS: &str = "urn:ietf:params:whep:ext:core:";
@@ -223,6 +248,28 @@ mod tests {
             { "rid": "q", "bitrate": 0 },
         ] });
         assert_eq!(json!(layers(&tracks, Some(1))), expected, "E36: inactive is bitrate 0");
+        let part = |spatial, temporal, bitrate_bps, width| PartInfo {
+            spatial_layer_id: spatial,
+            temporal_layer_id: temporal,
+            bitrate_bps,
+            width,
+            height: width.map(|width| width / 2),
+            ..PartInfo::default()
+        };
+        let parts = vec![part(0, 0, 100, Some(320)), part(0, 1, 200, None), part(1, 1, 900, None)];
+        let scalable =
+            |rid| [track(vec![LayerInfo { parts: parts.clone(), ..layer(rid, true, 900) }])];
+        let expected = json!({ "1": [
+            { "spatialLayerId": 0, "temporalLayerId": 0, "bitrate": 100, "width": 320, "height": 160 },
+            { "spatialLayerId": 0, "temporalLayerId": 1, "bitrate": 200 },
+            { "spatialLayerId": 1, "temporalLayerId": 1, "bitrate": 900 },
+        ] });
+        assert_eq!(json!(layers(&scalable(None), Some(1))), expected, "E36: parts have numbers");
+        let with_rid = scalable(Some("h"));
+        let both = json!(layers(&with_rid, Some(1)));
+        let rids: Vec<_> = both["1"].as_array().unwrap().iter().map(|it| &it["rid"]).collect();
+        assert_eq!(rids, ["h"; 4], "E36: the layer, and its parts by its name");
+        assert_eq!(both["1"][0].get("spatialLayerId"), None, "E36: the whole layer");
         let single = [track(vec![layer(None, true, 500)])];
         assert!(layers(&single, Some(1)).is_empty(), "E36: nothing to choose, nothing to tell");
         assert!(layers(&tracks, None).is_empty(), "E36: a viewer without a picture");

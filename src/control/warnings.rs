@@ -28,7 +28,7 @@ fn long_gop(layer: &LayerReport) -> Option<String> {
     ))
 }
 
-/// A joiner gets a picture at once from a GOP of up to three seconds, and waits a second at most here.
+/// A joiner gets a picture at once up to 3.6 s after a keyframe, and waits 0.4 s at most here.
 const LONGEST_GOP: Duration = Duration::from_secs(4);
 
 /// The latest keyframe's age is measured by arrivals, which vary.

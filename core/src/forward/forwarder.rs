@@ -79,6 +79,8 @@ pub struct Forwarder {
     /// The layer that was left because the network does not carry it.
     left: Option<u8>,
     source: Option<Source>,
+    /// When a viewer that could not decode what it got was last given it once more.
+    again: Option<Instant>,
     munger: Munger,
     due: Option<Instant>,
     /// How much of a scalable layer the viewer asked for.
@@ -97,6 +99,8 @@ pub struct Forwarder {
 pub struct Counters {
     /// Layer changes.
     pub switches: u64,
+    /// Beginnings once more.
+    pub again: u64,
     /// Packets that the ring had already let go when the viewer's turn came.
     pub overrun: u64,
     /// Packets from before the source's start.
@@ -148,6 +152,7 @@ impl Forwarder {
             hold: None,
             left: None,
             source: None,
+            again: None,
             munger: Munger::new(clock_rate, seed),
             due: None,
             parts: Parts::ALL,
@@ -275,6 +280,32 @@ impl Forwarder {
             .filter(|limit| self.is_automatic() && self.layer() == Some(limit.layer))
             .filter(|_| self.takes_parts)
             .map_or(Parts::ALL, |limit| Parts { spatial: limit.spatial, temporal: limit.temporal })
+    }
+
+    /// Begins once more with the latest keyframe of the layer, for a viewer that cannot decode what
+    /// came of it, and tells whether it does so: within the layer's reach, once a second at most.
+    ///
+    /// Everything has new numbers, and stands behind what was sent.
+    pub fn start_again(&mut self, now: Instant, track: &impl Layers) -> bool {
+        let Some(source) = self.source.filter(|source| source.is_of(track)) else { return false };
+        let is_early = self.again.is_some_and(|at| now.saturating_duration_since(at) < AGAIN_AFTER);
+        if is_early || self.hold.is_some() || self.target(track) != Some(source.layer) {
+            return false;
+        }
+        let Some(position) = self.entry(now, track, source.layer, false) else { return false };
+        let Some(first) = track.packet(source.layer, position) else { return false };
+        // A younger one cannot be what the viewer misses.
+        if now.saturating_duration_since(first.at) <= LIVE_AGE || position >= source.cursor {
+            return false;
+        }
+        self.again = Some(now);
+        self.source = None;
+        self.start(now, track, source.layer, position);
+        if let Some(started) = &mut self.source {
+            started.since = source.since;
+        }
+        self.counters.again += 1;
+        true
     }
 
     /// Plans up to `budget` packets that are due now into `out` and moves the cursor past them.
@@ -561,6 +592,9 @@ const FIRST_FRAME: Duration = Duration::from_millis(30);
 
 /// How far a layer's keyframe may lie behind what the viewer saw.
 const MAX_BACKWARDS_MS: i64 = 100;
+
+/// A viewer is given what it could not decode once more, but not more often than this.
+const AGAIN_AFTER: Duration = Duration::from_secs(1);
 
 /// How long a publisher takes to answer with a keyframe, at least.
 const KEYFRAME_TAKES: Duration = Duration::from_millis(60);

@@ -62,12 +62,13 @@ pub struct Munger {
     picture_gaps: Gaps,
 }
 
-/// Frames before the meeting point stand at a share of their distance to it. It is a function of
+/// Frames before the meeting point stand closer together, in what room there is. It is a function of
 /// the timestamp alone, so frames keep their order in whatever order their packets come.
 #[derive(Clone, Copy, Debug)]
 struct Squeeze {
+    from: i64,
     meet: i64,
-    percent: i64,
+    room: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -126,15 +127,10 @@ impl Munger {
             self.origin = self.newest_ts + gap.max(1) - (first.timestamp + age + start.shift);
         }
         self.ts_offset = start.shift + self.origin;
-        self.squeeze = start.meet.map(|meet| Squeeze { meet, percent: JOIN_PERCENT });
         let step = i64::from(self.clock_rate / 1000);
-        let behind = self.newest_ts + step - self.on_timeline(first.timestamp);
-        if self.newest_at.is_some() && behind > 0 {
-            // The new layer's frame was captured no later than the old layer's last one: it is moved
-            // behind that, and those after it half as far each, until they stand where they belong.
-            let meet = first.timestamp + 2 * behind;
-            self.squeeze = Some(Squeeze { meet, percent: 50 });
-        }
+        let behind = self.newest_ts + step - (first.timestamp + self.ts_offset);
+        let behind = if self.newest_at.is_some() { behind.max(0) } else { 0 };
+        self.squeeze = Squeeze::of(first.timestamp, behind, start.meet);
         self.floor = start.floor;
         self.floor_ts = first.timestamp;
         self.seq_offset = self.highest_seq + 1 - start.floor;
@@ -243,12 +239,27 @@ impl Munger {
 
     fn on_timeline(&self, source: i64) -> i64 {
         let on_source = match self.squeeze {
-            Some(Squeeze { meet, percent }) if source < meet => {
-                meet - (meet - source) * percent / 100
+            Some(Squeeze { from, meet, room }) if source < meet => {
+                meet - (meet - source) * room / (meet - from)
             }
             _ => source,
         };
         on_source + self.ts_offset
+    }
+}
+
+// === impl Squeeze ===
+
+impl Squeeze {
+    /// Moves a source's first frame by at least `behind`, and those after it less and less, until
+    /// they stand where they belong; where the past is sent, that is when it meets the present.
+    fn of(from: i64, behind: i64, meet: Option<i64>) -> Option<Self> {
+        let Some(meet) = meet.filter(|meet| *meet > from) else {
+            return (behind > 0).then_some(Self { from, meet: from + 2 * behind, room: behind });
+        };
+        let moved = behind.max((meet - from) * (100 - JOIN_PERCENT) / 100);
+        let meet = meet.max(from + moved * 8 / 7);
+        Some(Self { from, meet, room: meet - from - moved })
     }
 }
 
@@ -300,8 +311,9 @@ impl Offsets {
     }
 }
 
-/// A joiner's first frames stand at 6 % of their distance: 33 ms become 2 ms.
-const JOIN_PERCENT: i64 = 6;
+/// A joiner's first frames stand at a quarter of their distance, and come four times as fast: to a
+/// jitter buffer each of them is in time.
+const JOIN_PERCENT: i64 = 25;
 
 /// Room between the frame numbers of two sources: the first packet to come of a new one may not be
 /// its first frame's.

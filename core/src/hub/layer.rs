@@ -215,7 +215,8 @@ impl Layer {
         match self.arbiter.habit(now) {
             Habit::Answers => REACH,
             Habit::Ignores => GOP_REACH,
-            Habit::Unknown if self.arbiter.unanswered(now) >= PATIENCE => GOP_REACH,
+            // Who asked first, in vain, has what it could have had at once.
+            Habit::Unknown if self.arbiter.unanswered(now) >= PATIENCE => GOP_REACH + PATIENCE,
             Habit::Unknown => REACH,
         }
     }
@@ -357,8 +358,9 @@ impl Meter {
 /// A publisher that answers makes a better start than an older keyframe.
 const REACH: Duration = Duration::from_secs(1);
 
-/// Where no keyframe can be had, a joiner catches up from one that is up to this old.
-const GOP_REACH: Duration = Duration::from_secs(3);
+/// Where no keyframe can be had, a joiner catches up from one that is up to this old: of a GOP of 4 s
+/// nobody waits longer than 400 ms for the next one, and has 100 ms left to decode it.
+const GOP_REACH: Duration = Duration::from_millis(3600);
 
 /// How long a joiner waits to see whether a publisher answers.
 const PATIENCE: Duration = Duration::from_millis(250);

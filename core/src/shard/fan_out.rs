@@ -128,6 +128,22 @@ impl Shard {
         }
     }
 
+    /// Gives a viewer that cannot decode what it got the latest keyframe once more, if the ring has it
+    /// and the path is not one that retransmissions have filled. Nobody is asked for another one then.
+    pub(super) fn start_again(&mut self, now: Instant, key: SessionKey) -> bool {
+        let Some(session) = self.sessions.get_mut(key) else { return false };
+        let Role::Viewer(egress) = &mut session.role else { return false };
+        let Some(video) = &mut egress.video else { return false };
+        let stream = self.streams.get(&egress.stream);
+        let Some(track) = stream.and_then(|stream| stream.track(Kind::Video)) else { return false };
+        if !egress.repair.has_credit() || !video.forwarder.start_again(now, track) {
+            return false;
+        }
+        egress.resend.clear();
+        self.fan_out.make_ready(key);
+        true
+    }
+
     /// Writes the next datagrams to send into `buffer` (at least 2 KiB) and says where they go.
     pub fn poll_transmit(&mut self, now: Instant, buffer: &mut [u8]) -> Option<Transmit> {
         loop {

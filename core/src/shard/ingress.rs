@@ -5,6 +5,7 @@
 //! after a packet of it was authenticated. Feedback comes from two interceptors that see different
 //! things: transport-wide feedback every packet as it arrives, NACK only unwrapped originals.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
@@ -214,11 +215,14 @@ impl Ingress {
         // The interceptors only fail on closed transports, which these have none of.
         let _ = self.nack.handle_timeout(now);
         let _ = self.transport_wide.handle_timeout(now);
+        let first = out.len();
         while let Some(tagged) = self.nack.poll_write() {
-            out.extend(marshal(tagged));
+            out.extend(marshal(tagged, self.ssrc));
         }
+        // The interceptor walks a hash map: by their media sources they are in one order always.
+        out[first..].sort_by(|one, other| one.get(MEDIA_SSRC).cmp(&other.get(MEDIA_SSRC)));
         while let Some(tagged) = self.transport_wide.poll_write() {
-            out.extend(marshal(tagged));
+            out.extend(marshal(tagged, self.ssrc));
         }
         if now >= self.next_report {
             self.next_report = now + REPORT_INTERVAL;
@@ -444,14 +448,21 @@ fn header_only(now: Instant, ssrc: Ssrc, seq: u16, element: Option<(u8, Bytes)>)
     }
 }
 
-fn marshal(tagged: TaggedPacket) -> Option<BytesMut> {
+/// Writes feedback as from our SSRC: the interceptors draw one of their own.
+fn marshal(tagged: TaggedPacket, ssrc: u32) -> Option<BytesMut> {
     let Intercepted::Rtcp(packets) = tagged.message.packet else { return None };
     let mut compound = BytesMut::new();
     for packet in packets {
+        let start = compound.len();
         compound.extend_from_slice(&packet.marshal().ok()?);
+        compound.get_mut(start..)?.get_mut(SENDER_SSRC)?.copy_from_slice(&ssrc.to_be_bytes());
     }
     (!compound.is_empty()).then_some(compound)
 }
+
+/// Where feedback has the SSRC of who sends it, and of what it is about.
+const SENDER_SSRC: Range<usize> = 4..8;
+const MEDIA_SSRC: Range<usize> = 8..12;
 
 const TRANSPORT_WIDE_INTERVAL: Duration = Duration::from_millis(50);
 const NACK_INTERVAL: Duration = Duration::from_millis(20);

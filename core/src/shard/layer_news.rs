@@ -16,6 +16,8 @@ pub(super) struct LayerNews {
 struct Told {
     active: bool,
     size: Option<(u16, u16)>,
+    /// Of a scalable layer, how many there are.
+    parts: usize,
     bitrate_bps: u64,
 }
 
@@ -32,7 +34,7 @@ impl LayerNews {
         let told = |index: usize| self.told.get(index).copied().unwrap_or_default();
         let anew = |index: usize, layer: &Layer| {
             let (told, present) = (told(index), Told::of(layer));
-            (told.active, told.size) != (present.active, present.size)
+            (told.active, told.size, told.parts) != (present.active, present.size, present.parts)
                 || (since.is_none_or(|since| since >= RATE_INTERVAL)
                     && told.bitrate_bps.abs_diff(present.bitrate_bps) > told.bitrate_bps / 4)
         };
@@ -53,8 +55,8 @@ impl LayerNews {
 
 impl Told {
     fn of(layer: &Layer) -> Self {
-        let (size, bitrate_bps) = (layer.size(), layer.bitrate_bps());
-        Self { active: layer.active, size, bitrate_bps }
+        let (size, parts, bitrate_bps) = (layer.size(), layer.parts().len(), layer.bitrate_bps());
+        Self { active: layer.active, size, parts, bitrate_bps }
     }
 }
 

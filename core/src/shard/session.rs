@@ -346,7 +346,9 @@ impl Shard {
                 if waiting {
                     self.fan_out.make_ready(key);
                 }
-                if let Some(layer) = layer.filter(|_| wants_keyframe) {
+                if let Some(layer) = layer.filter(|_| wants_keyframe)
+                    && !self.start_again(now, key)
+                {
                     self.want_keyframe(now, stream, layer);
                 }
                 if has_news {

@@ -2,6 +2,8 @@
 
 use whitewater_core::media::Codec;
 
+use super::scalable::KEYFRAME;
+
 /// What each packet's payload says about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Piece {
@@ -37,7 +39,11 @@ pub struct Numbers {
 impl Piece {
     /// The payload of `len` bytes or a little more.
     pub fn write(&self, codec: Codec, numbers: Numbers, len: usize) -> Vec<u8> {
-        let mut payload = head(codec, self, numbers);
+        self.write_after(head(codec, self, numbers), len)
+    }
+
+    /// The same behind a head of one's own.
+    pub fn write_after(&self, mut payload: Vec<u8>, len: usize) -> Vec<u8> {
         let start = payload.len();
         payload.extend_from_slice(&self.source.to_be_bytes());
         payload.extend_from_slice(&[self.layer, u8::from(self.keyframe)]);
@@ -107,6 +113,11 @@ fn head(codec: Codec, piece: &Piece, numbers: Numbers) -> Vec<u8> {
 fn body(codec: Codec, payload: &[u8]) -> Option<(&[u8], Option<Numbers>)> {
     if codec == Codec::H264 {
         let head = if *payload.first()? == SPS[0] { SPS.len() + 1 } else { 3 };
+        return Some((payload.get(head..)?, None));
+    }
+    if codec == Codec::Vp9 {
+        let predicted = payload.first()? & 0x40 != 0;
+        let head = if predicted { 4 + 1 + 1 } else { 4 + KEYFRAME.len() };
         return Some((payload.get(head..)?, None));
     }
     let wide = payload.get(2)? & 0x80 != 0;

@@ -15,6 +15,7 @@ use whitewater_core::rtc::srtp::Slot;
 use super::agreed::{AUDIO_PT, RED_PT, RIDS, RTX_PT, VIDEO_PT, server};
 use super::picture::{Numbers, Piece};
 use super::random::Random;
+use super::scalable::{self, Place};
 
 /// One publisher.
 pub struct Publisher {
@@ -75,6 +76,8 @@ pub struct Encoder {
     picture: u16,
     tl0: u8,
     source: u16,
+    /// Pictures since the last keyframe, of a scalable one.
+    since_key: u32,
     sent: BTreeMap<u16, (u32, bool, Vec<u8>)>,
     order: std::collections::VecDeque<u16>,
     needs_key: bool,
@@ -306,6 +309,9 @@ impl Publisher {
         encoder.tl0 = encoder.tl0.wrapping_add(1);
         let timestamp = encoder.offset.wrapping_add(captured_ms.wrapping_mul(90));
         let count = if keyframe { encoder.packets * 5 } else { encoder.packets };
+        if codec == Codec::Vp9 {
+            return self.send_scalable(layer, (keyframe, captured_ms, timestamp), jitter, out);
+        }
         let numbers = Numbers { picture: encoder.picture, wide: encoder.wide, tl0: encoder.tl0 };
         let bytes = encoder.bytes + jitter;
         let (source, frame, ssrc) = (encoder.source, encoder.frame, encoder.ssrc);
@@ -315,19 +321,61 @@ impl Publisher {
             // The last packets of a frame are a byte longer, as a browser's are.
             let payload = piece.write(codec, numbers, bytes + usize::from(index > count / 2));
             let marker = index + 1 == count;
-            let encoder = &mut self.layers[layer];
-            let seq = encoder.seq;
-            encoder.seq = seq.wrapping_add(1);
-            encoder.sent.insert(seq, (timestamp, marker, payload.clone()));
-            encoder.order.push_back(seq);
-            if encoder.order.len() > 1000
-                && let Some(old) = encoder.order.pop_front()
-            {
-                encoder.sent.remove(&old);
-            }
-            let head = Head { pt: VIDEO_PT.0, marker, seq, timestamp, ssrc, slot };
-            out.extend(self.seal(&head, &[(1, b"1"), (2, RIDS[layer].as_bytes())], &payload));
+            let head = Head { pt: VIDEO_PT.0, marker, seq: 0, timestamp, ssrc, slot };
+            self.send_picture_packet(layer, head, payload, out);
         }
+    }
+
+    /// Sends a picture of three spatial layers.
+    fn send_scalable(
+        &mut self,
+        layer: usize,
+        (keyframe, captured_ms, timestamp): (bool, u32, u32),
+        jitter: usize,
+        out: &mut Vec<BytesMut>,
+    ) {
+        let encoder = &mut self.layers[layer];
+        encoder.since_key = if keyframe { 0 } else { encoder.since_key + 1 };
+        let (temporal, back) = scalable::pattern(encoder.since_key);
+        let (source, frame, ssrc) = (encoder.source, encoder.frame, encoder.ssrc);
+        let (picture, slots) = (encoder.picture, encoder.slots);
+        let Some((slot, _)) = slots else { return };
+        for (spatial, (packets, bytes)) in (0_u8..).zip(scalable::SPATIAL) {
+            let count = if keyframe { packets * 5 } else { packets };
+            for index in 0..count {
+                let last = index + 1 == count;
+                let place = Place { picture, spatial, temporal, back, ends: (index == 0, last) };
+                let keyframe = keyframe && spatial == 0;
+                let piece =
+                    Piece { source, layer: spatial, keyframe, frame, index, count, captured_ms };
+                let payload = piece.write_after(place.write(), bytes + jitter);
+                let marker = last && usize::from(spatial) + 1 == scalable::SPATIAL.len();
+                let head = Head { pt: VIDEO_PT.0, marker, seq: 0, timestamp, ssrc, slot };
+                self.send_picture_packet(layer, head, payload, out);
+            }
+        }
+    }
+
+    /// Sends a packet under the layer's next number, and remembers it.
+    fn send_picture_packet(
+        &mut self,
+        layer: usize,
+        head: Head,
+        payload: Vec<u8>,
+        out: &mut Vec<BytesMut>,
+    ) {
+        let encoder = &mut self.layers[layer];
+        let seq = encoder.seq;
+        encoder.seq = seq.wrapping_add(1);
+        encoder.sent.insert(seq, (head.timestamp, head.marker, payload.clone()));
+        encoder.order.push_back(seq);
+        if encoder.order.len() > 1000
+            && let Some(old) = encoder.order.pop_front()
+        {
+            encoder.sent.remove(&old);
+        }
+        let head = Head { seq, ..head };
+        out.extend(self.seal(&head, &[(1, b"1"), (2, RIDS[layer].as_bytes())], &payload));
     }
 
     fn send_reports(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
@@ -394,6 +442,7 @@ impl Encoder {
             picture: random.next() as u16 & 0x7fff,
             tl0: random.next() as u8,
             source,
+            since_key: 0,
             sent: BTreeMap::new(),
             order: std::collections::VecDeque::new(),
             needs_key: true,

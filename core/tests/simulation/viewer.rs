@@ -15,6 +15,7 @@ use whitewater_core::rtc::demux::{self, Class};
 use super::agreed::{AUDIO_PT, RED_PT, RTX_PT, VIDEO_PT, extensions, server};
 use super::network::IP_AND_UDP;
 use super::picture::{Numbers, Piece};
+use super::scalable::Decoder;
 
 /// One viewer.
 pub struct Viewer {
@@ -83,6 +84,8 @@ pub struct Seen {
     pub heard: BTreeSet<u32>,
     /// Sender reports.
     pub reports: u64,
+    /// Frames displayed of each layer.
+    pub by_layer: [u64; 3],
     /// The layers displayed, in their order, without repetition.
     pub layers: Vec<u8>,
     /// When each of those began, in milliseconds of the simulation.
@@ -115,6 +118,8 @@ struct Pictures {
     broken: bool,
     shown: Option<Shown>,
     stuck: Option<Instant>,
+    /// Of a scalable picture.
+    decoder: Decoder,
 }
 
 struct Stored {
@@ -160,6 +165,7 @@ impl Viewer {
                 broken: true,
                 shown: None,
                 stuck: None,
+                decoder: Decoder::default(),
             },
             missing: BTreeMap::new(),
             seqs: Unwrapper16::default(),
@@ -445,6 +451,9 @@ impl Viewer {
 
     fn display(&mut self, now: Instant, frame: &[Stored]) {
         let (first, shown) = (&frame[0], self.pictures.shown);
+        if self.codec == Codec::Vp9 {
+            return self.display_scalable(now, frame);
+        }
         let piece = first.piece;
         let whole = frame.len() == usize::from(piece.count)
             && frame
@@ -497,12 +506,45 @@ impl Viewer {
                 }
             }
         }
+        self.note_displayed(now, frame, piece);
+    }
+
+    /// Displays a picture of some spatial layers, if all that it needs was decoded.
+    fn display_scalable(&mut self, now: Instant, frame: &[Stored]) {
+        let packets: Vec<_> = frame.iter().map(|it| (it.piece, &it.payload[..])).collect();
+        let contiguous = !self.pictures.broken || frame[0].piece.keyframe;
+        match self.pictures.decoder.decode(&packets) {
+            Ok(spatial) if contiguous => {
+                if let Some(last) = self.seen.last {
+                    let gap = now.saturating_duration_since(last);
+                    self.seen.longest_gap = self.seen.longest_gap.max(gap);
+                }
+                if self.pictures.shown.is_some_and(|it| frame[0].timestamp <= it.timestamp) {
+                    self.error(format!("time goes back: {:?}", frame[0].piece));
+                }
+                self.note_displayed(now, frame, Piece { layer: spatial, ..frame[0].piece });
+            }
+            Ok(_) => {}
+            Err(wrong) => {
+                if contiguous {
+                    self.error(wrong);
+                }
+                self.pictures.broken = true;
+            }
+        }
+    }
+
+    fn note_displayed(&mut self, now: Instant, frame: &[Stored], piece: Piece) {
+        let (first, shown) = (&frame[0], self.pictures.shown);
         self.note_skew(now, shown, first);
         self.pictures.broken = false;
         self.pictures.shown =
             Some(Shown { timestamp: first.timestamp, piece, numbers: first.numbers });
         self.seen.frames += 1;
         self.seen.keyframes += u64::from(piece.keyframe);
+        if let Some(frames) = self.seen.by_layer.get_mut(usize::from(piece.layer)) {
+            *frames += 1;
+        }
         if self.seen.layers.last() != Some(&piece.layer) {
             self.seen.layers.push(piece.layer);
             let ms = now.saturating_duration_since(self.began).as_millis() as u64;

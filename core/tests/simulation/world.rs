@@ -1,6 +1,7 @@
 //! A world of shards, publishers and viewers with a network between them, in virtual time.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -56,6 +57,8 @@ pub struct World {
     pub red: bool,
     /// What was sealed, if anybody wants to know.
     pub ledger: Option<Ledger>,
+    /// Of all that shards send, and when.
+    pub digest: Option<DefaultHasher>,
     /// Counts allocations and bytes held, if anybody wants to know.
     pub heap: Option<fn() -> (usize, isize)>,
     /// Allocations made while sending.
@@ -146,6 +149,7 @@ impl World {
             resumes: false,
             red: false,
             ledger: None,
+            digest: None,
             heap: None,
             allocated: 0,
             kept: 0,
@@ -462,6 +466,10 @@ impl World {
                 let Some(transmit) = transmit else { break };
                 let segment = transmit.segment.max(1);
                 for datagram in self.buffer[..transmit.len].chunks(segment) {
+                    if let Some(digest) = &mut self.digest {
+                        let ms = self.now.saturating_duration_since(self.began).as_millis();
+                        (index, ms, transmit.transport.remote, datagram).hash(digest);
+                    }
                     if let Some(ledger) = &mut self.ledger {
                         ledger.record(transmit.transport.remote, datagram);
                     }

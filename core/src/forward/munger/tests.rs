@@ -247,7 +247,7 @@ fn a_return_that_begins_in_the_past_is_live_where_it_meets() {
     assert_eq!(at(&mut munger, meet), 4300);
     assert_eq!(at(&mut munger, meet + 9000), 4400);
     let early = at(&mut munger, 50_000);
-    assert!((4200..4300).contains(&early), "{early}");
+    assert!((3999..=4001).contains(&early), "{early}");
 }
 
 #[test]
@@ -261,7 +261,7 @@ fn a_squeezed_start_keeps_the_order_of_frames() {
         .map(|frame| munger.rewrite(&arrived(now, frame, frame * FRAME)).unwrap().timestamp)
         .collect();
     let gaps: Vec<u32> = stamps.windows(2).map(|pair| pair[1].wrapping_sub(pair[0])).collect();
-    assert!(gaps[..39].iter().all(|gap| *gap == 180), "{gaps:?}");
+    assert!(gaps[..40].iter().all(|gap| *gap == FRAME as u32 / 4), "{gaps:?}");
     assert!(gaps[40..].iter().all(|gap| *gap == FRAME as u32), "{gaps:?}");
     // A late packet of an early frame has that frame's timestamp.
     let again = munger.rewrite(&arrived(now, 3, 3 * FRAME)).unwrap();
