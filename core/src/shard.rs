@@ -48,6 +48,8 @@ mod session;
 
 mod slab;
 
+mod stencil;
+
 mod stream;
 
 mod timers;
