@@ -36,6 +36,8 @@ mod links;
 
 mod liveness;
 
+mod number_hash;
+
 mod receiver_report;
 
 mod repair;
@@ -45,6 +47,8 @@ mod sender_report;
 mod session;
 
 mod slab;
+
+mod stencil;
 
 mod stream;
 
@@ -67,6 +71,7 @@ use crate::rtc::demux::{self, Class};
 use crate::rtc::transport::{Origin, Protocol, Transport};
 use allowance::Allowance;
 use fan_out::FanOut;
+use number_hash::BuildNumberHasher;
 use session::{Role, Session};
 use slab::Slab;
 use stream::Stream;
@@ -90,7 +95,7 @@ pub struct Shard {
     config: Config,
     random: u64,
     sessions: Slab<Session>,
-    streams: HashMap<StreamId, Stream>,
+    streams: HashMap<StreamId, Stream, BuildNumberHasher>,
     by_ufrag: HashMap<String, SessionKey>,
     by_remote: HashMap<Origin, SessionKey>,
     /// Addresses of other shards' sessions, as those shards say.
@@ -175,7 +180,7 @@ impl Shard {
             fan_out: FanOut::new(config.max_burst),
             config,
             sessions: Slab::default(),
-            streams: HashMap::new(),
+            streams: HashMap::default(),
             by_ufrag: HashMap::new(),
             by_remote: HashMap::new(),
             elsewhere: HashMap::new(),

@@ -75,6 +75,11 @@ impl Packet {
         (start != 0).then(|| &self.bytes[start..start + usize::from(len)])
     }
 
+    /// Whether it carries one of these header extensions.
+    pub fn carries_one_of(&self, kinds: &[ExtensionKind]) -> bool {
+        kinds.iter().any(|kind| self.extensions[*kind as usize].start != 0)
+    }
+
     /// Whether there is no payload: a probe, or a sequence number that carries nothing.
     pub fn is_padding_only(&self) -> bool {
         self.payload_start == self.payload_end

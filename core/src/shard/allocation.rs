@@ -48,15 +48,15 @@ impl Egress {
             settled.delivered += u64::from(arrival.is_some() && !departed.was_lost);
             settled.lost += u64::from(arrival.is_none());
             newest = arrival.map(|_| departed.sent).or(newest);
+            // Moments become instants only where somebody wants them.
             let Some(path) = &mut path else { continue };
+            let Some(sent) = self.history.instant(departed.sent) else { continue };
             match arrival {
-                Some(_) => {
-                    path.acknowledge(now, departed.sent, at_us, departed.bytes, departed.was_lost);
-                }
-                None => path.lose(now, departed.sent),
+                Some(_) => path.acknowledge(now, sent, at_us, departed.bytes, departed.was_lost),
+                None => path.lose(now, sent),
             }
         }
-        if let Some(sent) = newest {
+        if let Some(sent) = newest.and_then(|sent| self.history.instant(sent)) {
             // The newest packet has waited least at the receiver.
             self.repair.note_round_trip(now.saturating_duration_since(sent));
         }

@@ -75,6 +75,7 @@ pub(super) fn write(
     }
     let run = Run::of(&sizes, buffer.len());
     let mut burst = Burst { packets: run.packets, segment: run.segment, ..Burst::default() };
+    let moment = egress.history.moment(now);
     if run.segment == 0 {
         // No buffer holds it: it is passed over.
         return burst;
@@ -139,7 +140,7 @@ pub(super) fn write(
                 resent_ms: 0,
             });
         }
-        egress.history.sent(now, transport_seq, len);
+        egress.history.sent(moment, transport_seq, len);
     }
     egress.repair.note_sent(burst.len);
     burst
@@ -202,7 +203,8 @@ pub(super) fn write_resend(
         let (header_len, plain_len) =
             write_plain(buffer, outgoing, arrived, &header, &scratch, original, inside, padding);
         let len = sender.protect(slot, buffer, header_len, plain_len);
-        egress.history.sent(now, transport_seq, len);
+        let moment = egress.history.moment(now);
+        egress.history.sent(moment, transport_seq, len);
         egress.repair.note_resent(len);
         return Burst { packets: 1, len, segment: len, received: None };
     }
@@ -252,8 +254,10 @@ fn find(track: &Track, layer: u8, position: u64) -> Option<&Arrived> {
 
 /// Bytes of a packet before encryption and padding.
 fn plain_len(outgoing: &Outgoing, arrived: &Arrived, hollow: bool) -> usize {
-    let scratch = Scratch::default();
-    let extensions = extensions_len(&outgoing.elements(arrived, &scratch));
+    let extensions = match outgoing.stencil(arrived) {
+        Some(stencil) => stencil.len(),
+        None => extensions_len(&outgoing.elements(arrived, &Scratch::default())),
+    };
     if hollow || arrived.packet.is_padding_only() {
         return FIXED_HEADER + extensions + 1;
     }
@@ -272,9 +276,15 @@ fn write_plain(
     Inside { picture, frame_number, hollow }: Inside,
     padding: usize,
 ) -> (usize, usize) {
-    let elements = outgoing.elements(arrived, scratch);
-    let extension_len = write_extensions(&mut out[FIXED_HEADER..], &elements);
-    outgoing.renumber(&mut out[FIXED_HEADER..][..extension_len], arrived, frame_number);
+    let block = &mut out[FIXED_HEADER..];
+    let extension_len = match outgoing.stencil(arrived) {
+        Some(stencil) => stencil.write(block, scratch),
+        None => {
+            let len = write_extensions(block, &outgoing.elements(arrived, scratch));
+            outgoing.renumber(&mut block[..len], arrived, frame_number);
+            len
+        }
+    };
     out[0] = 0x80 | if padding > 0 { 0x20 } else { 0 } | if extension_len > 0 { 0x10 } else { 0 };
     out[1] = header.pt.0 | if header.marker { 0x80 } else { 0 };
     out[2..4].copy_from_slice(&header.seq.to_be_bytes());

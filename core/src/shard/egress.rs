@@ -8,6 +8,7 @@ use smallvec::SmallVec;
 use super::command::{StreamId, Subscribe};
 use super::history::History;
 use super::repair::Repair;
+use super::stencil::Stencil;
 use crate::congestion::Allocator;
 use crate::forward::{Forwarder, Parts, Target, Wish};
 use crate::media::ext::extension_at;
@@ -72,6 +73,9 @@ pub(super) struct Outgoing {
     pub octets: u32,
     /// What the viewer reported last.
     pub loss: Option<f32>,
+    /// The header extensions of packets without any of the publisher's; the second with a capture
+    /// time.
+    stencils: [Option<Stencil>; 2],
 }
 
 // === impl Egress ===
@@ -118,6 +122,7 @@ impl Egress {
                 packets: 0,
                 octets: 0,
                 loss: None,
+                stencils: [false, true].map(|captured| stencil(&section, captured)),
                 section,
             };
             *egress.slot_mut(kind) = Some(outgoing);
@@ -291,20 +296,9 @@ impl Outgoing {
         &'a self,
         arrived: &'a Arrived,
         scratch: &'a Scratch,
-    ) -> SmallVec<[(u8, &'a [u8]); 8]> {
+    ) -> Elements<'a> {
         let ids = &self.section.extensions;
-        let mut elements = SmallVec::new();
-        if let Some(id) = ids.id(ExtensionKind::Mid) {
-            elements.push((id, self.section.mid.as_str().as_bytes()));
-        }
-        if let Some(id) = ids.id(ExtensionKind::TransportWide) {
-            elements.push((id, &scratch.transport_seq[..]));
-        }
-        if let Some(id) = ids.id(ExtensionKind::AbsCaptureTime)
-            && arrived.capture.is_some()
-        {
-            elements.push((id, &scratch.capture[..]));
-        }
+        let mut elements = own_elements(&self.section, arrived.capture.is_some(), scratch);
         for kind in PASSED_THROUGH {
             if let Some(value) = arrived.packet.extension(kind)
                 && let Some(id) = ids.id(kind)
@@ -314,7 +308,41 @@ impl Outgoing {
         }
         elements
     }
+
+    /// What writes the header extensions of a packet, unless it has some of the publisher's.
+    pub(super) fn stencil(&self, arrived: &Arrived) -> Option<&Stencil> {
+        if arrived.packet.carries_one_of(&PASSED_THROUGH) {
+            return None;
+        }
+        self.stencils[usize::from(arrived.capture.is_some())].as_ref()
+    }
 }
+
+/// The header extension elements that are not the publisher's.
+fn own_elements<'a>(section: &'a Section, captured: bool, scratch: &'a Scratch) -> Elements<'a> {
+    let ids = &section.extensions;
+    let mut elements = Elements::new();
+    if let Some(id) = ids.id(ExtensionKind::Mid) {
+        elements.push((id, section.mid.as_str().as_bytes()));
+    }
+    if let Some(id) = ids.id(ExtensionKind::TransportWide) {
+        elements.push((id, &scratch.transport_seq[..]));
+    }
+    if let Some(id) = ids.id(ExtensionKind::AbsCaptureTime)
+        && captured
+    {
+        elements.push((id, &scratch.capture[..]));
+    }
+    elements
+}
+
+fn stencil(section: &Section, captured: bool) -> Option<Stencil> {
+    let scratch = Scratch::default();
+    Stencil::new(&own_elements(section, captured, &scratch), &section.extensions)
+}
+
+/// Header extension elements: id and data.
+pub(super) type Elements<'a> = SmallVec<[(u8, &'a [u8]); 8]>;
 
 /// The bytes of extension values that are not the publisher's.
 #[derive(Clone, Copy, Debug, Default)]
