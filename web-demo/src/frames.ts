@@ -5,7 +5,7 @@ import { latencyMs, median, unixOfCapture } from "./stats";
 
 /** Follows the frames that one video element shows. */
 export class FrameWatch {
-  /** How many were shown. */
+  /** How many were seen on the screen. */
   count = 0;
   /** When the latest was shown, in the page's time. */
   lastAt = 0;
@@ -33,7 +33,7 @@ export class FrameWatch {
   private follow(): void {
     const onframe: VideoFrameRequestCallback = (now, metadata) => {
       this.video.requestVideoFrameCallback(onframe);
-      this.count = metadata.presentedFrames;
+      this.count++;
       this.lastAt = now;
       this.take(performance.timeOrigin + now, metadata.captureTime);
     };

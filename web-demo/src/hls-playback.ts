@@ -71,8 +71,10 @@ export class EndedBefore extends Error {}
 const JUMP_BEYOND_S = 2.5;
 /** After a jump the buffer is given so long to fill. */
 const JUMPS_APART_MS = 8_000;
-/** Nearer to the live place than this counts as live. */
+/** So far behind the live place, what follows it still counts as live. */
 const LIVE_WITHIN_S = 1.5;
+/** What follows the live place plays a tenth faster until it is there; whoever went back stays back. */
+const CATCH_UP_RATE = 1.1;
 /** What one guesses of a network before anything was measured. */
 const FIRST_GUESS_BPS = 2_500_000;
 
@@ -107,7 +109,7 @@ export class Playback {
     const { default: Player, Events } = module;
     this.hls = new Player({
       lowLatencyMode: true,
-      maxLiveSyncPlaybackRate: 1.1,
+      maxLiveSyncPlaybackRate: CATCH_UP_RATE,
       liveSyncOnStallIncrease: 0.5,
       liveDurationInfinity: true,
       backBufferLength: 30,
@@ -204,7 +206,7 @@ export class Playback {
 
   /** Goes to the live place and stays there. */
   goLive(): void {
-    this.following = true;
+    this.follow(true);
     this.toLive();
   }
 
@@ -212,20 +214,26 @@ export class Playback {
   seek(behindS: number): void {
     const live = this.hls.liveSyncPosition;
     if (live === null) return;
-    if (behindS < LIVE_WITHIN_S) return this.goLive();
-    this.following = false;
+    if (behindS < 1) return this.goLive();
+    this.follow(false);
     const first = this.hls.latestLevelDetails?.fragmentStart ?? 0;
     this.video.currentTime = Math.max(first, live - behindS);
   }
 
   /** Stops following the live place, as a viewer who pauses does. */
   stay(): void {
-    this.following = false;
+    this.follow(false);
   }
 
   /** Asks for media again at once, where it was given up. */
   retry(): void {
     if (this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) this.hls.startLoad();
+  }
+
+  private follow(following: boolean): void {
+    this.following = following;
+    this.hls.config.maxLiveSyncPlaybackRate = following ? CATCH_UP_RATE : 1;
+    if (!following) this.video.playbackRate = 1;
   }
 
   private toLive(): void {
@@ -280,17 +288,15 @@ export class Playback {
       return this.hls.recoverMediaError();
     }
     this.hls.stopLoad();
-    this.finish(
-      new PlaybackFailed(
-        unplayable
-          ? "This browser cannot play what the stream is encoded with."
-          : data.type === ErrorTypes.NETWORK_ERROR
-            ? "The stream’s media does not arrive."
-            : "The browser could not play the stream’s media.",
-        data.response?.code || null,
-        retryAfterOf(data.networkDetails),
-      ),
-    );
+    const sentence = unplayable
+      ? "This browser cannot play what the stream is encoded with."
+      : data.details === ErrorDetails.LEVEL_EMPTY_ERROR
+        ? "The stream has just begun."
+        : data.type === ErrorTypes.NETWORK_ERROR
+          ? "The stream’s media does not arrive."
+          : "The browser could not play the stream’s media.";
+    const status = data.response?.code || null;
+    this.finish(new PlaybackFailed(sentence, status, retryAfterOf(data.networkDetails)));
   }
 
   private listen(event: string, then: () => void): void {

@@ -5,6 +5,8 @@ import { byId, setText } from "./page";
 
 /** A window shorter than this is nothing to go back in. */
 const WORTHWHILE_S = 6;
+/** What an arrow key moves. */
+const STEP_S = 5;
 
 /** The bar. */
 export class Timeline {
@@ -25,10 +27,13 @@ export class Timeline {
       this.dragging = true;
       this.showBehind(this.windowS - Number(this.slider.value));
     };
-    this.slider.onchange = () => {
-      this.dragging = false;
-      this.playback()?.seek(this.windowS - Number(this.slider.value));
-      this.show();
+    this.slider.onchange = () => this.seek();
+    this.slider.onkeydown = (event) => {
+      const back = ["ArrowLeft", "ArrowDown"].includes(event.key);
+      if (!back && !["ArrowRight", "ArrowUp"].includes(event.key)) return;
+      event.preventDefault();
+      this.slider.value = String(Number(this.slider.value) + (back ? -STEP_S : STEP_S));
+      this.seek();
     };
     this.pauseButton.onclick = () => {
       if (this.video.paused) return void this.play();
@@ -53,6 +58,12 @@ export class Timeline {
     if (position === null || this.dragging) return;
     setText(this.pauseButton, this.video.paused ? "Resume" : "Pause");
     this.showPosition(position);
+  }
+
+  private seek(): void {
+    this.dragging = false;
+    this.playback()?.seek(this.windowS - Number(this.slider.value));
+    this.show();
   }
 
   private showPosition({ windowS, behindS, following }: Position): void {

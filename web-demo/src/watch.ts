@@ -43,8 +43,9 @@ let figures: Figures | null = null;
 let followed: Followed = { phase: null, viewers: null, tracks: [] };
 let events: ReturnType<typeof follow> | null = null;
 let status: Status = player.status;
-/** Frames that were shown before the present session. */
+/** Frames that were shown by the other protocol. */
 let framesBefore = 0;
+let liveSince = 0;
 
 expose({
   get state() {
@@ -75,7 +76,10 @@ showShare();
 
 player.onmedia = () => void play();
 player.onstatus = (next) => {
-  if (next.state === "live") reader = new StatsReader();
+  if (next.state === "live") {
+    reader = new StatsReader();
+    liveSince = performance.now();
+  }
   status = next;
   frames.reset();
   timeline.show();
@@ -201,23 +205,25 @@ function showState(): void {
           }[state];
   stateLine.dataset["state"] = away ? "waiting" : state;
   setText(stateLine, text);
-  const playing = state === "live" && (frames.count > framesBefore || !player.hasPicture);
-  setText(
-    cover,
-    playing && !away
-      ? player.hasPicture
-        ? ""
-        : "This stream has only sound."
-      : state === "live" && !away
-        ? "Waiting for the first picture…"
-        : text,
-  );
+  setText(cover, state === "live" && !away ? coverText() : text);
+}
+
+/** What lies on the picture while the stream is live. */
+function coverText(): string {
+  if (!player.hasPicture) return "This stream has only sound.";
+  if (frames.count <= framesBefore) return "Waiting for the first picture…";
+  return player.protocol === "hls" && standsStill() ? "Waiting for the next picture…" : "";
 }
 
 /** Whether frames stopped coming while the connection stands. A hidden page shows none, so nothing is said of it. */
-function isAway(): boolean {
+function standsStill(): boolean {
   if (document.hidden || !player.hasPicture || frames.count === 0 || video.paused) return false;
-  if (performance.now() - frames.lastAt <= AWAY_AFTER_MS) return false;
+  return performance.now() - Math.max(frames.lastAt, liveSince) > AWAY_AFTER_MS;
+}
+
+/** Whether that is because the publisher is away. */
+function isAway(): boolean {
+  if (!standsStill()) return false;
   // A publisher that vanished counts as live until its silence has lasted: its layers stop sooner.
   const picture = followed.tracks.find((track) => track.kind === "video");
   return followed.phase !== "active" || !picture?.layers.some((layer) => layer.active);
