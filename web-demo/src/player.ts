@@ -7,7 +7,7 @@
 //     addEventListener("pagehide", () => player.leave());
 
 import { HlsViewer } from "./hls";
-import { givesUp, type Protocol, type Rule, type Why } from "./protocol";
+import { givesUp, hlsPath, type Protocol, type Rule, type Why } from "./protocol";
 import type { Status } from "./session";
 import { WhepViewer } from "./whep";
 
@@ -189,9 +189,4 @@ export class Player {
     this.present = status;
     this.onstatus?.(status);
   }
-}
-
-/** The address of a stream's multivariant playlist on its server. */
-export function hlsPath(name: string): string {
-  return `/hls/${encodeURIComponent(name)}/index.m3u8`;
 }

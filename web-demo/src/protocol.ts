@@ -31,6 +31,11 @@ export function ruleOf(search: string): Rule {
   return asked === "hls" || asked === "whep" ? asked : "auto";
 }
 
+/** The address of a stream's multivariant playlist on its server. */
+export function hlsPath(name: string): string {
+  return `/hls/${encodeURIComponent(name)}/index.m3u8`;
+}
+
 /** Whether after so many failures in a row another way is taken. Whoever has not seen a picture yet does not wait. */
 export function givesUp(failures: number, wasLive: boolean): boolean {
   return failures >= (wasLive ? FAILURES_AFTER_LIVE : 1);
@@ -38,36 +43,22 @@ export function givesUp(failures: number, wasLive: boolean): boolean {
 
 /** Which way a stream is played and why, as a sentence. */
 export function protocolText(protocol: Protocol, why: Why): string {
-  if (protocol === "whep") {
-    const how = "in real time over WebRTC";
-    switch (why) {
-      case "asked":
-        return `Playing ${how}, as the address asks.`;
-      case "chosen":
-        return `Playing ${how}, as you chose.`;
-      case "alone":
-        return `This server gives no HLS: playing ${how}.`;
-      case "default":
-      case "unable":
-      case "unconnected":
-      case "full":
-        return `Playing ${how}.`;
-    }
-  }
-  const how = "playing HLS, about two seconds behind";
+  const how = protocol === "whep" ? "in real time over WebRTC" : "HLS, about two seconds behind";
+  const alone = how.charAt(0).toUpperCase() + how.slice(1);
   switch (why) {
-    case "unconnected":
-      return `WebRTC could not connect from here: ${how}.`;
-    case "full":
-      return `The server takes no more viewers in real time now: ${how}.`;
-    case "unable":
-      return `This browser has no WebRTC: ${how}.`;
-    case "asked":
-      return `P${how.slice(1)}, as the address asks.`;
-    case "chosen":
-      return `P${how.slice(1)}, as you chose.`;
     case "default":
+      return `${alone}.`;
+    case "asked":
+      return `${alone}, as the address asks.`;
+    case "chosen":
+      return `${alone}, as you chose.`;
     case "alone":
-      return `P${how.slice(1)}.`;
+      return `This server gives no HLS: playing ${how}.`;
+    case "unable":
+      return `This browser has no WebRTC: playing ${how}.`;
+    case "unconnected":
+      return `WebRTC could not connect from here: playing ${how}.`;
+    case "full":
+      return `The server takes no more viewers in real time now: playing ${how}.`;
   }
 }

@@ -81,7 +81,8 @@ export class Timeline {
 
   private showBehind(seconds: number): void {
     const text = behindText(seconds);
-    setText(this.behind, text);
+    // At the live place the button says it.
+    setText(this.behind, seconds === 0 ? "" : text);
     this.slider.setAttribute("aria-valuetext", text);
   }
 }
