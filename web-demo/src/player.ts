@@ -35,6 +35,7 @@ export class Player {
   private present: Status = { state: "idle", sentence: "" };
   private taken: Protocol;
   private reason: Why;
+  private told = "";
   private webrtc: WhepViewer | null = null;
   private segments: HlsViewer | null = null;
   private hlsOffered: boolean;
@@ -62,6 +63,11 @@ export class Player {
   /** Why it plays that way. */
   get why(): Why {
     return this.reason;
+  }
+
+  /** What was said of the other way when it failed; empty where it did not. */
+  get detail(): string {
+    return this.told;
   }
 
   /** Whether there is another way to choose. */
@@ -126,10 +132,11 @@ export class Player {
     this.webrtc?.reopen();
   }
 
-  private take(protocol: Protocol, why: Why): void {
+  private take(protocol: Protocol, why: Why, detail = ""): void {
     this.release();
     this.taken = protocol;
     this.reason = why;
+    this.told = detail;
     this.wasLive = false;
     this.failures = 0;
     this.onprotocol?.();
@@ -156,7 +163,7 @@ export class Player {
       }
       if (status.cause) this.failures++;
       const handOver = status.cause && this.hlsOffered && givesUp(this.failures, this.wasLive);
-      if (status.cause && handOver) return this.take("hls", status.cause);
+      if (status.cause && handOver) return this.take("hls", status.cause, status.sentence);
       this.change(status);
     };
     viewer.start();

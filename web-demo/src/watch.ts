@@ -29,6 +29,7 @@ const volume = byId("volume", HTMLInputElement);
 const fullscreen = byId("fullscreen", HTMLButtonElement);
 const protocolCard = byId("protocol-card", HTMLFieldSetElement);
 const protocolLine = byId("protocol-line", HTMLParagraphElement);
+const protocolDetail = byId("protocol-detail", HTMLParagraphElement);
 const protocolRadios = protocolCard.querySelectorAll<HTMLInputElement>("input");
 
 const name = decodeURIComponent(location.pathname.split("/")[2] ?? "");
@@ -233,6 +234,7 @@ function showProtocol(): void {
   protocolCard.hidden = !player.hasChoice;
   for (const radio of protocolRadios) radio.checked = radio.value === player.protocol;
   setText(protocolLine, protocolText(player.protocol, player.why));
+  setText(protocolDetail, player.detail);
   panel.show(player.protocol, figures);
 }
 

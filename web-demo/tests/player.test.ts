@@ -65,7 +65,7 @@ for (const cause of ["unconnected", "full"] as const) {
     const player = start("auto");
     expect([player.protocol, player.why]).toEqual(["whep", "default"]);
     made.whep[0]?.onstatus?.(failed(cause));
-    expect([player.protocol, player.why]).toEqual(["hls", cause]);
+    expect([player.protocol, player.why, player.detail]).toEqual(["hls", cause, "x"]);
     expect(made.whep[0]?.running).toBe(false);
     expect(made.hls[0]?.running).toBe(true);
   });
