@@ -12,6 +12,8 @@ export default defineConfig({
     target: "es2022",
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
+    // hls.js is one file of this size, which only those load who watch by HLS.
+    chunkSizeWarningLimit: 700,
     rolldownOptions: {
       input: {
         index: page("index"),
@@ -28,6 +30,7 @@ export default defineConfig({
       "/time": server,
       "/whip": server,
       "/whep": server,
+      "/hls": server,
     },
   },
   plugins: [

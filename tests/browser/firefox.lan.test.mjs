@@ -148,7 +148,7 @@ describe("Firefox", () => {
       await publish(await chromium.context(), "near", SMALL);
       const page = await (await firefox.context()).newPage();
       await page.goto(`${near.url}/watch/near`);
-      const says = () => /loopback address/.test(document.querySelector("#state").textContent);
+      const says = () => /loopback address/.test(document.querySelector("main").innerText);
       await page.waitForFunction(says, undefined, { timeout: 60_000 });
     } finally {
       useServer(server.url);

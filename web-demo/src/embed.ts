@@ -2,12 +2,14 @@
 //
 // The address may end in `?muted=0`, which tries to play with sound where the browser allows it, and in
 // `?controls=0`, which leaves the bar out. The unmute button stays: without a click there is no sound.
+// `?protocol=hls` plays by HLS, `?protocol=whep` never does.
 
 import { follow, type Phase } from "./follow";
 import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
+import { Player } from "./player";
+import { ruleOf } from "./protocol";
 import type { Status } from "./session";
-import { WhepViewer } from "./whep";
 
 const video = byId("video", HTMLVideoElement);
 const screen = byId("screen", HTMLElement);
@@ -20,21 +22,24 @@ const fullscreen = byId("fullscreen", HTMLButtonElement);
 
 const name = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const options = new URLSearchParams(location.search);
-const viewer = new WhepViewer({ endpoint: `/whep/${encodeURIComponent(name)}` });
-let status: Status = viewer.status;
+const player = new Player({ name, video, rule: ruleOf(location.search) });
+let status: Status = player.status;
 let phase: Phase | null = null;
 let pictures = false;
 let events: ReturnType<typeof follow> | null = null;
 
 expose({
   get state() {
-    return viewer.status.state;
+    return player.status.state;
+  },
+  get protocol() {
+    return player.protocol;
   },
   get pc() {
-    return viewer.pc;
+    return player.whep?.pc ?? null;
   },
   get session() {
-    return viewer.location;
+    return player.whep?.location ?? null;
   },
   get figures() {
     return null;
@@ -49,14 +54,12 @@ video.setAttribute("aria-label", `Stream ${name}`);
 video.muted = options.get("muted") !== "0";
 bar.hidden = options.get("controls") === "0";
 
-viewer.onmedia = (stream) => {
-  video.srcObject = stream;
-  void play();
-};
-viewer.onstatus = (next) => {
+player.onmedia = () => void play();
+player.onstatus = (next) => {
   if (next.state !== "live") pictures = false;
   status = next;
   show();
+  showSound();
 };
 video.onplaying = video.onresize = () => {
   pictures = true;
@@ -65,25 +68,25 @@ video.onplaying = video.onresize = () => {
 
 const wrong = nameProblem(name);
 if (wrong === null) {
-  viewer.start();
+  player.start();
   events = follow(name, {
     changed: (followed) => {
       phase = followed.phase;
       show();
     },
-    active: () => setTimeout(join, Math.random() * 200),
-    reconnect: () => setTimeout(() => viewer.reopen(), Math.random() * 400),
+    active: () => setTimeout(() => player.join(), Math.random() * 200),
+    reconnect: () => setTimeout(() => player.reopen(), Math.random() * 400),
   });
 } else {
   status = { state: "stopped", sentence: `There cannot be a stream of this name. ${wrong}` };
   show();
 }
 
-addEventListener("pagehide", () => viewer.leave());
+addEventListener("pagehide", () => player.leave());
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
-addEventListener("online", () => viewer.retryNow());
+addEventListener("online", () => player.retryNow());
 
 unmuteButton.onclick = muteButton.onclick = () => {
   video.muted = !video.muted;
@@ -112,11 +115,6 @@ screen.onpointerup = ({ pointerType }) => {
 };
 showSound();
 
-/** Tries at once. A session that stands is left alone: its publisher's first packets may still be on the way. */
-function join(): void {
-  if (viewer.status.state !== "live") viewer.retryNow();
-}
-
 async function play(): Promise<void> {
   playButton.hidden = true;
   try {
@@ -134,9 +132,7 @@ async function play(): Promise<void> {
 }
 
 function showSound(): void {
-  const stream = video.srcObject;
-  const hasSound = stream instanceof MediaStream && stream.getAudioTracks().length > 0;
-  unmuteButton.hidden = !video.muted || !hasSound || !playButton.hidden;
+  unmuteButton.hidden = !video.muted || !player.hasSound || !playButton.hidden;
   muteButton.hidden = video.muted;
 }
 
@@ -149,7 +145,7 @@ function text(): string {
   switch (status.state) {
     case "live":
       if (phase === "lost") return "The publisher is away.";
-      return pictures || !hasVideo() ? "" : "Waiting for the first picture…";
+      return pictures || !player.hasPicture ? "" : "Waiting for the first picture…";
     case "waiting":
       return status.sentence || "Not live yet.";
     case "reconnecting":
@@ -160,9 +156,4 @@ function text(): string {
     case "connecting":
       return "Connecting…";
   }
-}
-
-function hasVideo(): boolean {
-  const stream = video.srcObject;
-  return !(stream instanceof MediaStream) || stream.getVideoTracks().length > 0;
 }

@@ -14,6 +14,7 @@ import {
   sizeText,
   viewersText,
 } from "./page";
+import { hlsPath } from "./protocol";
 
 const state = byId("state", HTMLParagraphElement);
 const list = byId("streams", HTMLUListElement);
@@ -44,6 +45,8 @@ const whip = `${location.origin}/whip/NAME`;
 byId("whip-url", HTMLElement).textContent = whip;
 byId("ffmpeg", HTMLElement).textContent =
   `ffmpeg -re -i FILE -c:v libx264 -profile:v baseline -bf 0 -g 60 -c:a libopus -ar 48000 -ac 2 -f whip ${whip}`;
+
+byId("hls-url", HTMLElement).textContent = location.origin + hlsPath("NAME");
 
 wireCopyButtons(byId("copied", HTMLParagraphElement));
 

@@ -6,6 +6,8 @@ import type { SessionState } from "./session";
 export interface Whitewater {
   /** The session's state. */
   readonly state: SessionState;
+  /** How a stream is watched; publishers have none. */
+  readonly protocol?: "whep" | "hls";
   /** The present connection. */
   readonly pc: RTCPeerConnection | null;
   /** The URL of the session on the server. */

@@ -6,6 +6,7 @@
 
 import { fetchStream } from "./api";
 import { Claim } from "./claim";
+import { wireCopyButtons } from "./copy";
 import {
   canScale,
   encodingsFor,
@@ -26,6 +27,7 @@ import {
   setText,
   sizeText,
 } from "./page";
+import { hlsPath } from "./protocol";
 import type { Status } from "./session";
 import { listDevices, openDevice, openSource, type Source, type SourceKind } from "./sources";
 import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "./stats";
@@ -54,7 +56,7 @@ const scalabilityRow = byId("scalability-row", HTMLLabelElement);
 const simulcast = byId("simulcast", HTMLInputElement);
 const share = byId("share", HTMLElement);
 const watchLink = byId("watch-link", HTMLAnchorElement);
-const copied = byId("copied", HTMLParagraphElement);
+const hlsLink = byId("hls-link", HTMLElement);
 const figuresCard = byId("figures", HTMLElement);
 const layerRows = byId("layers", HTMLTableSectionElement);
 const summary = byId("summary", HTMLParagraphElement);
@@ -136,15 +138,7 @@ resolution.onchange = () => {
   bitrate.value = BITRATES_KBPS[resolution.value] ?? bitrate.value;
   if (source && source.kind !== "screen") void open();
 };
-byId("copy", HTMLButtonElement).onclick = async () => {
-  try {
-    await navigator.clipboard.writeText(watchLink.href);
-    copied.textContent = "Copied.";
-    byId("copy", HTMLButtonElement).textContent = "Copied";
-  } catch {
-    showProblem("The browser does not let this page copy: copy the link from the link’s own menu.");
-  }
-};
+wireCopyButtons(byId("copied", HTMLParagraphElement));
 
 addEventListener("pagehide", () => publisher?.leave());
 addEventListener("pageshow", ({ persisted }) => {
@@ -469,7 +463,8 @@ function showRunning(running: boolean, name: string): void {
   if (!running) showScalability();
   watchLink.href = `/watch/${name}`;
   watchLink.textContent = watchLink.href;
-  byId("copy", HTMLButtonElement).textContent = "Copy link";
+  hlsLink.textContent = location.origin + hlsPath(name);
+  setText(byId("copied", HTMLParagraphElement), "");
   if (moveFocus) (running ? stopButton : liveButton).focus({ preventScroll: true });
 }
 

@@ -15,6 +15,12 @@ import {
 /** Where a session stands. `waiting` and `reconnecting` go on by themselves; `stopped` is final. */
 export type SessionState = "idle" | "connecting" | "live" | "waiting" | "reconnecting" | "stopped";
 
+/**
+ * Why another way of playing may do better: the server answers but no media connection comes up, or the server
+ * takes no more sessions now.
+ */
+export type Cause = "unconnected" | "full";
+
 /** A state and what to tell people about it. */
 export interface Status {
   readonly state: SessionState;
@@ -22,6 +28,8 @@ export interface Status {
   readonly sentence: string;
   /** In how many milliseconds the next attempt follows, where one follows. */
   readonly retryInMs?: number | undefined;
+  /** What failed, where it is one of these. */
+  readonly cause?: Cause | undefined;
 }
 
 /** What to do about a refused attempt. */
@@ -33,6 +41,8 @@ export interface Verdict {
   readonly state?: "waiting" | "reconnecting";
   /** How long to wait, where the server said so. */
   readonly afterMs?: number | undefined;
+  /** What failed, where it is one of these. */
+  readonly cause?: Cause | undefined;
 }
 
 /** What every session is made with. */
@@ -41,6 +51,8 @@ export interface SessionOptions {
   readonly endpoint: string;
   /** The URL of an earlier session of ours that this one replaces. */
   readonly replaces?: string | undefined;
+  /** How long the first connection may take from the answer on; 15 s where it is absent. */
+  readonly connectWithinMs?: number | undefined;
 }
 
 /** After how long without connectivity a session counts as lost: shorter gaps heal by themselves. */
@@ -148,7 +160,8 @@ export abstract class Session {
         this.prepare(pc);
         await this.open(pc);
         if (!this.running) break;
-        await this.untilUp(pc);
+        const within = opened ? undefined : this.options.connectWithinMs;
+        await this.untilUp(pc, within ?? CONNECT_WITHIN_MS);
         opened = true;
         attempt = 0;
         this.change({ state: "live", sentence: "" });
@@ -169,7 +182,7 @@ export abstract class Session {
       }
       const retryInMs = verdict.afterMs ?? backoffMs(attempt++);
       const state = verdict.state ?? (opened ? "reconnecting" : "connecting");
-      this.change({ state, sentence: verdict.sentence, retryInMs });
+      this.change({ state, sentence: verdict.sentence, retryInMs, cause: verdict.cause });
       await this.pause(retryInMs);
     }
   }
@@ -234,9 +247,9 @@ export abstract class Session {
     };
   }
 
-  private untilUp(pc: RTCPeerConnection): Promise<void> {
+  private untilUp(pc: RTCPeerConnection, withinMs: number): Promise<void> {
     return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => done(new NotConnected()), CONNECT_WITHIN_MS);
+      const timer = setTimeout(() => done(new NotConnected()), withinMs);
       const done = (error?: Error) => {
         clearTimeout(timer);
         pc.onconnectionstatechange = null;
@@ -324,7 +337,7 @@ export abstract class Session {
       const sentence = avoidsLoopback(pc.localDescription?.sdp, pc.remoteDescription?.sdp)
         ? "This browser sends no media to this machine’s own loopback address, where the server waits for it: use another browser, or start the server with --udp and an address of a network interface."
         : "The server answered, but no media connection came up: a firewall may block UDP to it.";
-      return { sentence, again: true };
+      return { sentence, again: true, cause: "unconnected" };
     }
     const detail = error instanceof Error ? error.message : String(error);
     return { sentence: `The browser refused the connection: ${detail}`, again: false };

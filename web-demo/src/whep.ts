@@ -152,8 +152,11 @@ export class WhepViewer extends Session {
         return { sentence, again: true, state: "waiting", afterMs: retryAfterMs ?? 10_000 };
       }
       case 429:
-      case 503:
-        return { sentence: problem.message, again: true, state: "waiting", afterMs: retryAfterMs };
+      case 503: {
+        const cause = problem.status === 503 ? "full" : undefined;
+        const { message: sentence } = problem;
+        return { sentence, again: true, state: "waiting", afterMs: retryAfterMs, cause };
+      }
       default:
         return { sentence: problem.message, again: problem.status >= 500 };
     }

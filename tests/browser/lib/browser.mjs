@@ -75,10 +75,14 @@ export async function publish(context, stream, settings = {}) {
   return page;
 }
 
-/** Opens the watch page and starts reading the pattern as soon as there is a picture. */
-export async function watch(context, stream) {
+/**
+ * Opens the watch page, with options in its address if need be, and starts reading the pattern as soon as there is
+ * a picture. `before` runs in the page ahead of its own scripts.
+ */
+export async function watch(context, stream, { query = "", before } = {}) {
   const page = await openPage(context);
-  await page.goto(`${base}/watch/${stream}`);
+  if (before) await page.addInitScript(before);
+  await page.goto(`${base}/watch/${stream}${query}`);
   await page.evaluate(() => {
     window.reader = window.readPattern(document.querySelector("#video"));
   });

@@ -1,0 +1,64 @@
+// The ways to play a stream, which of them an address asks for, and sentences that say why one is taken. No DOM.
+
+import type { Cause } from "./session";
+
+/** WebRTC, in real time, or HLS, about two seconds behind. */
+export type Protocol = "whep" | "hls";
+
+/** What an address says of it: `auto` begins with WHEP and falls over to HLS, `whep` never does. */
+export type Rule = "auto" | Protocol;
+
+/** Why a protocol is taken. */
+export type Why =
+  /** Nothing speaks against the first choice. */
+  | "default"
+  /** The address asks for it. */
+  | "asked"
+  /** The viewer chose it. */
+  | "chosen"
+  /** The browser has no WebRTC. */
+  | "unable"
+  /** The server gives no HLS. */
+  | "alone"
+  | Cause;
+
+/** So many failures in a row hand a viewer over who has watched by WHEP before: a network may be away for a while. */
+const FAILURES_AFTER_LIVE = 3;
+
+/** Reads `?protocol=` of an address. */
+export function ruleOf(search: string): Rule {
+  const asked = new URLSearchParams(search).get("protocol");
+  return asked === "hls" || asked === "whep" ? asked : "auto";
+}
+
+/** The address of a stream's multivariant playlist on its server. */
+export function hlsPath(name: string): string {
+  return `/hls/${encodeURIComponent(name)}/index.m3u8`;
+}
+
+/** Whether after so many failures in a row another way is taken. Whoever has not seen a picture yet does not wait. */
+export function givesUp(failures: number, wasLive: boolean): boolean {
+  return failures >= (wasLive ? FAILURES_AFTER_LIVE : 1);
+}
+
+/** Which way a stream is played and why, as a sentence. */
+export function protocolText(protocol: Protocol, why: Why): string {
+  const how = protocol === "whep" ? "in real time over WebRTC" : "HLS, about two seconds behind";
+  const alone = how.charAt(0).toUpperCase() + how.slice(1);
+  switch (why) {
+    case "default":
+      return `${alone}.`;
+    case "asked":
+      return `${alone}, as the address asks.`;
+    case "chosen":
+      return `${alone}, as you chose.`;
+    case "alone":
+      return `This server gives no HLS: playing ${how}.`;
+    case "unable":
+      return `This browser has no WebRTC: playing ${how}.`;
+    case "unconnected":
+      return `WebRTC could not connect from here: playing ${how}.`;
+    case "full":
+      return `The server takes no more viewers in real time now: playing ${how}.`;
+  }
+}

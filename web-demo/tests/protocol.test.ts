@@ -1,0 +1,46 @@
+import { expect, test } from "vitest";
+import { givesUp, hlsPath, protocolText, ruleOf, type Why } from "../src/protocol";
+
+test("an address forces HLS, forbids it, or leaves it to the page", () => {
+  const rows: [string, string][] = [
+    ["", "auto"],
+    ["?muted=0", "auto"],
+    ["?protocol=", "auto"],
+    ["?protocol=dash", "auto"],
+    ["?protocol=hls", "hls"],
+    ["?muted=0&protocol=whep", "whep"],
+  ];
+  for (const [search, rule] of rows) expect(ruleOf(search), search).toBe(rule);
+});
+
+test("whoever has seen no picture yet is handed over at once, others after three failures in a row", () => {
+  expect([0, 1, 2, 3].map((failures) => givesUp(failures, false))).toEqual([
+    false,
+    true,
+    true,
+    true,
+  ]);
+  expect([0, 1, 2, 3].map((failures) => givesUp(failures, true))).toEqual([
+    false,
+    false,
+    false,
+    true,
+  ]);
+});
+
+test("every way to play is a sentence that says why", () => {
+  const whys: Why[] = ["default", "asked", "chosen", "unable", "alone", "unconnected", "full"];
+  for (const why of whys) {
+    expect(protocolText("whep", why)).toMatch(/^(In|[A-Z].* in) real time over WebRTC.*\.$/);
+    expect(protocolText("hls", why)).toMatch(/^(HLS|[A-Z].* HLS), about two seconds behind.*\.$/);
+  }
+  expect(new Set(whys.map((why) => protocolText("hls", why))).size).toBe(whys.length);
+  expect(protocolText("whep", "default")).toBe("In real time over WebRTC.");
+  expect(protocolText("hls", "unconnected")).toBe(
+    "WebRTC could not connect from here: playing HLS, about two seconds behind.",
+  );
+});
+
+test("a stream's playlist has an address of its own", () => {
+  expect(hlsPath("my.show-1_a")).toBe("/hls/my.show-1_a/index.m3u8");
+});
