@@ -5,14 +5,17 @@
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
+use whitewater_signaling::control::StreamName;
 
-use crate::config::{Config, Drain, IceServer};
+use crate::bridge::{self, When};
+use crate::config::{Config, Drain, Hls, IceServer};
 use crate::control::{self, Control, Policy};
-use crate::{addresses, engine, http, web};
+use crate::{addresses, engine, http, origin, web};
 
 /// A server that runs until it is stopped.
 pub struct Running {
@@ -40,8 +43,12 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
     let router = signaling::router(signaling, port);
+    let store = origin::Store::new(origin::Limits::default());
+    let packets = Arc::new(Packets(Arc::clone(&control)));
+    let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config(config));
+    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream));
     let max_connections = config.limits.max_http_connections;
-    let http = listener.serve(router.merge(web::router()), max_connections)?;
+    let http = listener.serve(router.merge(hls).merge(web::router()), max_connections)?;
 
     Ok(Running { http, control, drain: config.drain })
 }
@@ -85,6 +92,36 @@ impl Running {
         // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
+    }
+}
+
+/// The live streams, as the bridge sees them.
+struct Packets(Arc<Control>);
+
+impl bridge::Packets for Packets {
+    fn place(&self, stream: &StreamName) -> Option<(StreamId, ShardId)> {
+        self.0.place(stream)
+    }
+
+    fn streams(&self) -> Vec<StreamName> {
+        self.0.names()
+    }
+
+    fn tell(&self, shard: ShardId, message: LinkMessage) -> bool {
+        self.0.engine().tell(shard, message)
+    }
+}
+
+fn bridge_config(config: &Config) -> bridge::Config {
+    let policies = config.clone();
+    bridge::Config {
+        when: Box::new(move |name| match policies.policy(name).hls {
+            Hls::OnDemand => When::OnDemand,
+            Hls::Always => When::Always,
+            Hls::Off => When::Never,
+        }),
+        patience: Duration::from_secs(5),
+        idle: Duration::from_secs(30),
     }
 }
 

@@ -137,6 +137,20 @@ pub struct Policy {
     pub reconnect_window: Duration,
     /// Whether anybody who may publish it may take it over from its publisher.
     pub takeover: bool,
+    /// When it is packaged for HLS.
+    pub hls: Hls,
+}
+
+/// When a stream is packaged for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Hls {
+    /// While somebody watches.
+    #[default]
+    OnDemand,
+    /// While it is live.
+    Always,
+    /// Never.
+    Off,
 }
 
 /// Why a configuration is refused.
@@ -281,7 +295,12 @@ impl Default for Config {
 
 impl Default for Policy {
     fn default() -> Self {
-        Self { max_bitrate_bps: None, reconnect_window: Duration::from_secs(10), takeover: false }
+        Self {
+            max_bitrate_bps: None,
+            reconnect_window: Duration::from_secs(10),
+            takeover: false,
+            hls: Hls::OnDemand,
+        }
     }
 }
 

@@ -39,7 +39,7 @@ use whitewater_core::rtc::connection::CloseReason;
 use whitewater_core::rtc::sdp::{self, SdpError};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
-use whitewater_core::shard::{Command, Event, ShardId};
+use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
     LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo, StreamName,
@@ -114,6 +114,16 @@ impl Control {
     /// The engine below.
     pub fn engine(&self) -> &engine::Handle {
         &self.engine
+    }
+
+    /// Where the packets of a live stream are.
+    pub fn place(&self, stream: &StreamName) -> Option<(StreamId, ShardId)> {
+        self.registry().streams.get(stream).map(|stream| (stream.id, stream.home))
+    }
+
+    /// The names of the streams that are live or within their window.
+    pub fn names(&self) -> Vec<StreamName> {
+        self.registry().streams.keys().cloned().collect()
     }
 
     /// Takes no more sessions from now on.

@@ -1,10 +1,12 @@
-//! Whitewater: publish a live stream once over WHIP, watch it in under half a second over WHEP.
+//! Whitewater: publish a live stream once over WHIP, watch it in under half a second over WHEP
+//! or two seconds behind over HLS.
 //!
 //! This package touches the world: it reads the configuration, owns the sockets and composes the
 //! deciding half (`whitewater-core`) with the HTTP half (`whitewater-signaling`).
 
 pub mod addresses;
 pub mod app;
+pub mod bridge;
 pub mod config;
 pub mod control;
 pub mod engine;

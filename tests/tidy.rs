@@ -60,9 +60,23 @@ const ROOT: &[(&str, &[&str])] = &[
     ("web", &[]),
     ("engine", &["addresses"]),
     ("control", &["engine"]),
+    ("bridge", &["origin"]),
     ("load", &[]),
     ("origin", &[]),
-    ("app", &["addresses", "config", "control", "engine", "http", "telemetry", "web"]),
+    (
+        "app",
+        &[
+            "addresses",
+            "bridge",
+            "config",
+            "control",
+            "engine",
+            "http",
+            "origin",
+            "telemetry",
+            "web",
+        ],
+    ),
     ("main", &["app", "config", "load", "telemetry"]),
 ];
 

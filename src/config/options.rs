@@ -387,6 +387,12 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         arity: Arity::One,
         set: |(_, policy), v| value::boolean(&v[0]).map(|takeover| policy.takeover = takeover),
     },
+    Key {
+        name: "hls",
+        default: "on_demand",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
+    },
 ];
 
 pub(super) fn complete_policy((pattern, policy): OpenPolicy) -> Parsed<StreamPolicy> {

@@ -134,12 +134,14 @@ fn the_first_section_that_matches_decides_for_a_stream() {
         match = "show-*"
         reconnect_window_s = 30
         takeover = true
+        hls = "always"
     "#;
     let config = merged(file, &[], &[]).unwrap();
     let hd = config.policy("show-hd");
     assert_eq!(hd.max_bitrate_bps, Some(12_000_000));
     assert_eq!(hd.reconnect_window, Duration::from_secs(10));
     assert!(!hd.takeover && config.policy("show-2").takeover);
+    assert_eq!((hd.hls, config.policy("show-2").hls), (Hls::OnDemand, Hls::Always));
     assert_eq!(config.policy("show-2").reconnect_window, Duration::from_secs(30));
     assert_eq!(config.policy("other"), Policy::default());
 }

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{IceServer, LogFormat};
+use super::{Hls, IceServer, LogFormat};
 
 /// What a parser answers.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -89,6 +89,15 @@ pub(super) fn boolean(text: &str) -> Parsed<bool> {
         "true" | "1" => Ok(true),
         "false" | "0" => Ok(false),
         other => Err(format!("{other:?} is neither true nor false")),
+    }
+}
+
+pub(super) fn hls(text: &str) -> Parsed<Hls> {
+    match text {
+        "on_demand" => Ok(Hls::OnDemand),
+        "always" => Ok(Hls::Always),
+        "off" => Ok(Hls::Off),
+        other => Err(format!("{other:?} is none of on_demand, always and off")),
     }
 }
 

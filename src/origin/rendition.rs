@@ -30,6 +30,8 @@ pub(super) struct Shown {
     pub(super) state: State,
     /// Whether the rendition was withdrawn.
     pub(super) gone: bool,
+    /// Whether it is left out of the multivariant playlist, for want of anything but gaps.
+    pub(super) hidden: bool,
 }
 
 struct Live {
@@ -50,7 +52,7 @@ struct Rendered {
 impl Rendition {
     pub(super) fn new(offered: Offered, urgency: u8) -> Self {
         let window = Window::new(offered.config.clone());
-        let shown = Shown { state: window.state(), gone: false };
+        let shown = Shown { state: window.state(), gone: false, hidden: false };
         Self {
             name: offered.config.name.clone(),
             offered,
@@ -104,6 +106,11 @@ impl Rendition {
         self.shown.send_modify(|shown| shown.gone = true);
     }
 
+    /// Whether players that come are told of it; its playlist goes on either way.
+    pub(super) fn offer(&self, offered: bool) {
+        self.shown.send_modify(|shown| shown.hidden = !offered);
+    }
+
     /// Lets all media go.
     pub(super) fn release(&self) {
         self.withdraw();
@@ -127,7 +134,7 @@ impl Rendition {
 
     /// What other renditions' playlists say about this one.
     pub(super) fn report(&self) -> Option<Report> {
-        let Shown { state, gone } = self.shown();
+        let Shown { state, gone, .. } = self.shown();
         let last = state.last.filter(|_| !gone)?;
         Some(Report { name: self.name.clone(), last })
     }
@@ -135,7 +142,7 @@ impl Rendition {
     /// What the multivariant playlist says; `None` where it is not in there.
     pub(super) fn described(&self) -> Option<Described> {
         let shown = self.shown();
-        if shown.gone || shown.state.last.is_none() {
+        if shown.gone || shown.hidden || shown.state.last.is_none() {
             return None;
         }
         let live = self.lock();

@@ -159,6 +159,12 @@ impl Writer {
         Ok(())
     }
 
+    /// Says whether the multivariant playlist lists a rendition. Its own playlist goes on either way.
+    pub fn offer(&self, rendition: &Name, offered: bool) -> Result<(), PushError> {
+        self.rendition(rendition)?.offer(offered);
+        Ok(())
+    }
+
     /// Ends the epoch: playlists say so, and all can be read a while longer. Call it within a tokio
     /// runtime.
     pub fn end(mut self) {

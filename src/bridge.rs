@@ -1,0 +1,171 @@
+//! A bridge that runs the frame world: one task per stream, from the tap to the origin's store.
+//!
+//! What is decided is decided in `core/src/bridge/`; here packets are handed in and parts handed on.
+
+mod stream;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, warn};
+use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
+use whitewater_signaling::control::StreamName;
+
+use crate::origin::{Store, Wanted};
+
+/// Where packets come from: who knows the streams that are live.
+pub trait Packets: Send + Sync + 'static {
+    /// A live stream, and the shard that has it.
+    fn place(&self, stream: &StreamName) -> Option<(StreamId, ShardId)>;
+
+    /// The live streams.
+    fn streams(&self) -> Vec<StreamName>;
+
+    /// Tells a shard something. False if it is lost.
+    fn tell(&self, shard: ShardId, message: LinkMessage) -> bool;
+}
+
+/// When a stream is packaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// While somebody asks for it.
+    OnDemand,
+    /// While it is live.
+    Always,
+    /// Never.
+    Never,
+}
+
+/// What holds for all streams.
+pub struct Config {
+    /// When a stream is packaged.
+    pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// How long the first request waits until there is something to play.
+    pub patience: Duration,
+    /// After how long without requests a stream is no longer packaged.
+    pub idle: Duration,
+}
+
+/// The bridges of all streams.
+pub struct Bridges {
+    packets: Arc<dyn Packets>,
+    store: Store,
+    config: Config,
+    running: Mutex<HashMap<StreamId, Running>>,
+}
+
+/// The task of one stream.
+struct Running {
+    inlet: mpsc::Sender<LinkMessage>,
+    stage: watch::Receiver<Stage>,
+}
+
+/// How far a stream's bridge has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// Nothing can be played yet.
+    Starting,
+    /// Its epoch is in the store.
+    Open,
+    /// It is over.
+    Over,
+}
+
+/// Starts the tasks that hand packets on and begin what is always packaged. Call it within a tokio
+/// runtime; they end with the tap.
+pub fn start(
+    packets: Arc<dyn Packets>,
+    tap: mpsc::Receiver<LinkMessage>,
+    store: Store,
+    config: Config,
+) -> Arc<Bridges> {
+    let running = Mutex::default();
+    let bridges = Arc::new(Bridges { packets, store, config, running });
+    tokio::spawn(hand_on(Arc::clone(&bridges), tap));
+    bridges
+}
+
+// === impl Bridges ===
+
+impl Bridges {
+    /// Somebody wants to play a stream: begins to package it if need be, and waits until it can be
+    /// played.
+    pub async fn want(self: Arc<Self>, stream: StreamName) -> Wanted {
+        if (self.config.when)(stream.as_str()) == When::Never {
+            return Wanted::NotLive;
+        }
+        let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
+        let moved = stage.wait_for(|stage| *stage != Stage::Starting);
+        match tokio::time::timeout(self.config.patience, moved).await {
+            Ok(Ok(stage)) if *stage == Stage::Open => Wanted::Ready,
+            Ok(_) => Wanted::NotLive,
+            Err(_) => Wanted::NotReady,
+        }
+    }
+
+    /// Begins to package a live stream, unless that is done already.
+    fn begin(self: &Arc<Self>, name: &StreamName) -> Option<watch::Receiver<Stage>> {
+        let (id, home) = self.packets.place(name)?;
+        let mut running = self.running();
+        if let Some(running) = running.get(&id) {
+            return Some(running.stage.clone());
+        }
+        let (inlet, messages) = mpsc::channel(INLET_BOUND);
+        let (stage_in, stage) = watch::channel(Stage::Starting);
+        running.insert(id, Running { inlet, stage: stage.clone() });
+        debug!(stream = %name, "packaging begins");
+        let task = stream::Task::new(Arc::clone(self), name.clone(), (id, home), stage_in);
+        tokio::spawn(task.run(messages));
+        Some(stage)
+    }
+
+    fn begin_always(self: &Arc<Self>) {
+        for name in self.packets.streams() {
+            if (self.config.when)(name.as_str()) == When::Always {
+                self.begin(&name);
+            }
+        }
+    }
+
+    /// A stream's task has ended.
+    fn forget(&self, id: StreamId) {
+        self.running().remove(&id);
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<StreamId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn dispatch(&self, message: LinkMessage) {
+        let Some(id) = message.stream() else { return };
+        let mut running = self.running();
+        let Some(found) = running.get(&id) else { return };
+        let may_be_dropped = message.may_be_dropped();
+        if found.inlet.try_send(message).is_err() && !may_be_dropped {
+            // A bridge that missed a word about its stream is of no use; it begins anew when asked for.
+            warn!(?id, "packaging does not keep up with its stream, and is given up");
+            running.remove(&id);
+        }
+    }
+}
+
+async fn hand_on(bridges: Arc<Bridges>, mut tap: mpsc::Receiver<LinkMessage>) {
+    let mut look = tokio::time::interval(LOOK_INTERVAL);
+    loop {
+        tokio::select! {
+            message = tap.recv() => match message {
+                Some(message) => bridges.dispatch(message),
+                None => return,
+            },
+            _ = look.tick() => bridges.begin_always(),
+        }
+    }
+}
+
+/// Messages that wait for a stream's task: about two seconds of a large stream.
+const INLET_BOUND: usize = 4096;
+
+/// How often live streams are looked through for those that are always packaged.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);

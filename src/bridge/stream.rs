@@ -1,0 +1,183 @@
+//! The task of one stream: it drives its bridge and fills its epochs.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use tokio::sync::{mpsc, watch};
+use tracing::{debug, info, warn};
+use whitewater_core::bridge::{self, Announced, Bridge, Opened, Output, RenditionId};
+use whitewater_core::media::{Kind, Packaged};
+use whitewater_core::playlist::{self, Bandwidth, Name};
+use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
+use whitewater_signaling::control::StreamName;
+
+use super::{Bridges, Stage, When};
+use crate::origin::{EpochId, Offered, Writer};
+
+/// What a stream's task works with.
+pub(super) struct Task {
+    bridges: Arc<Bridges>,
+    name: StreamName,
+    id: StreamId,
+    home: ShardId,
+    stage: watch::Sender<Stage>,
+    bridge: Bridge,
+    epoch: Option<Writer>,
+    /// Parts of one rendition that are told of together.
+    batch: Option<(RenditionId, Vec<Packaged>)>,
+    has_parts: bool,
+}
+
+// === impl Task ===
+
+impl Task {
+    pub(super) fn new(
+        bridges: Arc<Bridges>,
+        name: StreamName,
+        (id, home): (StreamId, ShardId),
+        stage: watch::Sender<Stage>,
+    ) -> Self {
+        let config = bridge::Config { segment: SEGMENT, opus: true, aac: false };
+        let bridge = Bridge::new(config);
+        Self { bridges, name, id, home, stage, bridge, epoch: None, batch: None, has_parts: false }
+    }
+
+    pub(super) async fn run(mut self, mut messages: mpsc::Receiver<LinkMessage>) {
+        self.tell(LinkMessage::Listen { stream: self.id, from: ShardId::TAP });
+        let mut idle = tokio::time::interval(IDLE_INTERVAL);
+        while *self.stage.borrow() != Stage::Over {
+            let due = self.bridge.poll_timeout();
+            let timer = async {
+                match due {
+                    Some(due) => tokio::time::sleep_until(due.into()).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                message = messages.recv() => {
+                    let Some(message) = message else { break };
+                    let now = Instant::now();
+                    self.bridge.handle_link(now, message);
+                    while let Ok(message) = messages.try_recv() {
+                        self.bridge.handle_link(now, message);
+                    }
+                }
+                () = timer => self.bridge.handle_timeout(Instant::now()),
+                _ = idle.tick() => {
+                    if self.is_idle() {
+                        debug!(stream = %self.name, "nobody plays it: packaging ends");
+                        break;
+                    }
+                }
+            }
+            self.drain();
+        }
+        self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
+        self.bridges.forget(self.id);
+        self.stage.send_replace(Stage::Over);
+    }
+
+    fn tell(&self, message: LinkMessage) {
+        if !self.bridges.packets.tell(self.home, message) {
+            warn!(stream = %self.name, "a shard's queue is full: a word of the bridge is lost");
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        let config = &self.bridges.config;
+        (config.when)(self.name.as_str()) == When::OnDemand
+            && self.epoch.as_ref().is_some_and(|epoch| epoch.idle() > config.idle)
+    }
+
+    fn drain(&mut self) {
+        while let Some(output) = self.bridge.poll() {
+            match output {
+                Output::Packaged(id, packaged) => self.take(id, packaged),
+                Output::Opened(opened) => self.open(&opened),
+                Output::Offered(id, offered) => self.offer(id, offered),
+                Output::WantAll => self.tell(LinkMessage::WantAll { stream: self.id }),
+                Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
+                Output::Sound(_) => {}
+                Output::Ended => self.end(),
+            }
+        }
+        self.push();
+        // Only now: who asks finds all renditions.
+        if self.has_parts && *self.stage.borrow() == Stage::Starting {
+            self.stage.send_replace(Stage::Open);
+        }
+    }
+
+    fn take(&mut self, id: RenditionId, packaged: Packaged) {
+        match &mut self.batch {
+            Some((open, items)) if *open == id => items.push(packaged),
+            _ => {
+                self.push();
+                self.batch = Some((id, vec![packaged]));
+            }
+        }
+    }
+
+    fn push(&mut self) {
+        let Some((id, items)) = self.batch.take() else { return };
+        let Some(epoch) = &self.epoch else { return };
+        self.has_parts |= items.iter().any(|item| matches!(item, Packaged::Part(_)));
+        if let Err(error) = epoch.push(&name_of(id), items) {
+            warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
+        }
+    }
+
+    fn open(&mut self, opened: &Opened) {
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let id = EpochId::new(since_epoch.as_millis() as u64, fastrand::u64(..));
+        let offered = opened.renditions.iter().map(|one| offered(one, opened)).collect();
+        match self.bridges.store.open(self.name.clone(), id.clone(), offered) {
+            Ok(writer) => {
+                info!(stream = %self.name, epoch = %id, "HLS begins");
+                self.epoch = Some(writer);
+            }
+            Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
+        }
+    }
+
+    fn offer(&mut self, id: RenditionId, offered: bool) {
+        self.push();
+        let Some(epoch) = &self.epoch else { return };
+        if let Err(error) = epoch.offer(&name_of(id), offered) {
+            warn!(stream = %self.name, %error, "a rendition cannot be offered");
+        }
+    }
+
+    fn end(&mut self) {
+        self.push();
+        if let Some(epoch) = self.epoch.take() {
+            info!(stream = %self.name, epoch = %epoch.id(), "HLS ends");
+            epoch.end();
+        }
+        if self.bridge.is_over() {
+            self.stage.send_replace(Stage::Over);
+        }
+    }
+}
+
+/// What the origin is told of a rendition.
+fn offered(announced: &Announced, opened: &Opened) -> Offered {
+    let Announced { id, bits_per_second, frame_rate } = *announced;
+    let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
+    let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
+    config.part_target = opened.part_target;
+    config.target_duration_s = (SEGMENT + Duration::from_secs(1)).as_secs() as u32;
+    let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
+    let average_bps = bits_per_second.unwrap_or(guess);
+    let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };
+    let channels = (id.kind() == Kind::Audio).then_some(2);
+    let frame_rate = frame_rate.filter(|_| id.kind() == Kind::Video);
+    Offered { config, kind: id.kind(), nominal, frame_rate, channels }
+}
+
+fn name_of(id: RenditionId) -> Name {
+    id.name().parse().expect("names of renditions are letters and digits")
+}
+
+const SEGMENT: Duration = Duration::from_secs(2);
+const IDLE_INTERVAL: Duration = Duration::from_secs(5);
