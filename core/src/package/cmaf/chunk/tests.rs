@@ -7,7 +7,7 @@ fn sample(index: i64, keyframe: bool, composition: i64) -> Sample {
     // Thirteen hours in, where times no longer fit into 32 bits.
     let dts = (1 << 32) + index * FRAME;
     let data = Bytes::from(vec![0xA0 | index as u8; 3 + index as usize]);
-    let capture = (index == 0).then_some(Ntp(0xE5_0000_00_8000_0000));
+    let capture = (index == 0).then_some(Ntp(0xE500_0000_8000_0000));
     Sample { dts, pts: dts + composition, keyframe, data, capture }
 }
 
