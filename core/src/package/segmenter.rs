@@ -8,8 +8,8 @@
 //! rules hold at any rate, and decoding times are exact while a frame fits into 15 % of the target,
 //! which [`part_target`](super::part_target) sees to.
 //!
-//! Keyframes cut segments by the [grid](super::grid). Any other keyframe begins a part if the open one
-//! has reached 85 %, and otherwise lies in the middle of one.
+//! Keyframes cut segments by an absolute grid (`grid.rs`). Any other keyframe begins a part if the open
+//! one has reached 85 %, and otherwise lies in the middle of one.
 
 mod open;
 
