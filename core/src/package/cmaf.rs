@@ -7,6 +7,9 @@ mod av1;
 
 mod chunk;
 
+#[cfg(test)]
+mod dump;
+
 mod entry;
 
 mod h264;

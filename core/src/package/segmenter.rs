@@ -8,8 +8,8 @@
 //! rules hold at any rate, and decoding times are exact while a frame fits into 15 % of the target,
 //! which [`part_target`](super::part_target) sees to.
 //!
-//! Keyframes cut segments by the [grid](super::grid). Any other keyframe begins a part if the open one
-//! has reached 85 %, and otherwise lies in the middle of one.
+//! Keyframes cut segments by an absolute grid (`grid.rs`). Any other keyframe begins a part if the open
+//! one has reached 85 %, and otherwise lies in the middle of one.
 
 mod open;
 
@@ -235,11 +235,13 @@ impl Segmenter {
         self.check()?;
         let until = until.clamp(0, MAX_TICKS);
         self.close_overshooting(until)?;
-        if self.open.last().is_some_and(|last| until > last) {
-            self.close(until)?;
-        }
-        if !self.open.is_empty() {
-            return Ok(());
+        if let Some(last) = self.open.last() {
+            // The part may be short if a gap follows, and only then.
+            let end = last + self.interval;
+            if end >= until {
+                return Ok(());
+            }
+            self.close(end)?;
         }
         self.fill(until)
     }
@@ -253,10 +255,10 @@ impl Segmenter {
         }
         self.last_dts = None;
         self.after_gap = false;
-        self.lose();
     }
 
-    /// Ends what is open. The last frame lasts as long as the one before it.
+    /// Ends what is open. The last frame lasts as long as the one before it; pictures that follow
+    /// begin with a keyframe.
     pub fn end(&mut self) {
         if let Some(last) = self.open.last() {
             let longest = self.segment.map_or(i64::MAX, |open| open.start + self.grid.limit - 1);
@@ -266,6 +268,7 @@ impl Segmenter {
             let _ = self.close(end);
         }
         self.end_segment();
+        self.lose();
     }
 
     fn check(&self) -> Result<(), Exceeded> {

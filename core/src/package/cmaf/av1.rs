@@ -162,3 +162,75 @@ const HAS_SIZE: u8 = 0x02;
 const HAS_EXTENSION: u8 = 0x04;
 /// Primaries, transfer and matrix that leave the range and the subsampling unsaid.
 const SRGB: [u8; 3] = [1, 13, 0];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_av1c_repeats_is_read_from_sequences_of_every_profile() {
+        // As SVT-AV1 and libaom write them, 64x64.
+        let hdr = Colour { primaries: 9, transfer: 16, matrix: 9, full_range: false };
+        let rows: [(&str, &[u8], Sequence); 4] = [
+            (
+                "10 bits, BT.2020",
+                &[
+                    0x0A, 0x0D, 0x00, 0x00, 0x00, 0x02, 0xAF, 0xFF, 0x80, 0x5F, 0x0A, 0x12, 0x20,
+                    0x12, 0x08,
+                ],
+                sequence(0, 10, (true, true), Some(hdr)),
+            ),
+            (
+                "4:4:4",
+                &[0x0A, 0x0A, 0x20, 0x00, 0x00, 0x02, 0xAF, 0xFF, 0x9B, 0x5F, 0x20, 0x40],
+                sequence(1, 8, (false, false), None),
+            ),
+            (
+                "12 bits, grey",
+                &[0x0A, 0x0A, 0x40, 0x00, 0x00, 0x02, 0xAF, 0xFF, 0x9B, 0x5F, 0x2E, 0xA0],
+                Sequence { monochrome: true, ..sequence(2, 12, (true, true), None) },
+            ),
+            (
+                "12 bits, 4:2:2",
+                &[0x0A, 0x0A, 0x40, 0x00, 0x00, 0x02, 0xAF, 0xFF, 0x9B, 0x5F, 0x2C, 0x44],
+                sequence(2, 12, (true, false), None),
+            ),
+        ];
+        for (name, obu, want) in rows {
+            assert_eq!(Sequence::parse(obu), Some(want), "{name}");
+            for len in 0..obu.len() {
+                assert_eq!(Sequence::parse(&obu[..len]), None, "{name} {len}");
+            }
+        }
+    }
+
+    #[test]
+    fn only_a_sequence_header_with_a_size_is_read() {
+        let body = [0x20, 0x00, 0x00, 0x02, 0xAF, 0xFF, 0x9B, 0x5F, 0x20, 0x40];
+        let whole = |head: &[u8]| Sequence::parse(&[head, &body].concat());
+        assert!(whole(&[0x0A, 10]).is_some());
+        assert!(whole(&[0x0E, 0x20, 10]).is_some());
+        assert!(whole(&[0x0A, 0x8A, 0x00]).is_some());
+        for head in [&[0x08][..], &[0x12, 10], &[0x0A, 11], &[0x0A, 0x8A, 0x80, 0x00]] {
+            assert_eq!(whole(head), None, "{head:x?}");
+        }
+    }
+
+    fn sequence(
+        profile: u8,
+        bit_depth: u8,
+        subsampling: (bool, bool),
+        colour: Option<Colour>,
+    ) -> Sequence {
+        Sequence {
+            profile,
+            level: 0,
+            high_tier: false,
+            bit_depth,
+            monochrome: false,
+            subsampling,
+            sample_position: 0,
+            colour,
+        }
+    }
+}

@@ -177,3 +177,49 @@ const ASPECTS: [(u16, u16); 17] = [
     (3, 2),
     (2, 1),
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // As x264 writes them, 64x64.
+    const HIGH: [u8; 26] = [
+        0x67, 0x64, 0x00, 0x0A, 0xAC, 0xB2, 0x08, 0x4D, 0x87, 0x37, 0x01, 0x01, 0x01, 0x40, 0x00,
+        0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0F, 0x03, 0xC4, 0x89, 0x92,
+    ];
+    const HIGH_422_10: [u8; 28] = [
+        0x67, 0x7A, 0x00, 0x0A, 0xB6, 0xCD, 0x94, 0x42, 0x6F, 0xFC, 0x00, 0x1C, 0x00, 0x14, 0x40,
+        0x00, 0x00, 0x03, 0x00, 0x40, 0x00, 0x00, 0x0F, 0x03, 0xC4, 0x89, 0x65, 0x80,
+    ];
+
+    #[test]
+    fn the_shape_and_colour_of_samples_are_read_where_they_are_said() {
+        let colour = Colour { primaries: 1, transfer: 1, matrix: 1, full_range: true };
+        let high = Sps {
+            profile: 100,
+            constraints: 0,
+            level: 10,
+            chroma_format: 1,
+            bit_depth: (8, 8),
+            aspect: (4, 3),
+            colour: Some(colour),
+        };
+        assert_eq!(Sps::parse(&HIGH), Some(high));
+        let high_422 = Sps {
+            profile: 122,
+            chroma_format: 2,
+            bit_depth: (10, 10),
+            aspect: (7, 5),
+            colour: None,
+            ..high
+        };
+        assert_eq!(Sps::parse(&HIGH_422_10), Some(high_422));
+    }
+
+    #[test]
+    fn a_set_that_is_cut_in_its_vui_tells_the_rest() {
+        assert_eq!(Sps::parse(&HIGH[..6]), None);
+        let cut = Sps::parse(&HIGH[..10]).unwrap();
+        assert_eq!((cut.profile, cut.bit_depth, cut.colour), (100, (8, 8), None));
+    }
+}
