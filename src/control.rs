@@ -305,8 +305,8 @@ impl Port for Control {
         })
     }
 
-    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
-        Box::pin(std::future::ready(self.follow_streams(streams)))
+    fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>> {
+        Box::pin(std::future::ready(self.follow_streams(interest)))
     }
 
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
