@@ -168,7 +168,10 @@ describe("events", () => {
     const from = Date.now();
     await viewer.waitForFunction((old) => window.whitewater.session !== old, session);
     await waitLive(viewer);
-    await until("pictures", async () => (await stat(viewer, "inbound-rtp", "video"))?.framesDecoded);
+    await until(
+      "pictures",
+      async () => (await stat(viewer, "inbound-rtp", "video"))?.framesDecoded,
+    );
     print("reconnect", { picturesAfterMs: Date.now() - from });
     assert.equal((await fetch(session)).status, 404, "the old session is replaced");
     assert.equal((await streamInfo(stream)).viewers, 1);
