@@ -42,7 +42,8 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId};
 use whitewater_signaling::control::{
     Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo, StreamName,
+    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo,
+    StreamName,
 };
 
 use crate::engine;
