@@ -42,7 +42,8 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo, StreamName,
+    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo,
+    StreamName,
 };
 
 use crate::engine;
@@ -315,8 +316,8 @@ impl Port for Control {
         })
     }
 
-    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
-        Box::pin(std::future::ready(self.follow_streams(streams)))
+    fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>> {
+        Box::pin(std::future::ready(self.follow_streams(interest)))
     }
 
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {

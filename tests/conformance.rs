@@ -9,6 +9,7 @@ mod conformance {
     mod endpoint;
     mod events;
     mod follow;
+    mod layers;
     mod limits;
     mod links;
     mod offers;

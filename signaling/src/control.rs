@@ -59,8 +59,8 @@ pub trait Control: Send + Sync + 'static {
         true
     }
 
-    /// Follows streams by their names, live or not; a follower of none is told nothing.
-    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>>;
+    /// Follows streams; a follower of none is told nothing.
+    fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>>;
 
     /// Makes an event stream of a viewer's session. It ends with the session.
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;
@@ -70,6 +70,15 @@ pub trait Control: Send + Sync + 'static {
 
     /// Drops an event stream.
     fn close_events(&self, events: EventsPath) -> Answer<'_, ()>;
+}
+
+/// Which streams somebody follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Interest {
+    /// By their names, live or not.
+    pub names: Vec<StreamName>,
+    /// Besides, those that are live, and those that come to be.
+    pub all_live: bool,
 }
 
 /// The name of a stream: 1 to 64 of `[A-Za-z0-9._-]`, no leading dot, case-sensitive.

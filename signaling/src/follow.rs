@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use serde::Serialize;
 
-use crate::control::{Happened, Happening, StreamName, TrackInfo};
+use crate::control::{Happened, Happening, Interest, StreamName, TrackInfo};
 use crate::problem::Problem;
 use crate::router::Shared;
 use crate::sse;
@@ -21,31 +21,35 @@ struct Data<'a> {
     tracks: Option<&'a [TrackInfo]>,
 }
 
-/// Answers `GET /api/v1/events?stream=a&stream=b`.
+/// Answers `GET /api/v1/events?stream=a&stream=b`; `stream=*` is whatever is live.
 pub(crate) async fn open(
     State(shared): State<Shared>,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let bad = |detail: &'static str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let Query(query) = query.map_err(|_| bad("the query cannot be read"))?;
-    let mut streams = Vec::new();
+    let mut interest = Interest::default();
     for (key, value) in query {
         if key != "stream" {
             return Err(bad("the query may name streams only: stream=NAME"));
         }
+        if value == ALL_LIVE {
+            interest.all_live = true;
+            continue;
+        }
         let name: StreamName =
             value.parse().map_err(|no: crate::control::InvalidName| bad_name(no.to_string()))?;
-        if !streams.contains(&name) {
-            streams.push(name);
+        if !interest.names.contains(&name) {
+            interest.names.push(name);
         }
-        if streams.len() > MAX_STREAMS {
+        if interest.names.len() > MAX_STREAMS {
             return Err(bad("the query may name 64 streams"));
         }
     }
-    if streams.is_empty() {
+    if interest == Interest::default() {
         return Err(bad("the query must name streams: stream=NAME"));
     }
-    let follow = shared.control.follow(streams).await.map_err(|no| shared.refused(&no))?;
+    let follow = shared.control.follow(interest).await.map_err(|no| shared.refused(&no))?;
     Ok(sse::tell(follow, |happened| Some(event(&happened))))
 }
 
@@ -70,3 +74,6 @@ fn bad_name(detail: String) -> Problem {
 
 /// Streams that one connection may follow.
 const MAX_STREAMS: usize = 64;
+
+/// No stream has this name.
+const ALL_LIVE: &str = "*";

@@ -1,8 +1,10 @@
 //! Events: how the log reaches those who follow streams, and what is asked of shards for it.
 
+use std::sync::Arc;
+
 use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::{
-    EventType, Events, EventsId, EventsPath, Follow, Refusal, SessionPath, Side, StreamName,
+    EventType, Events, EventsId, EventsPath, Follow, Interest, Refusal, SessionPath, Side,
 };
 
 use super::follow::{Absence, Follower};
@@ -29,14 +31,15 @@ impl Control {
         }
     }
 
-    pub(super) fn follow_streams(
-        &self,
-        streams: Vec<StreamName>,
-    ) -> Result<Box<dyn Follow>, Refusal> {
-        if self.registry().log.readers() >= MAX_FOLLOWERS {
+    pub(super) fn follow_streams(&self, interest: Interest) -> Result<Box<dyn Follow>, Refusal> {
+        let registry = self.registry();
+        if registry.log.readers() >= MAX_FOLLOWERS
+            || interest.all_live && Arc::strong_count(&registry.all_live) > MAX_FOLLOWERS_OF_ALL
+        {
             return Err(Refusal::Full("too many follow streams already".into()));
         }
-        let follower = Follower::new(&self.registry, streams, Absence::Told, None);
+        drop(registry);
+        let follower = Follower::new(&self.registry, interest, Absence::Told, None);
         Ok(Box::new(follower.ok_or(Refusal::Closing)?))
     }
 
@@ -67,8 +70,9 @@ impl Control {
             let (types, end) = read.ok_or(Refusal::NoEvents)?;
             (types, end, video_section)
         };
-        let streams = vec![events.session.stream.clone()];
-        let follower = Follower::new(&self.registry, streams, Absence::Silent, Some(end));
+        let names = vec![events.session.stream.clone()];
+        let interest = Interest { names, all_live: false };
+        let follower = Follower::new(&self.registry, interest, Absence::Silent, Some(end));
         let follow = Box::new(follower.ok_or(Refusal::Closing)?);
         Ok(Events { types, video_section, follow })
     }
@@ -83,3 +87,6 @@ impl Control {
 
 /// Readers of the log, of all kinds, beyond which nobody else may follow streams.
 const MAX_FOLLOWERS: usize = 16_384;
+
+/// Readers of all streams, each of which is remembered for each of them.
+const MAX_FOLLOWERS_OF_ALL: usize = 1_024;

@@ -12,17 +12,19 @@ use std::time::Duration;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use tokio::sync::{broadcast, oneshot};
 use tokio::time::{Instant, sleep_until};
-use whitewater_signaling::control::{Follow, Happened, Happening, StreamName};
+use whitewater_signaling::control::{Follow, Happened, Happening, Interest, StreamName};
 
-use super::log::Entry;
+use super::log::{Change, Entry};
 use super::registry::Registry;
-use super::standing::{Phase, Standing};
+use super::standing::{Phase, Presence, Standing};
 
 /// A reader of the log.
 pub(super) struct Follower {
     registry: Arc<Mutex<Registry>>,
     log: broadcast::Receiver<Entry>,
     known: BTreeMap<StreamName, Known>,
+    /// There for a reader of all that is live; counts those.
+    all_live: Option<Arc<()>>,
     pending: VecDeque<Happened>,
     /// Breaks when there is nothing more to follow.
     end: Option<oneshot::Receiver<()>>,
@@ -42,6 +44,8 @@ pub(super) enum Absence {
 /// What a reader knows of one stream.
 #[derive(Default)]
 struct Known {
+    /// Whether it is followed when it is not live too.
+    named: bool,
     standing: Standing,
     viewers: Option<u64>,
     viewers_at: Option<Instant>,
@@ -53,7 +57,7 @@ impl Follower {
     /// A follower of these streams until `end` breaks; `None` where the log is closed.
     pub(super) fn new(
         registry: &Arc<Mutex<Registry>>,
-        streams: Vec<StreamName>,
+        interest: Interest,
         absence: Absence,
         end: Option<oneshot::Receiver<()>>,
     ) -> Option<Self> {
@@ -61,7 +65,8 @@ impl Follower {
         let mut follower = Self {
             registry: Arc::clone(registry),
             log: book.log.read()?,
-            known: streams.into_iter().map(|name| (name, Known::default())).collect(),
+            known: interest.names.into_iter().map(|name| (name, Known::named())).collect(),
+            all_live: interest.all_live.then(|| Arc::clone(&book.all_live)),
             pending: VecDeque::new(),
             end,
             over: false,
@@ -80,10 +85,17 @@ impl Follower {
 
     /// Takes over how streams stand.
     fn look(&mut self, book: &Registry) {
+        if self.all_live.is_some() {
+            let live = book.streams.iter().filter(|(_, it)| it.presence.phase != Phase::Off);
+            for (name, _) in live {
+                self.known.entry(name.clone()).or_default();
+            }
+        }
         for (name, known) in &mut self.known {
             let told = known.standing.catch_up(book.standing(name));
             self.pending.extend(told.into_iter().map(|what| happened(name, what)));
         }
+        self.known.retain(|_, known| known.named || known.standing.life.is_some());
     }
 
     /// Starts anew from how streams stand: entries were missed.
@@ -98,6 +110,9 @@ impl Follower {
     }
 
     fn take(&mut self, entry: &Entry) {
+        if self.all_live.is_some() && entry.what == Change::Started {
+            self.take_in(entry);
+        }
         let Some(known) = self.known.get_mut(&entry.stream) else { return };
         for what in known.standing.take(entry.life, &entry.what) {
             if let Happening::Layers(_) = what {
@@ -106,6 +121,20 @@ impl Follower {
                 });
             }
             self.pending.push_back(happened(&entry.stream, what));
+        }
+        if entry.what == Change::Ended && !known.named {
+            self.known.remove(&entry.stream);
+        }
+    }
+
+    /// Follows a stream that goes live; who came to wait for it was told before.
+    fn take_in(&mut self, entry: &Entry) {
+        let registry = self.registry.lock().unwrap_or_else(PoisonError::into_inner);
+        let viewers = registry.standing(&entry.stream).viewers;
+        let known = self.known.entry(entry.stream.clone()).or_default();
+        if known.standing.life != Some(entry.life) {
+            let (life, presence) = (Some(entry.life), Presence::default());
+            known.standing = Standing { life, presence, viewers };
         }
     }
 
@@ -181,6 +210,12 @@ impl Follower {
             self.rested_at = Instant::now() + REST;
             self.gulp();
         }
+    }
+}
+
+impl Known {
+    fn named() -> Self {
+        Self { named: true, ..Self::default() }
     }
 }
 

@@ -22,6 +22,8 @@ pub(super) struct Registry {
     pub(super) sessions: HashMap<SessionId, SessionEntry>,
     pub(super) event_streams: EventStreams,
     pub(super) log: Log,
+    /// Held by each reader of all streams.
+    pub(super) all_live: Arc<()>,
     by_key: HashMap<(ShardId, SessionKey), SessionId>,
     load: Vec<usize>,
     next_stream: u64,
@@ -73,6 +75,7 @@ impl Registry {
             sessions: HashMap::new(),
             event_streams: EventStreams::default(),
             log: Log::new(),
+            all_live: Arc::default(),
             by_key: HashMap::new(),
             load: vec![0; shards],
             next_stream: 1,

@@ -61,6 +61,45 @@ describe("events", () => {
     print("waiting viewer, by events", { picturesAfterMs: Date.now() - from });
   });
 
+  test("the home page shows streams and their viewers as they come and go, and hardly asks", async () => {
+    const stream = uniqueName("home");
+    const home = await (await browser.context()).newPage();
+    const asked = [];
+    home.on("request", (request) => {
+      if (request.url().endsWith("/api/v1/streams")) asked.push(request.url());
+    });
+    await home.goto(base);
+    const shows = async (text) => {
+      const from = Date.now();
+      await home.waitForFunction(
+        ([name, text]) => {
+          const item = document.querySelector(`a[href="/watch/${name}"]`);
+          return text === null ? item === null : item?.textContent.includes(text);
+        },
+        [stream, text],
+      );
+      return Date.now() - from;
+    };
+    const publisher = await publish(await browser.context(), stream, {
+      resolution: "360",
+      simulcast: "0",
+    });
+    const beganMs = await shows("0 viewers");
+    await watch(await browser.context(), stream);
+    await shows("1 viewer");
+    asked.length = 0;
+    await home.waitForTimeout(12_000);
+    const askedIn12S = asked.length;
+    const session = await publisher.evaluate(() => window.whitewater.session);
+    await publisher.click("#stop");
+    await until("the end of the session", async () => (await fetch(session)).status === 404);
+    const awayMs = await shows("away");
+    print("home page", { beganMs, awayMs, askedIn12S });
+    assert.ok(awayMs < TOLD_MS, `the page said so after ${awayMs} ms`);
+    // Asking every 2 s would be six times.
+    assert.ok(askedIn12S <= 3, `it asked ${askedIn12S} times`);
+  });
+
   test("the number of viewers and the layers are shown as they change, without asking", async () => {
     const stream = uniqueName("count");
     await publish(await browser.context(), stream);
@@ -129,7 +168,10 @@ describe("events", () => {
     const from = Date.now();
     await viewer.waitForFunction((old) => window.whitewater.session !== old, session);
     await waitLive(viewer);
-    await until("pictures", async () => (await stat(viewer, "inbound-rtp", "video"))?.framesDecoded);
+    await until(
+      "pictures",
+      async () => (await stat(viewer, "inbound-rtp", "video"))?.framesDecoded,
+    );
     print("reconnect", { picturesAfterMs: Date.now() - from });
     assert.equal((await fetch(session)).status, 404, "the old session is replaced");
     assert.equal((await streamInfo(stream)).viewers, 1);

@@ -11,6 +11,7 @@ import {
   uniqueName,
   until,
   waitClocks,
+  waitLive,
   watch,
 } from "./lib/browser.mjs";
 import { print, tenth } from "./lib/figures.mjs";
@@ -70,6 +71,38 @@ test("eight tabs watch at once, and each still reaches the API", async () => {
     assert.ok(Math.max(...answersMs) < 3_000, "an API request waited for a free connection");
     await tabs[0].close();
     await until("one viewer less", async () => (await streamInfo(stream))?.viewers === TABS - 1);
+  } finally {
+    await browser.close();
+  }
+});
+
+test("without shared workers one of the tabs holds the connection, and the next takes over", async () => {
+  const browser = await launch();
+  try {
+    const stream = uniqueName("relay");
+    const context = await browser.context();
+    await context.addInitScript(() => delete window.SharedWorker);
+    const tabs = [];
+    for (let i = 0; i < 3; i++) {
+      const tab = await context.newPage();
+      await tab.goto(`${base}/watch/${stream}`);
+      await until("events", () => tab.evaluate(() => window.whitewater.events));
+      tabs.push(tab);
+    }
+    const connections = async () => (await (await fetch(`${base}/api/v1/server`)).json()).followers;
+    await until("one event connection", async () => (await connections()) === 1);
+    // The first to come is the first to have the lock.
+    await tabs.shift().close();
+    const from = Date.now();
+    await until("another connection", async () => (await connections()) === 1);
+    for (const tab of tabs) {
+      await until("events", () => tab.evaluate(() => window.whitewater.events));
+    }
+    const tookOverMs = Date.now() - from;
+    await publish(await browser.context(), stream, { resolution: "360", simulcast: "0" });
+    await Promise.all(tabs.map((tab) => waitLive(tab)));
+    print("tabs without a shared worker", { tookOverMs, connections: await connections() });
+    assert.equal(await connections(), 1, "the tabs share one event connection");
   } finally {
     await browser.close();
   }

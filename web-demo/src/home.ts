@@ -2,6 +2,7 @@
 
 import { fetchStreams, type StreamInfo } from "./api";
 import { wireCopyButtons } from "./copy";
+import { listen } from "./listen";
 import { nameProblem } from "./name";
 import {
   bitrateText,
@@ -20,13 +21,53 @@ const state = byId("state", HTMLParagraphElement);
 const list = byId("streams", HTMLUListElement);
 const items = new Map<string, ReturnType<typeof streamItem>>();
 
-pollWhileVisible(2_000, async () => {
+/** While events do not come, the API is asked so often; while they do, if one told of a change. */
+const ASK_EVERY_MS = 2_000;
+/** Streams that start or end together are asked for together. */
+const SETTLE_MS = 100;
+
+/** What the API answered last and when, with what events have told since. */
+let known: { streams: readonly StreamInfo[]; at: number } = { streams: [], at: 0 };
+let stale = true;
+let settling: ReturnType<typeof setTimeout> | undefined;
+
+const listening = listen(["*"], {
+  event: ({ type, stream, viewercount }) => {
+    const info = known.streams.find(({ name }) => name === stream);
+    if (type === "viewercount" && info) {
+      const update = { ...info, viewers: viewercount ?? info.viewers };
+      known = { ...known, streams: known.streams.map((it) => (it === info ? update : it)) };
+      show();
+      return;
+    }
+    stale = true;
+    if (type === "layers" || document.hidden) return;
+    clearTimeout(settling);
+    settling = setTimeout(() => void ask(), SETTLE_MS);
+  },
+  up: () => {
+    stale = true;
+  },
+});
+
+pollWhileVisible(ASK_EVERY_MS, async () => {
+  listening.revive();
+  if (stale || !listening.up) await ask();
+  else show();
+});
+
+async function ask(): Promise<void> {
+  // What changes while the answer is on its way may not be in it.
+  stale = false;
   try {
-    show(await fetchStreams());
+    const streams = await fetchStreams();
+    known = { streams, at: Date.now() };
+    show();
   } catch {
+    stale = true;
     setText(state, "The server cannot be reached. Asking again every 2 s.");
   }
-});
+}
 
 const form = byId("watch", HTMLFormElement);
 const name = byId("name", HTMLInputElement);
@@ -50,7 +91,8 @@ byId("hls-url", HTMLElement).textContent = location.origin + hlsPath("NAME");
 
 wireCopyButtons(byId("copied", HTMLParagraphElement));
 
-function show(streams: readonly StreamInfo[]): void {
+function show(): void {
+  const streams = known.streams;
   setText(
     state,
     streams.length === 0
@@ -68,7 +110,7 @@ function show(streams: readonly StreamInfo[]): void {
   streams.forEach((stream, at) => {
     const item = items.get(stream.name) ?? streamItem(stream.name);
     items.set(stream.name, item);
-    item.update(stream);
+    item.update({ ...stream, uptime_ms: stream.uptime_ms + Date.now() - known.at });
     if (list.children[at] !== item.element)
       list.insertBefore(item.element, list.children[at] ?? null);
   });

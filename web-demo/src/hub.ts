@@ -23,6 +23,9 @@ export const EVENT_NAMES = [
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
 
+/** The name of whatever is live. */
+const ALL_LIVE = "*";
+
 /** What a tab tells the hub: which streams it follows, none when it leaves. Also its answer to `ask`. */
 export interface ToHub {
   readonly follow: readonly string[];
@@ -89,9 +92,19 @@ export class Hub {
 
   private greet(tab: Tab, streams: readonly string[]): void {
     tab.postMessage({ up: this.up && streams.every((stream) => this.streams.includes(stream)) });
-    for (const stream of streams) {
+    const told = streams.includes(ALL_LIVE) ? this.standing.keys() : streams;
+    for (const stream of told) {
       for (const event of this.standing.get(stream)?.values() ?? []) tab.postMessage({ event });
     }
+  }
+
+  /** Ends it: its tabs hear nothing more of it. */
+  close(): void {
+    clearTimeout(this.settling);
+    clearInterval(this.asking);
+    this.source?.close();
+    this.source = null;
+    this.tabs.clear();
   }
 
   private settle(): void {
@@ -113,7 +126,7 @@ export class Hub {
     this.source = null;
     this.up = false;
     for (const stream of this.standing.keys()) {
-      if (!streams.includes(stream)) this.standing.delete(stream);
+      if (!streams.includes(stream) && !streams.includes(ALL_LIVE)) this.standing.delete(stream);
     }
     if (streams.length === 0) return;
     const source = this.connect(streams, {
@@ -135,7 +148,7 @@ export class Hub {
   private take(event: StreamEvent): void {
     this.remember(event);
     for (const [tab, { follow }] of this.tabs) {
-      if (follow.includes(event.stream)) tab.postMessage({ event });
+      if (follow.includes(event.stream) || follow.includes(ALL_LIVE)) tab.postMessage({ event });
     }
   }
 
@@ -146,6 +159,8 @@ export class Hub {
       case "inactive":
         stands.clear();
         stands.set("phase", event);
+        // Of all that is live, what is over is not remembered.
+        if (!this.streams.includes(event.stream)) this.standing.delete(event.stream);
         return;
       case "active":
       case "lost":

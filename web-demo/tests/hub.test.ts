@@ -50,6 +50,28 @@ describe("the hub", () => {
     expect(one.said.at(-2)).toEqual({ up: true });
   });
 
+  test("who follows whatever is live hears of all, and what is over is forgotten", () => {
+    const { made, connect } = connections();
+    const hub = new Hub(connect);
+    const [all, one] = [tab(), tab()];
+    hub.hear(all, { follow: ["*"] });
+    hub.hear(one, { follow: ["a"] });
+    settle();
+    expect(made.map(({ streams }) => streams)).toEqual([["*", "a"]]);
+    made[0]?.on.up(true);
+    for (const stream of ["a", "b", "c"]) made[0]?.on.event(event("active", stream));
+    made[0]?.on.event(event("inactive", "b"));
+    made[0]?.on.event(event("inactive", "a"));
+    expect(all.events()).toEqual(["active", "active", "active", "inactive", "inactive"]);
+    expect(one.events()).toEqual(["active", "inactive"]);
+    const late = tab();
+    hub.hear(late, { follow: ["*"] });
+    expect(late.said.flatMap((it) => ("event" in it ? [it.event] : []))).toEqual([
+      event("inactive", "a"),
+      event("active", "c"),
+    ]);
+  });
+
   test("a tab that comes later learns how its stream stands without a new connection", () => {
     const { made, connect } = connections();
     const hub = new Hub(connect);

@@ -8,8 +8,8 @@ use std::sync::Mutex;
 use tokio::sync::mpsc;
 use whitewater_signaling::control::{
     Answer, Control, EventType, Events, EventsId, EventsPath, Follow, Fragment, Happened,
-    Happening, IfMatch, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionId,
-    SessionPath, Side, StreamInfo, StreamName,
+    Happening, IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
+    SessionId, SessionPath, Side, StreamInfo, StreamName,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -32,7 +32,7 @@ struct State {
     last_choice: Option<LayerChoice>,
     events: Vec<(EventsPath, Vec<EventType>)>,
     readers: Vec<mpsc::UnboundedSender<Happened>>,
-    followed: Vec<StreamName>,
+    followed: Interest,
 }
 
 /// A follower of what the test tells.
@@ -91,9 +91,10 @@ impl Fake {
         state.readers.len()
     }
 
-    /// The streams that were followed last through the API.
-    pub(crate) fn followed(&self) -> Vec<String> {
-        self.state.lock().unwrap().followed.iter().map(StreamName::to_string).collect()
+    /// The streams that were followed last through the API, and whether all that are live were.
+    pub(crate) fn followed(&self) -> (Vec<String>, bool) {
+        let Interest { names, all_live } = self.state.lock().unwrap().followed.clone();
+        (names.iter().map(StreamName::to_string).collect(), all_live)
     }
 }
 
@@ -170,12 +171,12 @@ impl Control for Fake {
         Box::pin(std::future::ready(found.ok_or(Refusal::NotLive(name))))
     }
 
-    fn follow(&self, streams: Vec<StreamName>) -> Answer<'_, Box<dyn Follow>> {
+    fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>> {
         let mut state = self.state.lock().unwrap();
         let result = match state.refusal.take() {
             Some(refusal) => Err(refusal),
             None => {
-                state.followed = streams;
+                state.followed = interest;
                 Ok(state.follower())
             }
         };

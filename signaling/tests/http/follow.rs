@@ -18,7 +18,7 @@ async fn events_carry_the_name_of_their_stream() {
     assert_eq!(header(&response, "cache-control"), "no-store");
     assert_eq!(header(&response, "x-accel-buffering"), "no");
     assert_eq!(header(&response, "access-control-allow-origin"), "*");
-    assert_eq!(server.fake.followed(), ["a", "b"]);
+    assert_eq!(server.fake.followed(), (vec!["a".into(), "b".into()], false));
     let mut told = Told::new(response);
     assert_eq!(told.block().await.unwrap().retry, "2000");
 
@@ -44,6 +44,18 @@ async fn events_carry_the_name_of_their_stream() {
     }
     server.fake.end_followers();
     assert_eq!(told.event().await, None, "it ends when nothing will come any more");
+}
+
+#[tokio::test]
+async fn a_star_is_whatever_is_live() {
+    let server = Server::start().await;
+    for (query, names) in [("stream=*", vec![]), ("stream=a&stream=*&stream=*", vec!["a".into()])] {
+        let response = server.send(Method::GET, &format!("/api/v1/events?{query}")).await;
+        assert_eq!(response.status(), 200, "{query}");
+        assert_eq!(server.fake.followed(), (names, true), "{query}");
+    }
+    let response = server.send(Method::GET, "/api/v1/events?stream=a*").await;
+    assert_problem(response, 400, "no pattern").await;
 }
 
 #[tokio::test]

@@ -75,12 +75,21 @@ impl Book {
     }
 
     fn follow(&self, absence: Absence) -> Follower {
-        Follower::new(&self.0, vec![name()], absence, None).unwrap()
+        Follower::new(&self.0, named(), absence, None).unwrap()
+    }
+
+    fn follow_all(&self) -> Follower {
+        let interest = Interest { all_live: true, ..Interest::default() };
+        Follower::new(&self.0, interest, Absence::Told, None).unwrap()
     }
 }
 
 fn name() -> StreamName {
     "a".parse().unwrap()
+}
+
+fn named() -> Interest {
+    Interest { names: vec![name()], all_live: false }
 }
 
 async fn next(follower: &mut Follower) -> Option<Happening> {
@@ -91,6 +100,30 @@ async fn next(follower: &mut Follower) -> Option<Happening> {
 /// Whether nothing is told for a while.
 async fn is_silent(follower: &mut Follower) -> bool {
     tokio::time::timeout(Duration::from_millis(300), follower.next()).await.is_err()
+}
+
+#[tokio::test]
+async fn whatever_is_live_is_followed_and_forgotten_at_its_end() {
+    let book = Book::new();
+    let mut early = book.follow_all();
+    book.publish(StreamId(1));
+    book.watch("waits");
+    assert!(is_silent(&mut early).await, "what is not live is not told of");
+    book.book().note_media(StreamId(1));
+    assert_eq!(next(&mut early).await, Some(Happening::Active));
+    assert_eq!(next(&mut early).await, Some(Happening::Viewers(1)), "who waited counts");
+    let mut late = book.follow_all();
+    assert_eq!(next(&mut late).await, Some(Happening::Active), "it is live already");
+    assert_eq!(next(&mut late).await, Some(Happening::Viewers(1)));
+    assert_eq!(Arc::strong_count(&book.book().all_live), 3, "two of them read");
+    book.note(Change::Lost);
+    book.book().end_stream(StreamId(1));
+    for mut follower in [early, late] {
+        assert_eq!(next(&mut follower).await, Some(Happening::Lost));
+        assert_eq!(next(&mut follower).await, Some(Happening::Inactive));
+        assert!(follower.known.is_empty(), "nothing is kept of it");
+    }
+    assert_eq!(Arc::strong_count(&book.book().all_live), 1, "nobody reads");
 }
 
 #[tokio::test]
@@ -119,7 +152,7 @@ async fn a_stream_is_followed_from_before_its_start_to_after_its_end() {
     assert!(is_silent(&mut follower).await);
     book.book().log.close();
     assert_eq!(next(&mut follower).await, None);
-    assert!(Follower::new(&book.0, vec![name()], Absence::Told, None).is_none(), "closed");
+    assert!(Follower::new(&book.0, named(), Absence::Told, None).is_none(), "closed");
 }
 
 #[tokio::test]
@@ -195,7 +228,7 @@ async fn a_follower_of_a_session_ends_with_it_after_the_last_word() {
     book.publish(StreamId(1));
     book.book().note_media(StreamId(1));
     let (sender, end) = oneshot::channel();
-    let mut follower = Follower::new(&book.0, vec![name()], Absence::Silent, Some(end)).unwrap();
+    let mut follower = Follower::new(&book.0, named(), Absence::Silent, Some(end)).unwrap();
     assert_eq!(next(&mut follower).await, Some(Happening::Active));
     assert_eq!(next(&mut follower).await, Some(Happening::Viewers(0)));
     book.note(Change::Lost);

@@ -465,6 +465,43 @@ fn a_fresh_keyframe_cuts_catching_up_short() {
 }
 
 #[test]
+fn a_viewer_that_could_not_decode_is_given_it_once_more() {
+    let begin = Instant::now();
+    let mut track = catching_up(begin, 15);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    assert!(!viewer.forwarder.start_again(begin, &track), "nothing was begun");
+    let mut stamps = Vec::new();
+    let mut run = |viewer: &mut Viewer, track: &Fake, from: u64, to: u64| {
+        let mut positions = Vec::new();
+        for at in (from..to).step_by(5).map(|at| begin + ms(at)) {
+            let mut out = Vec::new();
+            viewer.forwarder.plan(at, track, 64, &mut out);
+            stamps.extend(out.iter().map(|it| (it.rewrite.seq, it.rewrite.timestamp)));
+            positions.extend(out.iter().map(|it| it.position));
+        }
+        positions
+    };
+    let all: Vec<u64> = (0..15).collect();
+    assert_eq!(run(&mut viewer, &track, 500, 700), all);
+    assert!(viewer.forwarder.start_again(begin + ms(700), &track));
+    assert!(!viewer.forwarder.start_again(begin + ms(800), &track), "not twice within a second");
+    assert_eq!(run(&mut viewer, &track, 700, 950), all, "from the keyframe on");
+    track.reach = ms(1000);
+    assert!(!viewer.forwarder.start_again(begin + ms(1800), &track), "out of reach");
+    track.reach = ms(3000);
+    assert!(!viewer.forwarder.start_again(begin + ms(1699), &track), "a millisecond early");
+    assert!(viewer.forwarder.start_again(begin + ms(1801), &track));
+    assert_eq!(run(&mut viewer, &track, 1801, 2200), all);
+    assert_eq!(viewer.forwarder.counters().again, 2);
+    let first = stamps[0];
+    let stamps = stamps.iter().map(|(seq, at)| (seq - first.0, at.wrapping_sub(first.1)));
+    let stamps: Vec<_> = stamps.collect();
+    let numbers: Vec<_> = stamps.iter().map(|(seq, _)| *seq).collect();
+    assert_eq!(numbers, (0..45).collect::<Vec<_>>(), "each number once");
+    assert!(stamps.windows(2).all(|pair| pair[0].1 < pair[1].1), "in order: {stamps:?}");
+}
+
+#[test]
 fn whoever_waits_for_a_keyframe_looks_again_by_itself() {
     let begin = Instant::now();
     let mut track = catching_up(begin, 60);
