@@ -8,7 +8,7 @@ import { follow, type Phase } from "./follow";
 import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
 import { Player } from "./player";
-import { ruleOf } from "./protocol";
+import { ruleOf, waitingText } from "./protocol";
 import type { Status } from "./session";
 
 const video = byId("video", HTMLVideoElement);
@@ -147,7 +147,10 @@ function text(): string {
       if (phase === "lost") return "The publisher is away.";
       return pictures || !player.hasPicture ? "" : "Waiting for the first picture…";
     case "waiting":
-      return status.sentence || "Not live yet.";
+      if (status.sentence !== "" || player.protocol === "whep" || phase !== "active") {
+        return status.sentence || "Not live yet.";
+      }
+      return waitingText(player.protocol, true);
     case "reconnecting":
       return "Reconnecting…";
     case "stopped":
