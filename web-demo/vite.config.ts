@@ -1,9 +1,11 @@
 // The build: four pages with hashed assets, nothing inline, so that a strict content policy holds.
 
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { defineConfig } from "vite";
 
-const page = (name: string) => fileURLToPath(new URL(`${name}.html`, import.meta.url));
+const file = (path: string) => fileURLToPath(new URL(path, import.meta.url));
+const page = (name: string) => file(`${name}.html`);
 const server = process.env["WHITEWATER_URL"] ?? "http://127.0.0.1:8080";
 
 export default defineConfig({
@@ -34,6 +36,15 @@ export default defineConfig({
     },
   },
   plugins: [
+    {
+      name: "licences",
+      apply: "build",
+      // Whoever is given hls.js within the pages is given its licence too.
+      generateBundle() {
+        const source = readFileSync(file("node_modules/hls.js/LICENSE"), "utf8");
+        this.emitFile({ type: "asset", fileName: "licences/hls.js.txt", source });
+      },
+    },
     {
       name: "page-addresses",
       configureServer({ middlewares }) {

@@ -8,7 +8,7 @@ import { follow, type Phase } from "./follow";
 import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
 import { Player } from "./player";
-import { ruleOf } from "./protocol";
+import { NO_HLS, ruleOf } from "./protocol";
 import type { Status } from "./session";
 
 const video = byId("video", HTMLVideoElement);
@@ -147,7 +147,8 @@ function text(): string {
       if (phase === "lost") return "The publisher is away.";
       return pictures || !player.hasPicture ? "" : "Waiting for the first picture…";
     case "waiting":
-      return status.sentence || "Not live yet.";
+      if (status.sentence !== "") return status.sentence;
+      return player.protocol === "hls" && phase === "active" ? NO_HLS : "Not live yet.";
     case "reconnecting":
       return "Reconnecting…";
     case "stopped":

@@ -78,6 +78,21 @@ const CATCH_UP_RATE = 1.1;
 /** What one guesses of a network before anything was measured. */
 const FIRST_GUESS_BPS = 2_500_000;
 
+/** Playlists are asked for again soon: one that has only parts yet does for hls.js only with its first segment. */
+const PLAYLISTS = {
+  default: {
+    maxTimeToFirstByteMs: 10_000,
+    maxLoadTimeMs: 20_000,
+    timeoutRetry: { maxNumRetry: 2, retryDelayMs: 0, maxRetryDelayMs: 0 },
+    errorRetry: {
+      maxNumRetry: 6,
+      retryDelayMs: 500,
+      maxRetryDelayMs: 1_000,
+      backoff: "linear" as const,
+    },
+  },
+};
+
 /** One epoch being played. `done` resolves when it has been played to its end, and rejects where it cannot go on. */
 export class Playback {
   readonly done: Promise<void>;
@@ -114,6 +129,7 @@ export class Playback {
       liveDurationInfinity: true,
       backBufferLength: 30,
       abrEwmaDefaultEstimate: FIRST_GUESS_BPS,
+      playlistLoadPolicy: PLAYLISTS,
       // A worker of its own would need another file; fMP4 passes through nearly untouched.
       enableWorker: false,
     });

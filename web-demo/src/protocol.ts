@@ -41,6 +41,14 @@ export function givesUp(failures: number, wasLive: boolean): boolean {
   return failures >= (wasLive ? FAILURES_AFTER_LIVE : 1);
 }
 
+/** What there is to say of a stream that plays in real time alone. */
+export const NO_HLS = "The stream is live, but there is no HLS of it yet.";
+
+/** What there is to say while nothing can be played; `live` says whether the stream's media arrives at the server. */
+export function waitingText(protocol: Protocol, live: boolean): string {
+  return protocol === "hls" && live ? NO_HLS : "Not live yet. It starts here by itself.";
+}
+
 /** Which way a stream is played and why, as a sentence. */
 export function protocolText(protocol: Protocol, why: Why): string {
   const how = protocol === "whep" ? "in real time over WebRTC" : "HLS, about two seconds behind";

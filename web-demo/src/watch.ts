@@ -9,7 +9,7 @@ import { LayerMenu } from "./layer-menu";
 import { nameProblem } from "./name";
 import { byId, expose, setText, viewersText } from "./page";
 import { Player } from "./player";
-import { hlsPath, type Protocol, protocolText, ruleOf } from "./protocol";
+import { hlsPath, type Protocol, protocolText, ruleOf, waitingText } from "./protocol";
 import type { Status } from "./session";
 import { StatsReader } from "./stats";
 import { Timeline } from "./timeline";
@@ -193,7 +193,7 @@ function showState(): void {
   const text = away
     ? "The publisher is away: its connection is lost. The picture comes back by itself."
     : state === "waiting" && sentence === ""
-      ? "Not live yet. It starts here by itself."
+      ? waitingText(player.protocol, followed.phase === "active")
       : sentence
         ? `${sentence}${retryInMs === undefined ? "" : ` Trying again in ${(retryInMs / 1_000).toFixed(1)} s.`}`
         : {

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { givesUp, hlsPath, protocolText, ruleOf, type Why } from "../src/protocol";
+import { givesUp, hlsPath, protocolText, ruleOf, waitingText, type Why } from "../src/protocol";
 
 test("an address forces HLS, forbids it, or leaves it to the page", () => {
   const rows: [string, string][] = [
@@ -39,6 +39,14 @@ test("every way to play is a sentence that says why", () => {
   expect(protocolText("hls", "unconnected")).toBe(
     "WebRTC could not connect from here: playing HLS, about two seconds behind.",
   );
+});
+
+test("a stream that is live without HLS is told from one that is not live", () => {
+  const notLive = "Not live yet. It starts here by itself.";
+  expect(waitingText("whep", false)).toBe(notLive);
+  expect(waitingText("whep", true)).toBe(notLive);
+  expect(waitingText("hls", false)).toBe(notLive);
+  expect(waitingText("hls", true)).toMatch(/live, but there is no HLS/);
 });
 
 test("a stream's playlist has an address of its own", () => {
