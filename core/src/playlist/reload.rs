@@ -48,7 +48,8 @@ pub enum Answer {
     BadRequest(BadRequest),
 }
 
-/// Decides about a request. What was once held is never refused later, as long as the state goes on.
+/// Decides about a request. What is held while there is a part is never refused later. Before the first
+/// part there is nothing to measure a request by, and all are held.
 pub fn decide(directives: &Directives, state: &State) -> Answer {
     // Section 6.2.5.2: nothing more will come, so that there is nothing to wait for.
     if state.ended {

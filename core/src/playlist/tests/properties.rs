@@ -279,26 +279,24 @@ impl Packager {
                 items.push(self.part(400, true, false));
                 items
             }
-            Step::Nonsense(item) => match item {
-                // What happens to fit would put the packager out of step.
-                Packaged::Part(part)
-                    if window.hint().is_none_or(|hint| part.segment >= hint.msn) =>
-                {
-                    Vec::new()
-                }
-                Packaged::SegmentEnd { segment, .. } if segment == self.segment => Vec::new(),
-                item => vec![item],
-            },
+            // What happens to fit would put the packager out of step.
+            Step::Nonsense(Packaged::Part(part))
+                if window.hint().is_none_or(|hint| part.segment >= hint.msn) =>
+            {
+                Vec::new()
+            }
+            Step::Nonsense(Packaged::SegmentEnd { segment, .. }) if segment == self.segment => {
+                Vec::new()
+            }
+            Step::Nonsense(item) => vec![item],
         }
     }
 
     fn part(&mut self, duration: u64, independent: bool, gap: bool) -> Packaged {
-        let mut ended = None;
         if self.ticks + duration > 3_000 {
-            ended = self.end();
+            // It forgets to say so: the window closes what nobody ends.
+            self.end();
         }
-        // The window closes what nobody ends, as it does when a packager forgets.
-        drop(ended);
         let (segment, index) = (self.segment, self.index);
         let bytes = (!gap).then(|| Bytes::from(format!("<{segment}.{index}>")));
         let part = Part { segment, index, start: self.at, duration, independent, bytes };
