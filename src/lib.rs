@@ -11,4 +11,5 @@ pub mod engine;
 pub mod http;
 pub mod load;
 pub mod telemetry;
+pub mod transcode;
 pub mod web;

@@ -57,6 +57,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("engine", &["addresses"]),
     ("control", &["engine"]),
     ("load", &[]),
+    ("transcode", &[]),
     ("app", &["addresses", "config", "control", "engine", "http", "telemetry", "web"]),
     ("main", &["app", "config", "load", "telemetry"]),
 ];
