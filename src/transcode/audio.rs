@@ -63,6 +63,10 @@ struct Sound {
     encoding: Encoding,
     /// Which decoder is heard: samples of its predecessors are late.
     decoder: u64,
+    /// Where the packet belongs that is being decoded.
+    decoding: Option<i64>,
+    /// Packets that this decoder made nothing of.
+    unread: u64,
     rebuilt: u64,
 }
 
@@ -77,6 +81,8 @@ pub fn start(config: Config, output: impl FnMut(Frame) + Send + 'static) -> Resu
         weaver: Weaver::new(encoder.delay()),
         encoding: Encoding::new(encoder.delay(), Box::new(output)),
         decoder: 0,
+        decoding: None,
+        unread: 0,
         rebuilt: 0,
     }));
     let (inputs, received) = sync_channel(MAX_INPUTS);
@@ -222,6 +228,9 @@ impl Worker {
 
     /// Makes anew what failed, at most every [`REBUILD_AFTER`].
     fn mend(&mut self) {
+        if lock(&self.sound).unread > MAX_UNREAD {
+            self.decode.inject_failure();
+        }
         let (decode, encode) = (self.decode.failure(), self.encode.failure());
         let Some(why) = decode.as_ref().or(encode.as_ref()) else { return };
         tracing::warn!(why, "making the sound's pipelines anew");
@@ -246,36 +255,51 @@ impl Worker {
 }
 
 /// Decoded sound goes on to the encoder in the decoder's own thread.
+///
+/// The decoder makes of each packet what it makes before it takes the next. So the packet that went in
+/// last says when: the decoder's own stamps stay behind by one for each packet that it cannot read.
 fn start_decoder(sound: &Arc<Mutex<Sound>>) -> Result<(Pipeline, AppSrc), Error> {
     let pipeline = Pipeline::launch(DECODE)?;
     let source = pipeline.source("in")?;
     let generation = {
         let mut sound = lock(sound);
         sound.decoder += 1;
+        sound.decoding = None;
+        sound.unread = 0;
         sound.decoder
     };
     let decoded = sound.clone();
     pipeline.each_sample("out", move |sample| {
-        let Some((dts, pcm)) = samples(sample) else { return };
+        let Some(pcm) = sample.buffer().and_then(|buffer| buffer.map_readable().ok()) else {
+            return;
+        };
         let mut sound = lock(&decoded);
-        let Sound { weaver, encoding, decoder, .. } = &mut *sound;
-        if *decoder == generation {
+        let Sound { weaver, encoding, decoder, decoding, .. } = &mut *sound;
+        if *decoder == generation
+            && let Some(dts) = decoding.take()
+        {
             weaver.frame(dts, &pcm, &mut |block| encoding.feed(block));
         }
     })?;
     let Some(pad) = source.static_pad("src") else {
         return Err(Error::Pipeline("the source has no pad".into()));
     };
-    let filled = sound.clone();
-    pad.add_probe(gst::PadProbeType::EVENT_DOWNSTREAM, move |_, info| {
+    let coming = sound.clone();
+    let both = gst::PadProbeType::EVENT_DOWNSTREAM | gst::PadProbeType::BUFFER;
+    pad.add_probe(both, move |_, info| {
         let until = info.event().and_then(|event| event.structure()?.get::<i64>(GAP).ok());
-        let Some(until) = until else { return gst::PadProbeReturn::Ok };
-        let mut sound = lock(&filled);
-        let Sound { weaver, encoding, decoder, .. } = &mut *sound;
+        let mut sound = lock(&coming);
+        let Sound { weaver, encoding, decoder, decoding, unread, .. } = &mut *sound;
         if *decoder == generation {
-            weaver.gap_until(until, &mut |block| encoding.feed(block));
+            if let Some(dts) = info.buffer().and_then(|buffer| ticks(buffer.pts()?)) {
+                *unread += u64::from(decoding.replace(dts).is_some());
+            }
+            if let Some(until) = until {
+                weaver.gap_until(until, &mut |block| encoding.feed(block));
+            }
         }
-        gst::PadProbeReturn::Drop
+        // A decoder keeps what it does not know until it has something to send.
+        if until.is_some() { gst::PadProbeReturn::Handled } else { gst::PadProbeReturn::Ok }
     });
     pipeline.play()?;
     Ok((pipeline, source))
@@ -303,11 +327,9 @@ fn start_encoder(encoder: &Encoder, sound: &Arc<Mutex<Sound>>) -> Result<Pipelin
     Ok(pipeline)
 }
 
-/// Where decoded samples are in ticks, and their bytes.
-fn samples(sample: &gst::SampleRef) -> Option<(i64, Vec<u8>)> {
-    let buffer = sample.buffer()?;
-    let ticks = (buffer.pts()?.nseconds() * 3 + 31_250) / 62_500;
-    Some((i64::try_from(ticks).ok()?, buffer.map_readable().ok()?.to_vec()))
+/// The tick of a stamp that was made of a tick.
+fn ticks(stamp: gst::ClockTime) -> Option<i64> {
+    i64::try_from((stamp.nseconds() * 3 + 31_250) / 62_500).ok()
 }
 
 fn lock(sound: &Mutex<Sound>) -> MutexGuard<'_, Sound> {
@@ -331,6 +353,9 @@ const MAX_INPUTS: usize = 256;
 
 /// Buffers that may wait before a pipeline.
 const MAX_QUEUED: u64 = 32;
+
+/// A decoder keeps each packet that it made nothing of: it is replaced before they are many.
+const MAX_UNREAD: u64 = 1000;
 
 /// Ticks that are filled at once.
 const MAX_FILL: i64 = 16 * BLOCK;
