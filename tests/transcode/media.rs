@@ -99,7 +99,7 @@ fn left(buffers: &[Vec<u8>]) -> Vec<i16> {
 /// By how many samples `later` follows `sooner`, where the burst is that begins at `at`; and how alike
 /// they are, 1 where they are the same.
 pub(crate) fn lag(sooner: &[i16], later: &[i16], at: usize) -> (i64, f64) {
-    let window = &sooner[at..at + 4_800];
+    let window = &sooner[at..at + 2_400];
     let energy = |samples: &[i16]| samples.iter().map(|s| f64::from(*s).powi(2)).sum::<f64>();
     let likeness = |lag: i64| {
         let from = usize::try_from(at as i64 + lag).ok()?;
@@ -108,7 +108,7 @@ pub(crate) fn lag(sooner: &[i16], later: &[i16], at: usize) -> (i64, f64) {
             window.iter().zip(other).map(|(a, b)| i64::from(*a) * i64::from(*b)).sum();
         Some(product as f64 / (energy(window) * energy(other)).sqrt().max(1.0))
     };
-    (-2_500..=2_500)
+    (-1_200..=1_200)
         .filter_map(|lag| Some((lag, likeness(lag)?)))
         .max_by(|a, b| a.1.total_cmp(&b.1))
         .unwrap()
