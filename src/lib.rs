@@ -14,4 +14,5 @@ pub mod http;
 pub mod load;
 pub mod origin;
 pub mod telemetry;
+pub mod transcode;
 pub mod web;

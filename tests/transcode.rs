@@ -1,0 +1,8 @@
+//! Tests that transcode real media with the system's GStreamer.
+#![allow(clippy::unwrap_used)]
+
+#[path = "transcode/audio.rs"]
+mod audio;
+
+#[path = "transcode/media.rs"]
+mod media;
