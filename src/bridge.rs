@@ -2,6 +2,7 @@
 //!
 //! What is decided is decided in `core/src/bridge/`; here packets are handed in and parts handed on.
 
+mod sound;
 mod stream;
 
 use std::collections::HashMap;

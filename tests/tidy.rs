@@ -66,7 +66,17 @@ const ROOT: &[(&str, &[&str])] = &[
     ("transcode", &[]),
     (
         "app",
-        &["addresses", "bridge", "config", "control", "engine", "http", "origin", "telemetry", "web"],
+        &[
+            "addresses",
+            "bridge",
+            "config",
+            "control",
+            "engine",
+            "http",
+            "origin",
+            "telemetry",
+            "web",
+        ],
     ),
     ("main", &["app", "config", "load", "telemetry"]),
 ];

@@ -20,7 +20,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use crate::media::{Frame, Kind, Ntp, Packaged};
-use crate::package::{self, Exceeded};
+use crate::package;
 use crate::shard::LinkMessage;
 use gathering::Gathering;
 use rendition::Rendition;
@@ -55,8 +55,8 @@ pub enum Output {
     WantAll,
     /// A keyframe of a layer is needed.
     Want(u8),
-    /// The epoch is over.
-    Ended,
+    /// The epoch is over; of one that is given up, the rendition whose segment became too long.
+    Ended(Option<RenditionId>),
 }
 
 /// An epoch as it begins.
@@ -130,7 +130,7 @@ impl Bridge {
             LinkMessage::Tracks { tracks, .. } => {
                 let changed = self.sources.set_tracks(&tracks);
                 match &mut self.stage {
-                    Stage::Open(_) if changed => self.begin_again(),
+                    Stage::Open(_) if changed => self.begin_again(None),
                     Stage::Open(epoch) => epoch.returns = true,
                     Stage::Gathering(gathering) => *gathering = Gathering::default(),
                     Stage::Ended => {}
@@ -175,12 +175,13 @@ impl Bridge {
         if now >= epoch.filled + FILL_INTERVAL {
             epoch.filled = now;
             let since = now.saturating_duration_since(epoch.begun);
-            let filled: Result<(), Exceeded> =
-                epoch.renditions.iter_mut().try_for_each(|rendition| rendition.fill(since));
+            let fill =
+                |rendition: &mut Rendition| rendition.fill(since).err().map(|_| rendition.id);
+            let exceeded = epoch.renditions.iter_mut().find_map(fill);
             epoch.tell_offers(&mut self.outputs);
             epoch.drain(&mut self.outputs);
-            if filled.is_err() {
-                self.begin_again();
+            if exceeded.is_some() {
+                self.begin_again(exceeded);
             }
         }
     }
@@ -211,15 +212,15 @@ impl Bridge {
     /// Ends the epoch, for good.
     pub fn end(&mut self) {
         if let Stage::Open(epoch) = &mut self.stage {
-            epoch.finish(&mut self.outputs);
+            epoch.finish(None, &mut self.outputs);
         }
         self.stage = Stage::Ended;
     }
 
     /// Ends the epoch; another one follows.
-    fn begin_again(&mut self) {
+    fn begin_again(&mut self, exceeded: Option<RenditionId>) {
         if let Stage::Open(epoch) = &mut self.stage {
-            epoch.finish(&mut self.outputs);
+            epoch.finish(exceeded, &mut self.outputs);
         }
         self.stage = Stage::Gathering(Gathering::default());
         self.outputs.push_back(Output::WantAll);
@@ -279,7 +280,7 @@ impl Bridge {
         epoch.tell_offers(&mut self.outputs);
         epoch.drain(&mut self.outputs);
         if pushed.is_err() {
-            self.begin_again();
+            self.begin_again(Some(id));
         }
     }
 
@@ -392,10 +393,10 @@ impl Epoch {
         }
     }
 
-    fn finish(&mut self, outputs: &mut VecDeque<Output>) {
+    fn finish(&mut self, exceeded: Option<RenditionId>, outputs: &mut VecDeque<Output>) {
         self.renditions.iter_mut().for_each(Rendition::finish);
         self.drain(outputs);
-        outputs.push_back(Output::Ended);
+        outputs.push_back(Output::Ended(exceeded));
     }
 }
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
-use tracing::{debug, info, warn};
+use tracing::{debug, info, trace, warn};
 use whitewater_core::bridge::{self, Announced, Bridge, Opened, Output, RenditionId};
 use whitewater_core::media::{Kind, Packaged};
 use whitewater_core::playlist::{self, Bandwidth, Name};
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
+use super::sound::Sound;
 use super::{Bridges, Stage, When};
 use crate::origin::{EpochId, Offered, Writer};
 
@@ -26,6 +27,9 @@ pub(super) struct Task {
     /// Parts of one rendition that are told of together.
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
+    has_opened: bool,
+    /// Where sound becomes AAC; `None` where the system cannot.
+    sound: Option<Sound>,
 }
 
 // === impl Task ===
@@ -37,9 +41,25 @@ impl Task {
         (id, home): (StreamId, ShardId),
         stage: watch::Sender<Stage>,
     ) -> Self {
-        let config = bridge::Config { segment: SEGMENT, opus: true, aac: false };
-        let bridge = Bridge::new(config);
-        Self { bridges, name, id, home, stage, bridge, epoch: None, batch: None, has_parts: false }
+        let sound = Sound::start().inspect_err(|error| {
+            warn!(stream = %name, %error, "sound stays Opus, which not every player takes");
+        });
+        let sound = sound.ok();
+        let (opus, aac) = (sound.is_none(), sound.is_some());
+        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac });
+        Self {
+            bridges,
+            name,
+            id,
+            home,
+            stage,
+            bridge,
+            epoch: None,
+            batch: None,
+            has_parts: false,
+            has_opened: false,
+            sound,
+        }
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<LinkMessage>) {
@@ -53,7 +73,16 @@ impl Task {
                     None => std::future::pending().await,
                 }
             };
+            let sound = async {
+                match &mut self.sound {
+                    Some(sound) => sound.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                Some(frame) = sound => {
+                    self.bridge.handle_frame(Instant::now(), RenditionId::Aac, frame);
+                }
                 message = messages.recv() => {
                     let Some(message) = message else { break };
                     let now = Instant::now();
@@ -95,10 +124,24 @@ impl Task {
                 Output::Packaged(id, packaged) => self.take(id, packaged),
                 Output::Opened(opened) => self.open(&opened),
                 Output::Offered(id, offered) => self.offer(id, offered),
-                Output::WantAll => self.tell(LinkMessage::WantAll { stream: self.id }),
+                Output::WantAll => {
+                    trace!(stream = %self.name, "keyframes are asked for");
+                    self.tell(LinkMessage::WantAll { stream: self.id });
+                }
                 Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
-                Output::Sound(_) => {}
-                Output::Ended => self.end(),
+                Output::Sound(frame) => {
+                    if let Some(sound) = &self.sound {
+                        sound.push(frame);
+                    }
+                }
+                Output::Ended(exceeded) => {
+                    if let Some(id) = exceeded {
+                        let rendition = id.name();
+                        warn!(stream = %self.name, rendition, "a segment became too long for want of a \
+                            keyframe: HLS begins anew");
+                    }
+                    self.end();
+                }
             }
         }
         self.push();
@@ -128,6 +171,10 @@ impl Task {
     }
 
     fn open(&mut self, opened: &Opened) {
+        // Its times count from the epoch's zero.
+        if std::mem::replace(&mut self.has_opened, true) && self.sound.is_some() {
+            self.sound = Sound::start().inspect_err(|error| warn!(%error, "sound is lost")).ok();
+        }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let id = EpochId::new(since_epoch.as_millis() as u64, fastrand::u64(..));
         let offered = opened.renditions.iter().map(|one| offered(one, opened)).collect();
@@ -135,6 +182,11 @@ impl Task {
             Ok(writer) => {
                 info!(stream = %self.name, epoch = %id, "HLS begins");
                 self.epoch = Some(writer);
+                // A layer that may never come is not waited for.
+                let absent = opened.renditions.iter();
+                let absent =
+                    absent.filter(|one| one.id.kind() == Kind::Video && one.frame_rate.is_none());
+                absent.for_each(|one| self.offer(one.id, false));
             }
             Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
         }

@@ -53,12 +53,13 @@ async fn wait_for_epoch(
     }
 }
 
-/// Waits until every rendition has something to play: a player that found one without it would give up.
+/// Waits until every rendition has a whole segment: a player that finds one without gives up, even where
+/// there are parts.
 async fn wait_for_parts(origin: &Origin, epoch: &Epoch, deadline: Instant) -> Result<(), Response> {
     for rendition in epoch.renditions() {
         let left = deadline.saturating_duration_since(Instant::now());
         let is_there = |shown: super::rendition::Shown| {
-            (shown.gone || shown.state.ended || shown.state.last.is_some()).then_some(())
+            (shown.gone || shown.hidden || shown.state.ended || shown.state.whole).then_some(())
         };
         match hold(rendition.changes(), origin.store.held(), left, is_there).await {
             Held::Ready(()) => {}

@@ -27,8 +27,10 @@ pub(super) struct Rendition {
     config: package::Config,
     segmenter: Segmenter,
     clock_rate: u32,
-    /// Up to where its timeline is filled, as far as is known.
+    /// Up to where its timeline reaches, if the next frame comes as soon as the last one did.
     end: i64,
+    /// Up to where gaps stand for what did not come.
+    filled: i64,
     /// The usual distance of frames.
     interval: i64,
     last: Option<i64>,
@@ -68,6 +70,7 @@ impl Rendition {
             config,
             segmenter: Segmenter::new(config),
             end: 0,
+            filled: 0,
             interval: 0,
             last: None,
             live: false,
@@ -89,7 +92,7 @@ impl Rendition {
 
     /// Takes in a frame on the epoch's timeline.
     pub(super) fn push(&mut self, frame: &Frame) -> Result<(), Exceeded> {
-        if frame.dts < self.end - self.tolerance() {
+        if frame.dts < self.filled {
             // A gap has taken its place.
             return Ok(());
         }
@@ -114,11 +117,11 @@ impl Rendition {
     pub(super) fn fill(&mut self, now: Duration) -> Result<(), Exceeded> {
         // What has not begun has nothing to go on with.
         let Some(last) = self.last else { return Ok(()) };
-        let (now_ticks, patience) = (self.ticks(now), self.ticks(PATIENCE));
+        let (now_ticks, patience) = (self.ticks(now), self.ticks(self.patience()));
         if self.end + patience <= now_ticks {
             let until = now_ticks - patience;
             self.segmenter.gap(until)?;
-            self.end = until;
+            (self.end, self.filled) = (until, until);
             self.live &= now_ticks - last < self.ticks(GONE);
         } else {
             // As late as the latest frame that is still waited for.
@@ -151,14 +154,19 @@ impl Rendition {
         self.segmenter.poll()
     }
 
+    /// How late a frame may come.
+    fn patience(&self) -> Duration {
+        match self.id {
+            RenditionId::Layer(_) | RenditionId::Opus => PATIENCE,
+            // What was gathered before the epoch opened is transcoded all at once.
+            _ if self.end < self.ticks(BACKLOG) => BACKLOG,
+            RenditionId::Rung(_) | RenditionId::Aac => PATIENCE + TRANSCODING,
+        }
+    }
+
     fn ticks(&self, time: Duration) -> i64 {
         let us = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         crate::media::time::micros_to_ticks(us, self.clock_rate)
-    }
-
-    /// Clocks that were rounded on the way may tell a frame a little early.
-    fn tolerance(&self) -> i64 {
-        self.ticks(Duration::from_millis(2))
     }
 }
 
@@ -167,6 +175,12 @@ const LONGEST_FRAME: Duration = Duration::from_millis(400);
 
 /// How long a frame may come late: a lost packet is waited for 300 ms, and ways differ.
 const PATIENCE: Duration = Duration::from_millis(600);
+
+/// How much later it may come from a transcoder.
+const TRANSCODING: Duration = Duration::from_millis(400);
+
+/// The beginning of an epoch, in which a transcoder catches up.
+const BACKLOG: Duration = Duration::from_secs(4);
 
 /// A rendition without frames for so long is no longer offered.
 const GONE: Duration = Duration::from_secs(3);

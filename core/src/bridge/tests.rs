@@ -112,7 +112,9 @@ impl World {
             if self.ms.is_multiple_of(20) {
                 self.send_sound();
             }
-            if self.ms.is_multiple_of(FRAME_MS) {
+            // Cameras are not exact.
+            let jitter = [0, 9, 3, 20][(self.ms / FRAME_MS % 4) as usize];
+            if self.ms % FRAME_MS == jitter {
                 self.send_pictures();
             }
             if self.bridge.poll_timeout().is_some_and(|due| due <= self.now()) {
@@ -187,7 +189,7 @@ impl World {
                     }
                 }
                 Output::Want(_) | Output::Sound(_) => {}
-                Output::Ended => self.ended += 1,
+                Output::Ended(_) => self.ended += 1,
             }
         }
     }
@@ -206,6 +208,15 @@ impl Got {
     fn starts(&self) -> Vec<(u64, i64)> {
         let first = self.parts.iter().filter(|part| part.index == 0);
         first.map(|part| (part.segment, part.start)).collect()
+    }
+
+    /// How many frames its parts have, by the sample counts of their boxes.
+    fn frames(&self) -> i64 {
+        let count = |bytes: &bytes::Bytes| {
+            let at = bytes.windows(4).position(|four| four == b"trun").unwrap() + 8;
+            i64::from(u32::from_be_bytes(bytes[at..at + 4].try_into().unwrap()))
+        };
+        self.parts.iter().filter_map(|part| part.bytes.as_ref()).map(count).sum()
     }
 
     fn assert_continuous(&self) {
@@ -242,6 +253,10 @@ fn layers_become_renditions_with_equal_segments() {
         assert_eq!(got.starts(), starts, "{id:?}");
         got.assert_continuous();
         assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{id:?} has a gap");
+        let end = got.parts.last().map(|part| part.start + part.duration as i64).unwrap();
+        let frames = got.frames();
+        let want = end / (FRAME_MS as i64 * 90);
+        assert!((frames - want).abs() <= 1, "{id:?} has {frames} frames of {want}");
     }
     // Segments begin with keyframes that come about their ticks.
     for (segment, start) in &starts[1..] {

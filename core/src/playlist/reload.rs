@@ -162,6 +162,7 @@ mod tests {
         State {
             last: Some(Position { msn, part }),
             closed: false,
+            whole: msn > 0,
             ended: false,
             unskipped: Some(4),
             advance_part_limit: 6,

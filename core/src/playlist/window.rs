@@ -56,6 +56,8 @@ pub struct State {
     pub last: Option<Position>,
     /// Whether the last part's segment is complete.
     pub closed: bool,
+    /// Whether any segment is. Some players give up where none is.
+    pub whole: bool,
     /// Whether nothing more will come.
     pub ended: bool,
     /// The first segment that a delta tells of; `None` where it would leave out nothing.
@@ -152,6 +154,7 @@ impl Window {
                 part: u32::try_from(last.parts.len()).unwrap_or(u32::MAX).saturating_sub(1),
             }),
             closed: last.is_some_and(|last| last.closed.is_some()),
+            whole: self.kept.front().is_some_and(|first| first.closed.is_some()),
             ended: self.ended,
             unskipped: self.unskipped(),
             advance_part_limit: self.config.advance_part_limit(),
