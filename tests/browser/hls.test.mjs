@@ -39,6 +39,7 @@ describe("HLS in the pages", () => {
     await publish(await browser.context(), stream, SETTINGS);
     const viewer = await watch(await browser.context(), stream, HLS);
     await waitClocks(viewer, 60, START_MS);
+    assert.equal(await viewer.evaluate(() => window.whitewater.protocol), "hls");
     const first = await ageNow(viewer);
     const shown = await viewer.evaluate(() => window.whitewater.figures.latencyMs);
     assert.ok(first < LATE_MS, `the picture is ${first} ms late`);
