@@ -176,7 +176,8 @@ mod tests {
 
     #[test]
     fn sound_lies_where_its_time_says() {
-        let rows: &[(&str, i64, &[(i64, usize)], i64, &[(i64, i64)])] = &[
+        type Row<'a> = (&'a str, i64, &'a [(i64, usize)], i64, &'a [(i64, i64)]);
+        let rows: &[Row<'_>] = &[
             ("on the grid", 0, &[(2048, 960), (3008, 960)], 2048, &[(2048, 3968)]),
             ("begins at the next block", 0, &[(2000, 960), (2960, 960)], 2048, &[(2048, 3920)]),
             (

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use crate::assemble::{Assembled, Assembler};
-use crate::media::{Arrived, Format, Frame, Kind};
+use crate::media::{Arrived, Codec, Format, Frame, Kind};
 use crate::shard::link::TrackHead;
 
 /// The tracks of the present publisher.
@@ -59,9 +59,10 @@ impl Sources {
         self.audio.is_some()
     }
 
-    /// How many layers the picture has been announced with.
+    /// How many layers the picture has been announced with, if MP4 players take its codec.
     pub(super) fn layers(&self) -> u8 {
-        self.video.as_ref().map_or(0, |track| track.layers.len().min(MAX_LAYERS) as u8)
+        let track = self.video.as_ref().filter(|track| track.format.codec != Codec::Vp8);
+        track.map_or(0, |track| track.layers.len().min(MAX_LAYERS) as u8)
     }
 
     pub(super) fn audio_rate(&self) -> u32 {
@@ -113,7 +114,7 @@ impl Sources {
         })
     }
 
-    fn shape(&self) -> Vec<crate::media::Codec> {
+    fn shape(&self) -> Vec<Codec> {
         self.audio.iter().chain(&self.video).map(|track| track.format.codec).collect()
     }
 }
