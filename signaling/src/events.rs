@@ -233,13 +233,13 @@ mod tests {
 
     #[test]
     fn layers_stand_under_the_index_of_the_video_section() {
-        let layer = |rid: Option<&str>, active, bitrate_bps| crate::control::LayerInfo {
+        let layer = |rid: Option<&str>, active, bitrate_bps| LayerInfo {
             rid: rid.map(str::to_owned),
             active,
             bitrate_bps,
             width: active.then_some(640),
             height: active.then_some(360),
-            ..crate::control::LayerInfo::default()
+            ..LayerInfo::default()
         };
         let track = |layers| TrackInfo { kind: "video".into(), layers, ..TrackInfo::default() };
         let tracks = [track(vec![layer(Some("h"), true, 500), layer(Some("q"), false, 100)])];

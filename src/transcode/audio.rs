@@ -1,6 +1,6 @@
 //! A transcoder that turns Opus into AAC-LC, stereo at 48 kHz.
 //!
-//! Opus is decoded by one pipeline, AAC encoded by another; between them a [`Weaver`] puts each sample
+//! Opus is decoded by one pipeline, AAC encoded by another; between them a `Weaver` puts each sample
 //! where its time says. **Frames come out at multiples of 1,024 ticks of 48 kHz, each where the one
 //! before ended**, with the encoder's delay taken off: holes are silence, and a pipeline that fails is
 //! made anew without a gap.
