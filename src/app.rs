@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -44,7 +44,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let port = Arc::clone(&control);
     let router = signaling::router(signaling, port);
     let store = origin::Store::new(origin::Limits::default());
-    let packets = Arc::new(Packets(Arc::clone(&control)));
+    let packets = Arc::new(Packets(Arc::downgrade(&control)));
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config(config));
     let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream));
     let max_connections = config.limits.max_http_connections;
@@ -95,20 +95,20 @@ impl Running {
     }
 }
 
-/// The live streams, as the bridge sees them.
-struct Packets(Arc<Control>);
+/// The live streams, as the bridge sees them. It does not keep the engine running: it ends with it.
+struct Packets(Weak<Control>);
 
 impl bridge::Packets for Packets {
     fn place(&self, stream: &StreamName) -> Option<(StreamId, ShardId)> {
-        self.0.place(stream)
+        self.0.upgrade()?.place(stream)
     }
 
     fn streams(&self) -> Vec<StreamName> {
-        self.0.names()
+        self.0.upgrade().map(|control| control.names()).unwrap_or_default()
     }
 
     fn tell(&self, shard: ShardId, message: LinkMessage) -> bool {
-        self.0.engine().tell(shard, message)
+        self.0.upgrade().is_some_and(|control| control.engine().tell(shard, message))
     }
 }
 

@@ -158,7 +158,8 @@ async fn hand_on(bridges: Arc<Bridges>, mut tap: mpsc::Receiver<LinkMessage>) {
         tokio::select! {
             message = tap.recv() => match message {
                 Some(message) => bridges.dispatch(message),
-                None => return,
+                // The engine has ended; so do the streams' tasks.
+                None => return bridges.running().clear(),
             },
             _ = look.tick() => bridges.begin_always(),
         }

@@ -9,7 +9,7 @@ use whitewater_core::media::Kind;
 use whitewater_core::playlist::Unfit;
 
 use super::kit::{
-    Origin, Stage, both, epoch, header, init, name, offered, part, segments, stream, text,
+    Origin, Stage, both, end_of, epoch, header, init, name, offered, part, segments, stream, text,
 };
 
 #[tokio::test]
@@ -80,14 +80,35 @@ async fn a_stream_that_is_wanted_is_packaged_and_then_answered() {
     assert_eq!(*wanted.lock().unwrap(), ["live"]);
     let writer = store.open(stream("live"), epoch("e7"), both()).unwrap();
     go.notify_one();
-    writer.push(&name("video"), [init(0, "avc1.42c01f"), part(0, 0)]).unwrap();
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert!(!request.is_finished(), "it waits for the sound, too");
+    writer.push(&name("video"), [init(0, "avc1.42c01f")]).unwrap();
+    writer.push(&name("video"), segments(0..1)).unwrap();
     writer.push(&name("audio"), [init(0, "Opus"), part(0, 0)]).unwrap();
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert!(!request.is_finished(), "it waits for a whole segment of the sound, too");
+    writer.push(&name("audio"), (1..6).map(|index| part(0, index)).chain([end_of(0)])).unwrap();
     let index = text(request.await.unwrap()).await;
     assert!(index.contains("CODECS=\"avc1.42c01f,Opus\""), "H81: {index}");
     assert!(index.contains("\ne7/video.m3u8\n"), "{index}");
     assert!(writer.idle() < Duration::from_secs(5), "somebody asked");
+    for offered in [false, true] {
+        writer.offer(&name("audio"), offered).unwrap();
+        let index = text(origin.get("live/index.m3u8").await).await;
+        assert_eq!(index.contains("Opus"), offered, "{index}");
+        let own = origin.get("live/e7/audio.m3u8").await;
+        assert_eq!(own.status(), 200, "its own playlist goes on either way");
+    }
+}
+
+#[tokio::test]
+async fn what_is_not_offered_is_not_waited_for() {
+    let store = Store::new(Limits::default());
+    let origin = Origin::serve(store.clone(), super::kit::not_live).await;
+    let writer = store.open(stream("live"), epoch("e1"), both()).unwrap();
+    writer.push(&name("video"), [init(0, "avc1.42c01f")]).unwrap();
+    writer.push(&name("video"), segments(0..1)).unwrap();
+    writer.offer(&name("audio"), false).unwrap();
+    let index = text(origin.get("live/index.m3u8").await).await;
+    assert!(index.contains("e1/video.m3u8") && !index.contains("audio"), "{index}");
 }
 
 #[tokio::test]
@@ -144,7 +165,8 @@ async fn a_new_epoch_takes_over_and_the_old_one_can_be_read_until_it_is_let_go()
 
     let next = stage.store.open(stream("live"), epoch("e2"), both()).unwrap();
     for (rendition, codecs) in [("video", "avc1.42c01f"), ("audio", "mp4a.40.2")] {
-        next.push(&name(rendition), [init(0, codecs), part(0, 0)]).unwrap();
+        next.push(&name(rendition), [init(0, codecs)]).unwrap();
+        next.push(&name(rendition), segments(0..1)).unwrap();
     }
     assert!(text(stage.get("live/index.m3u8").await).await.contains("e2/video.m3u8"));
     assert_eq!(stage.get("live/e1/video/1.m4s").await.status(), 200);
