@@ -130,9 +130,12 @@ impl Bridges {
         }
     }
 
-    /// A stream's task has ended.
+    /// A stream's task has ended. Another one may have begun already.
     fn forget(&self, id: StreamId) {
-        self.running().remove(&id);
+        let mut running = self.running();
+        if running.get(&id).is_some_and(|running| running.inlet.is_closed()) {
+            running.remove(&id);
+        }
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<StreamId, Running>> {

@@ -10,6 +10,7 @@ use crate::transcode::{self, audio};
 pub(super) struct Sound {
     transcoder: audio::Handle,
     made: mpsc::Receiver<Frame>,
+    last: Option<i64>,
 }
 
 // === impl Sound ===
@@ -23,11 +24,19 @@ impl Sound {
                 warn!("packaging does not keep up with its sound: a frame is dropped");
             }
         })?;
-        Ok(Self { transcoder, made })
+        Ok(Self { transcoder, made, last: None })
     }
 
     /// Takes in a frame of Opus.
-    pub(super) fn push(&self, frame: Frame) {
+    pub(super) fn push(&mut self, frame: Frame) {
+        let last = self.last.replace(frame.dts);
+        if last.is_some_and(|last| frame.dts - last > LONGEST_SILENCE) {
+            // Nobody hears the silence between: gaps stand for it by now.
+            match Self::start() {
+                Ok(fresh) => *self = Self { last: self.last, ..fresh },
+                Err(error) => warn!(%error, "sound goes on with its old transcoder"),
+            }
+        }
         // What finds no room is counted there, and becomes silence.
         self.transcoder.push(frame);
     }
@@ -37,6 +46,9 @@ impl Sound {
         self.made.recv().await
     }
 }
+
+/// A hole that silence is made for, in ticks of 48 kHz: ten seconds.
+const LONGEST_SILENCE: i64 = 480_000;
 
 /// Frames that wait to be packaged: five seconds.
 const MADE_BOUND: usize = 256;

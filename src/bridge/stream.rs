@@ -102,6 +102,7 @@ impl Task {
             self.drain();
         }
         self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
+        drop(messages);
         self.bridges.forget(self.id);
         self.stage.send_replace(Stage::Over);
     }
@@ -130,7 +131,7 @@ impl Task {
                 }
                 Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
                 Output::Sound(frame) => {
-                    if let Some(sound) = &self.sound {
+                    if let Some(sound) = &mut self.sound {
                         sound.push(frame);
                     }
                 }
