@@ -1,0 +1,249 @@
+//! Tests of HLS as a strict player sees it: a simulcast publisher, playlists followed by blocking reloads.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::collections::BTreeMap;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use support::Server;
+
+/// A publisher of three layers that ends with the test.
+struct Publisher(Child);
+
+impl Publisher {
+    fn start(server: &Server, stream: &str) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
+        command.args(["load", "whip", "--layers", "3", "--seconds", "60", "--url"]);
+        command.arg(server.url(&format!("/whip/{stream}")));
+        Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A media playlist as far as a player reads it.
+#[derive(Clone, Debug, Default)]
+struct Playlist {
+    part_target: f64,
+    first: u64,
+    init: String,
+    /// Complete segments: duration and address.
+    segments: Vec<(f64, String)>,
+    /// Each part with the place of its segment; whether the segment is complete.
+    parts: Vec<Part>,
+    gaps: usize,
+    discontinuities: usize,
+    ended: bool,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    segment: usize,
+    duration: f64,
+    uri: String,
+    independent: bool,
+    gap: bool,
+}
+
+impl Playlist {
+    fn read(text: &str) -> Self {
+        let mut playlist = Self::default();
+        let mut duration = 0.0;
+        for line in text.lines() {
+            let value = |name: &str| -> Option<String> {
+                let rest = line.split_once(&format!("{name}="))?.1;
+                let rest = rest.trim_start_matches('"');
+                Some(rest.split(['"', ',']).next()?.to_owned())
+            };
+            if line.starts_with("#EXT-X-PART-INF") {
+                playlist.part_target = value("PART-TARGET").unwrap().parse().unwrap();
+            } else if let Some(first) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
+                playlist.first = first.parse().unwrap();
+            } else if line.starts_with("#EXT-X-MAP") {
+                playlist.init = value("URI").unwrap();
+            } else if line.starts_with("#EXT-X-PART:") {
+                playlist.parts.push(Part {
+                    segment: playlist.segments.len(),
+                    duration: value("DURATION").unwrap().parse().unwrap(),
+                    uri: value("URI").unwrap(),
+                    independent: line.contains("INDEPENDENT=YES"),
+                    gap: line.contains("GAP=YES"),
+                });
+                playlist.gaps += usize::from(line.contains("GAP=YES"));
+            } else if let Some(text) = line.strip_prefix("#EXTINF:") {
+                duration = text.trim_end_matches(',').parse().unwrap();
+            } else if line == "#EXT-X-DISCONTINUITY" {
+                playlist.discontinuities += 1;
+            } else if line == "#EXT-X-ENDLIST" {
+                playlist.ended = true;
+            } else if !line.starts_with('#') && !line.is_empty() {
+                playlist.segments.push((duration, line.to_owned()));
+            }
+        }
+        playlist
+    }
+
+    /// The part after the last one.
+    fn next(&self) -> (u64, usize) {
+        let open = self.parts.iter().filter(|part| part.segment == self.segments.len());
+        (self.first + self.segments.len() as u64, open.count())
+    }
+
+    fn assert_parts(&self, name: &str) {
+        for (at, part) in self.parts.iter().enumerate() {
+            let last = self.parts.get(at + 1).is_none_or(|next| next.segment != part.segment);
+            let before_gap = self.parts.get(at + 1).is_some_and(|next| next.gap);
+            assert!(part.duration <= self.part_target + 1e-5, "H9: {name}: {part:?}");
+            let short = part.duration < self.part_target * 0.85 - 1e-5;
+            assert!(
+                !short || last || part.gap || before_gap || part.independent,
+                "H9: {name}: {part:?}"
+            );
+        }
+    }
+}
+
+async fn get(server: &Server, path: &str) -> (StatusCode, bytes::Bytes) {
+    let response = Client::new().get(server.url(path)).send().await.unwrap();
+    (response.status(), response.bytes().await.unwrap())
+}
+
+/// The index once it is there; a player goes on asking, too.
+async fn index(server: &Server, stream: &str) -> String {
+    let deadline = Instant::now() + Duration::from_secs(40);
+    loop {
+        let (status, body) = get(server, &format!("/hls/{stream}/index.m3u8")).await;
+        if status.is_success() {
+            return String::from_utf8(body.to_vec()).unwrap();
+        }
+        assert!(Instant::now() < deadline, "{status}: {body:?}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+/// The addresses of the media playlists that an index names, relative to the stream.
+fn playlists(index: &str) -> Vec<String> {
+    let quoted = |line: &str| Some(line.split_once("URI=\"")?.1.split('"').next()?.to_owned());
+    let sound = index.lines().filter(|line| line.starts_with("#EXT-X-MEDIA:")).filter_map(quoted);
+    let pictures = index.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    pictures.map(str::to_owned).chain(sound).collect()
+}
+
+/// Follows a playlist part by part until it has so many whole segments.
+async fn follow(server: &Server, stream: &str, path: &str, segments: usize) -> Playlist {
+    let read = |body: bytes::Bytes| Playlist::read(std::str::from_utf8(&body).unwrap());
+    let mut playlist = read(get(server, &format!("/hls/{stream}/{path}")).await.1);
+    while playlist.segments.len() < segments && !playlist.ended {
+        let (msn, part) = playlist.next();
+        let query = format!("/hls/{stream}/{path}?_HLS_msn={msn}&_HLS_part={part}");
+        let (status, body) = get(server, &query).await;
+        assert!(status.is_success(), "H42: {query}: {status}");
+        let newer = read(body);
+        assert!(newer.next() > (msn, part), "H42: {:?} after {:?}", newer.next(), (msn, part));
+        assert!(newer.first >= playlist.first, "H5");
+        newer.assert_parts(path);
+        playlist = newer;
+    }
+    playlist
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
+    let server = Server::start().await;
+    let (status, body) = get(&server, "/hls/show/index.m3u8").await;
+    assert_eq!(status, StatusCode::NOT_FOUND, "{body:?}");
+    let publisher = Publisher::start(&server, "show");
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 4, "three pictures and their sound: {index}");
+    assert!(index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\""), "H81: {index}");
+
+    let follow = |at: usize| follow(&server, "show", &paths[at], 4);
+    let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
+    let all = [a, b, c, d];
+    let folder = tempfile::tempdir().unwrap();
+    let mut durations = BTreeMap::new();
+    for (path, playlist) in paths.iter().zip(&all) {
+        assert_eq!(playlist.gaps, 0, "{path}: {playlist:#?}");
+        assert!(playlist.segments.iter().all(|(seconds, _)| *seconds < 3.5), "H4: {path}");
+        let name = path.rsplit('/').next().unwrap().trim_end_matches(".m3u8");
+        let base = format!("/hls/show/{}", path.rsplit_once('/').unwrap().0);
+        let mut file = get(&server, &format!("{base}/{}", playlist.init)).await.1.to_vec();
+        for (number, (_, uri)) in playlist.segments.iter().enumerate() {
+            let whole = get(&server, &format!("{base}/{uri}")).await.1;
+            let mut joined = Vec::new();
+            for part in playlist.parts.iter().filter(|part| part.segment == number) {
+                joined.extend(get(&server, &format!("{base}/{}", part.uri)).await.1);
+            }
+            // The parts of old segments are no longer listed.
+            assert!(joined.is_empty() || joined == whole, "H13: {name} {number}");
+            file.extend(&whole);
+        }
+        let file_name = folder.path().join(format!("{name}.mp4"));
+        std::fs::write(&file_name, file).unwrap();
+        let decoded = Command::new("ffmpeg")
+            .args(["-nostdin", "-v", "warning", "-i"])
+            .arg(&file_name)
+            .args(["-f", "null", "-"])
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&decoded.stderr).into_owned();
+        assert!(decoded.status.success() && said.is_empty(), "{name}: {said}");
+        if name.starts_with('v') {
+            let list: Vec<_> = playlist.segments.iter().map(|(seconds, _)| *seconds).collect();
+            durations.insert(name.to_owned(), list[..4].to_vec());
+        }
+    }
+    let first = durations.values().next().unwrap().clone();
+    assert!(durations.values().all(|list| *list == first), "H87: {durations:?}");
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_publisher_that_is_replaced_is_a_discontinuity_in_the_same_playlists() {
+    let server = Server::with_config("[[streams]]\nmatch = \"*\"\ntakeover = true\n").await;
+    let first = Publisher::start(&server, "show");
+    let before = index(&server, "show").await;
+    let second = Publisher::start(&server, "show");
+    let paths = playlists(&before);
+    let deadline = Instant::now() + Duration::from_secs(30);
+    for path in &paths {
+        loop {
+            let (status, body) = get(&server, &format!("/hls/show/{path}")).await;
+            let playlist = Playlist::read(std::str::from_utf8(&body).unwrap());
+            assert!(status.is_success() && !playlist.ended, "the epoch goes on: {status}");
+            if playlist.discontinuities == 1 && playlist.parts.last().is_some_and(|part| !part.gap)
+            {
+                break;
+            }
+            assert!(Instant::now() < deadline, "H21: {path}: {playlist:#?}");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+    drop((first, second));
+}
+
+#[tokio::test]
+async fn a_stream_whose_policy_says_off_is_not_packaged() {
+    let server = Server::with_config("[[streams]]\nmatch = \"*\"\nhls = \"off\"\n").await;
+    let publisher = Publisher::start(&server, "show");
+    while !get(&server, "/api/v1/streams/show").await.0.is_success() {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let deadline = Instant::now() + Duration::from_secs(3);
+    while Instant::now() < deadline {
+        let (status, _) = get(&server, "/hls/show/index.m3u8").await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    drop(publisher);
+}
