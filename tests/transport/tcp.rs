@@ -8,7 +8,7 @@ use whitewater_core::rtc::CloseReason;
 
 use crate::support::camera::{Camera, Style, payload};
 use crate::support::http::{sum, tcp_candidates, value_of};
-use crate::support::peer::{Ask, Do, Log, Outgoing, Peer, missing};
+use crate::support::peer::{Ask, Do, Outgoing, Peer, missing};
 use crate::support::{Server, http};
 
 fn over_tcp() -> Ask {
@@ -170,9 +170,15 @@ async fn who_reads_too_slowly_loses_packets_and_delays_nobody() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     for viewer in &viewers[1..] {
-        viewer.forget();
-        let whole = |log: &Log| missing(&log.of(Kind::Video)).is_empty();
-        viewer.until("others get on", 10, |log| log.count(Kind::Video) > 200 && whole(log)).await;
+        // A busy system drops a datagram once in a while. Whoever were held up would miss some always.
+        for left in (0..5).rev() {
+            viewer.forget();
+            viewer.until("others get on", 10, |log| log.count(Kind::Video) > 200).await;
+            if viewer.log(|log| missing(&log.of(Kind::Video)).is_empty()) {
+                break;
+            }
+            assert!(left > 0, "others miss packets time and again");
+        }
     }
     assert!(http::is_alive(&viewers[0].session.url).await, "its session waits for it");
 
