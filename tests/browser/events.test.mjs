@@ -126,11 +126,14 @@ describe("events", () => {
     assert.deepEqual(polls, [], "the page asked although it is told");
   });
 
-  test("without shared workers the page asks, and shows the same", async () => {
+  test("without shared workers and channels the page asks, and shows the same", async () => {
     const stream = uniqueName("asks");
     const publisher = await publish(await browser.context(), stream, { resolution: "360" });
     const context = await browser.context();
-    await context.addInitScript(() => delete window.SharedWorker);
+    await context.addInitScript(() => {
+      delete window.SharedWorker;
+      delete window.BroadcastChannel;
+    });
     const viewer = await watch(context, stream);
     await waitClocks(viewer, 10);
     assert.equal(await viewer.evaluate(() => window.whitewater.events), false);
