@@ -2,6 +2,7 @@
 
 import { fetchStreams, type StreamInfo } from "./api";
 import { wireCopyButtons } from "./copy";
+import { type StreamEvent } from "./hub";
 import { listen } from "./listen";
 import { nameProblem } from "./name";
 import {
@@ -21,44 +22,69 @@ const state = byId("state", HTMLParagraphElement);
 const list = byId("streams", HTMLUListElement);
 const items = new Map<string, ReturnType<typeof streamItem>>();
 
-/** While events do not come, the API is asked so often; while they do, if one told of a change. */
+/** While events do not come, the API is asked so often. */
 const ASK_EVERY_MS = 2_000;
+/** And so often where they do. */
+const ASK_ANYHOW_MS = 30_000;
 /** Streams that start or end together are asked for together. */
 const SETTLE_MS = 100;
 
 /** What the API answered last and when, with what events have told since. */
 let known: { streams: readonly StreamInfo[]; at: number } = { streams: [], at: 0 };
 let stale = true;
+let asking = false;
 let settling: ReturnType<typeof setTimeout> | undefined;
 
 const listening = listen(["*"], {
-  event: ({ type, stream, viewercount }) => {
-    const info = known.streams.find(({ name }) => name === stream);
-    if (type === "viewercount" && info) {
-      const update = { ...info, viewers: viewercount ?? info.viewers };
-      known = { ...known, streams: known.streams.map((it) => (it === info ? update : it)) };
+  event: (event) => {
+    // The answer that is on its way may be older.
+    stale ||= asking;
+    if (event.type === "inactive") {
+      known = { ...known, streams: known.streams.filter(({ name }) => name !== event.stream) };
       show();
-      return;
+    } else if (known.streams.some(({ name }) => name === event.stream)) {
+      const update = (info: StreamInfo) =>
+        info.name === event.stream ? { ...info, ...partOf(event) } : info;
+      known = { ...known, streams: known.streams.map(update) };
+      show();
+    } else {
+      stale = true;
+      clearTimeout(settling);
+      if (!document.hidden) settling = setTimeout(() => void ask(), SETTLE_MS);
     }
-    stale = true;
-    if (type === "layers" || document.hidden) return;
-    clearTimeout(settling);
-    settling = setTimeout(() => void ask(), SETTLE_MS);
   },
   up: () => {
     stale = true;
   },
 });
 
+/** What an event tells of a stream that is on the list. */
+function partOf(event: StreamEvent): Partial<StreamInfo> {
+  switch (event.type) {
+    case "active":
+    case "lost":
+      return { live: event.type === "active" };
+    case "viewercount":
+      return event.viewercount === undefined ? {} : { viewers: event.viewercount };
+    case "layers":
+      return { tracks: (event.tracks ?? []) as StreamInfo["tracks"] };
+    case "inactive":
+    case "reconnect":
+      return {};
+  }
+}
+
 pollWhileVisible(ASK_EVERY_MS, async () => {
   listening.revive();
-  if (stale || !listening.up) await ask();
+  // Events tell no warnings.
+  const old = Date.now() - known.at > ASK_ANYHOW_MS;
+  if (stale || old || !listening.up) await ask();
   else show();
 });
 
 async function ask(): Promise<void> {
-  // What changes while the answer is on its way may not be in it.
   stale = false;
+  asking = true;
   try {
     const streams = await fetchStreams();
     known = { streams, at: Date.now() };
@@ -66,6 +92,8 @@ async function ask(): Promise<void> {
   } catch {
     stale = true;
     setText(state, "The server cannot be reached. Asking again every 2 s.");
+  } finally {
+    asking = false;
   }
 }
 
