@@ -154,14 +154,18 @@ impl Layer {
         Ok(self.ring.last().expect("a packet was just stored"))
     }
 
-    /// Takes in a packet that another shard already accepted.
-    pub fn mirror(&mut self, arrived: Arrived) {
+    /// Takes in a packet that another shard already accepted. **Once**, too: what is told of twice, as
+    /// when this shard is introduced to the stream again, would leave twice under one number.
+    pub fn mirror(&mut self, arrived: Arrived) -> Result<(), Refused> {
         if arrived.era != self.era {
             self.era = arrived.era;
             self.ring.clear();
             self.newest_frame = None;
+            self.seen = Seen::default();
         }
+        self.seen.insert(arrived.seq)?;
         self.store(arrived);
+        Ok(())
     }
 
     /// Counts the sources that the layer had: an encoder that starts again has another SSRC, other

@@ -140,7 +140,7 @@ mod tests {
         for step in 0..120 {
             let (spatial, temporal) = layers[step % layers.len()];
             let at = start + Duration::from_millis(20 * step as u64);
-            track.layers[0].mirror(arrived(at, step as i64, spatial, temporal));
+            track.layers[0].mirror(arrived(at, step as i64, spatial, temporal)).unwrap();
         }
         let rungs = rungs(&track, 0);
         assert!(rungs.is_sorted_by_key(|rung| (rung.target, rung.bitrate_bps)));

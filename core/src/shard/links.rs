@@ -26,7 +26,13 @@ impl Shard {
                 }
             }
             LinkMessage::Tracks { stream, tracks } => {
-                if let Some(mirror) = self.streams.get_mut(&stream) {
+                // Told again, they are the same tracks: forwarders know the places of their packets.
+                let is_known = |mirror: &super::stream::Stream| {
+                    mirror.tracks().next().is_some()
+                        && tracks.first().is_some_and(|head| head.generation == mirror.generation)
+                };
+                let mirror = self.streams.get_mut(&stream);
+                if let Some(mirror) = mirror.filter(|mirror| !is_known(mirror)) {
                     mirror.set_tracks(&tracks);
                 }
             }
@@ -35,7 +41,10 @@ impl Shard {
                 let Some(track) = mirror.track_mut(kind) else { return };
                 let Some(this) = track.layers.get_mut(usize::from(layer)) else { return };
                 let received = arrived.received;
-                this.mirror(*arrived);
+                if this.mirror(*arrived).is_err() {
+                    self.gauges.dropped_duplicate += 1;
+                    return;
+                }
                 track.note_mirrored(now, layer);
                 self.note_packet(now, stream, kind, received);
             }

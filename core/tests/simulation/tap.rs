@@ -3,6 +3,7 @@
 use whitewater_core::media::Kind;
 use whitewater_core::shard::{LinkMessage, ShardId};
 
+use super::ledger::Ledger;
 use super::world::{STREAM, World};
 
 const LISTEN: LinkMessage = LinkMessage::Listen { stream: STREAM, from: ShardId::TAP };
@@ -61,4 +62,23 @@ fn one_wish_for_all_layers_is_one_datagram() {
         datagrams += 1;
     }
     assert_eq!((world.gauges(0).keyframe_requests - requests, datagrams), (3, 1));
+}
+
+#[test]
+fn a_shard_that_is_introduced_again_sends_nothing_twice() {
+    let mut world = World::new(2, 1);
+    world.ledger = Some(Ledger::default());
+    world.publish(3);
+    world.run(1000);
+    let viewer = world.watch(1);
+    world.run(1000);
+    for _ in 0..3 {
+        let again = LinkMessage::Listen { stream: STREAM, from: ShardId(1) };
+        world.shards[0].handle_link(world.now, again);
+        world.run(400);
+    }
+    world.assert_sound();
+    let seen = &world.viewers[viewer].viewer.seen;
+    assert!(seen.frames > 60 && seen.skips == 0, "{seen:#?}");
+    assert!(world.gauges(1).dropped_duplicate > 0, "it was not introduced again");
 }
