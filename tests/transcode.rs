@@ -1,5 +1,5 @@
 //! Tests that transcode real media with the system's GStreamer.
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stdout)]
 
 #[path = "transcode/audio.rs"]
 mod audio;
