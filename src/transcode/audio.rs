@@ -241,13 +241,20 @@ impl Worker {
         if encode.is_some() {
             match start_encoder(&self.encoder, &self.sound) {
                 Ok(pipeline) => self.encode = pipeline,
-                Err(error) => tracing::warn!(%error, "the encoder does not start"),
+                Err(error) => {
+                    tracing::warn!(%error, "the encoder does not start");
+                    // It is tried again for as long as this one counts as failed.
+                    self.encode.inject_failure();
+                }
             }
         }
         if decode.is_some() {
             match start_decoder(&self.sound) {
                 Ok((pipeline, source)) => (self.decode, self.opus) = (pipeline, source),
-                Err(error) => tracing::warn!(%error, "the decoder does not start"),
+                Err(error) => {
+                    tracing::warn!(%error, "the decoder does not start");
+                    self.decode.inject_failure();
+                }
             }
         }
         lock(&self.sound).rebuilt += 1;
