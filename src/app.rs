@@ -121,6 +121,7 @@ fn bridge_config(config: &Config) -> bridge::Config {
             Hls::Off => When::Never,
         }),
         patience: Duration::from_secs(5),
+        patience_for_keyframes: Duration::from_secs(12),
         idle: Duration::from_secs(30),
     }
 }

@@ -3,10 +3,12 @@
 //! **The contract** is that of a shard: feed it with `handle_` methods, drain `poll` until it gives
 //! nothing, wake it when `poll_timeout` says. It reads no clock and owns no store.
 //!
-//! It gathers frames for two seconds first, to learn which layers there are and how many frames a second
-//! they have; then an **epoch** opens, whose timeline and part target stay.
+//! It gathers frames for two seconds first, to learn which layers there are, how many frames a second
+//! they have, and whether keyframes come when they are asked for; then an **epoch** opens, whose timeline and part target stay.
 
 mod gathering;
+
+mod length;
 
 mod rendition;
 
@@ -22,7 +24,8 @@ use std::time::{Duration, Instant};
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
-use gathering::Gathering;
+use gathering::{Awaits, Gathering};
+use length::Length;
 use rendition::Rendition;
 pub use rendition::RenditionId;
 use schedule::Schedule;
@@ -32,7 +35,7 @@ use timeline::Timeline;
 /// What a bridge is made with.
 #[derive(Clone, Copy, Debug)]
 pub struct Config {
-    /// What segments last.
+    /// What segments last, where the publisher's keyframes allow it.
     pub segment: Duration,
     /// Whether sound is packaged as it comes.
     pub opus: bool,
@@ -66,6 +69,8 @@ pub struct Opened {
     pub zero: Ntp,
     /// What its parts last at most.
     pub part_target: Duration,
+    /// What its segments last; none is a second longer.
+    pub segment: Duration,
     /// Its renditions, whether or not anything of them has come.
     pub renditions: Vec<Announced>,
 }
@@ -86,6 +91,7 @@ pub struct Announced {
 pub struct Bridge {
     config: Config,
     sources: Sources,
+    length: Length,
     stage: Stage,
     outputs: VecDeque<Output>,
 }
@@ -119,6 +125,7 @@ impl Bridge {
         Self {
             config,
             sources: Sources::default(),
+            length: Length::new(config.segment),
             stage: Stage::Gathering(Gathering::default()),
             outputs: VecDeque::new(),
         }
@@ -129,6 +136,9 @@ impl Bridge {
         match message {
             LinkMessage::Tracks { tracks, .. } => {
                 let changed = self.sources.set_tracks(&tracks);
+                if changed {
+                    self.length = Length::new(self.config.segment);
+                }
                 match &mut self.stage {
                     Stage::Open(_) if changed => self.begin_again(None),
                     Stage::Open(epoch) => epoch.returns = true,
@@ -165,6 +175,7 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sources.handle_timeout(now);
         self.drain_sources(now);
+        self.ask_if_due(now);
         self.open_if_ready(now);
         let Stage::Open(epoch) = &mut self.stage else { return };
         if !epoch.renditions.iter().any(|r| r.id.kind() == Kind::Video) {
@@ -189,7 +200,7 @@ impl Bridge {
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.stage {
-            Stage::Gathering(gathering) => gathering.poll_timeout(),
+            Stage::Gathering(gathering) => gathering.poll_timeout(self.awaits()),
             Stage::Open(epoch) => {
                 let keyframes = epoch.schedule.poll_timeout(epoch.begun);
                 Some(keyframes.min(epoch.filled + FILL_INTERVAL))
@@ -209,6 +220,12 @@ impl Bridge {
         matches!(self.stage, Stage::Ended)
     }
 
+    /// Whether an epoch would be open by now, but for the publisher's keyframes, which come seldom.
+    pub fn is_learning(&self, now: Instant) -> bool {
+        let needs_keyframes = self.awaits() == Awaits::Keyframes;
+        needs_keyframes && matches!(&self.stage, Stage::Gathering(g) if g.is_learning(now))
+    }
+
     /// Ends the epoch, for good.
     pub fn end(&mut self) {
         if let Stage::Open(epoch) = &mut self.stage {
@@ -221,6 +238,9 @@ impl Bridge {
     fn begin_again(&mut self, exceeded: Option<RenditionId>) {
         if let Stage::Open(epoch) = &mut self.stage {
             epoch.finish(exceeded, &mut self.outputs);
+        }
+        if exceeded.is_some() {
+            self.length.exceeded();
         }
         self.stage = Stage::Gathering(Gathering::default());
         self.outputs.push_back(Output::WantAll);
@@ -292,13 +312,34 @@ impl Bridge {
         layers.chain(sound.map(|(id, _)| id)).collect()
     }
 
-    fn open_if_ready(&mut self, now: Instant) {
+    fn awaits(&self) -> Awaits {
+        match (self.sources.has_video(), self.sources.layers()) {
+            (false, _) => Awaits::Sound,
+            (true, 0) => Awaits::Picture,
+            (true, _) => Awaits::Keyframes,
+        }
+    }
+
+    fn ask_if_due(&mut self, now: Instant) {
+        let awaits = self.awaits();
         let Stage::Gathering(gathering) = &mut self.stage else { return };
-        if !gathering.is_ready(now, self.sources.has_video()) {
+        if gathering.asks(now, awaits) {
+            self.outputs.push_back(Output::WantAll);
+        }
+    }
+
+    fn open_if_ready(&mut self, now: Instant) {
+        let awaits = self.awaits();
+        let Stage::Gathering(gathering) = &mut self.stage else { return };
+        if !gathering.is_ready(now, awaits) {
             return;
         }
         let gathered = std::mem::take(gathering);
         let Some(start) = gathered.start() else { return };
+        let (segment, gop) = match awaits {
+            Awaits::Keyframes => self.length.choose(gathered.gop()),
+            Awaits::Sound | Awaits::Picture => (self.config.segment, None),
+        };
         let mut timeline = Timeline::new(start.wall, VIDEO_RATE, self.sources.audio_rate());
         if let Some(ticks) = start.video {
             timeline.begin_video(ticks);
@@ -320,7 +361,7 @@ impl Bridge {
             timeline,
             begun: now,
             part_target,
-            schedule: Schedule::new(self.config.segment),
+            schedule: Schedule::new(segment),
             renditions: Vec::new(),
             offered: Vec::new(),
             filled: now,
@@ -340,9 +381,10 @@ impl Bridge {
         self.outputs.push_back(Output::Opened(Opened {
             zero: epoch.timeline.zero(),
             part_target,
+            segment,
             renditions,
         }));
-        epoch.begin(&ids, self.config.segment);
+        epoch.begin(&ids, segment, gop);
         self.stage = Stage::Open(epoch);
         for (kind, layer, frame) in frames {
             self.put(now, kind, layer, frame);
@@ -353,12 +395,12 @@ impl Bridge {
 // === impl Epoch ===
 
 impl Epoch {
-    fn begin(&mut self, ids: &[RenditionId], segment: Duration) {
+    fn begin(&mut self, ids: &[RenditionId], segment: Duration, gop: Option<Duration>) {
         for id in ids {
             let kind = id.kind();
             let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
             let mut config = package::Config::new(kind, clock_rate, self.part_target);
-            config.segment_target = segment;
+            (config.segment_target, config.gop) = (segment, gop);
             self.renditions.push(Rendition::new(*id, config));
             self.offered.push((*id, false));
         }

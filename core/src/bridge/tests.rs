@@ -20,6 +20,8 @@ struct Publisher {
     keyframe_at: Option<u64>,
     /// Whether it hears requests.
     answers: bool,
+    /// How often it makes keyframes by itself, and how long after the layer below it each layer does.
+    own: Option<(u64, u64)>,
 }
 
 /// What came out of a rendition.
@@ -51,6 +53,7 @@ impl World {
             layers: 3,
             keyframe_at: Some(0),
             answers: true,
+            own: None,
         };
         let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
         let mut world = Self {
@@ -132,8 +135,13 @@ impl World {
     }
 
     fn send_pictures(&mut self) {
-        let keyframe = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+        let asked = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+        let frame = self.ms / FRAME_MS;
         for layer in 0..self.publisher.layers {
+            let keyframe = asked
+                || self.publisher.own.is_some_and(|(every, phase)| {
+                    (frame + 10_000 - layer as u64 * phase).is_multiple_of(every)
+                });
             let timestamp = self.publisher.clocks[layer].wrapping_add(self.ms as u32 * 90);
             if keyframe {
                 self.publisher.keyframe_at = None;
@@ -322,13 +330,56 @@ fn a_publisher_that_returns_is_a_discontinuity_in_every_rendition() {
 }
 
 #[test]
+fn segments_last_as_long_as_the_gop_of_who_ignores_requests() {
+    // Frames from keyframe to keyframe, frames between layers' keyframes, the segment's length.
+    let rows =
+        [(30, 0, 2_000), (60, 20, 2_000), (120, 0, 3_990), (120, 37, 3_990), (250, 80, 8_280)];
+    for (every, phase, segment) in rows {
+        let mut world = World::new();
+        world.publisher.answers = false;
+        world.publisher.keyframe_at = None;
+        world.publisher.own = Some((every, phase));
+        world.run(19_000);
+        assert!(world.asked.len() < 20, "{:?}", world.asked);
+        world.run(161_000);
+        let name = format!("every {every} + {phase}");
+        assert_eq!((world.opened.len(), world.ended), (1, 0), "{name}");
+        let opened = &world.opened[0];
+        let off = opened.segment.as_millis().abs_diff(segment);
+        assert!(off <= 40, "{name}: {:?}", opened.segment);
+        for layer in 0..3 {
+            let got = &world.got[&RenditionId::Layer(layer)];
+            got.assert_continuous();
+            assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{name} {layer} has a gap");
+            let wanted = 160_000 / segment as usize - 1;
+            assert!(got.ends.len() >= wanted, "{name} {layer}: {:?}", got.ends);
+            let begins = |part: &&Part| part.index == 0;
+            assert!(got.parts.iter().filter(begins).all(|part| part.independent), "{name} {layer}");
+            let longest = package::target_duration(opened.segment).as_millis() as u64 * 90 + 45_000;
+            assert!(got.ends.iter().all(|(_, ticks)| *ticks < longest), "{name} {layer}");
+        }
+    }
+}
+
+#[test]
+fn who_never_makes_another_keyframe_is_played_for_a_while() {
+    let mut world = World::new();
+    world.publisher.answers = false;
+    world.run(9_000);
+    assert!(world.opened.is_empty() && world.bridge.is_learning(world.now()));
+    world.run(3_000);
+    assert_eq!((world.opened.len(), world.ended), (1, 0));
+    assert!(!world.bridge.is_learning(world.now()));
+    let parts = &world.got[&RenditionId::Layer(0)].parts;
+    assert!(parts.iter().map(|part| part.duration).sum::<u64>() > 10 * 90_000);
+}
+
+#[test]
 fn who_ignores_requests_is_cut_at_keyframes_of_its_own() {
     let mut world = World::new();
     world.publisher.answers = false;
-    for _ in 0..10 {
-        world.publisher.keyframe_at = Some(0);
-        world.run(2_310);
-    }
+    world.publisher.own = Some((70, 0));
+    world.run(23_100);
     let got = &world.got[&RenditionId::Layer(1)];
     got.assert_continuous();
     assert!(got.ends.len() >= 7, "{:?}", got.ends);
