@@ -21,6 +21,7 @@ mod timeline;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::media::time::ticks_to_micros;
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
@@ -189,6 +190,7 @@ impl Bridge {
             let fill =
                 |rendition: &mut Rendition| rendition.fill(since).err().map(|_| rendition.id);
             let exceeded = epoch.renditions.iter_mut().find_map(fill);
+            epoch.tell_wall(since, &mut self.outputs);
             epoch.tell_offers(&mut self.outputs);
             epoch.drain(&mut self.outputs);
             if exceeded.is_some() {
@@ -284,10 +286,13 @@ impl Bridge {
         }
     }
 
-    fn package(&mut self, now: Instant, id: RenditionId, frame: Frame) {
+    fn package(&mut self, now: Instant, id: RenditionId, mut frame: Frame) {
         let Stage::Open(epoch) = &mut self.stage else { return };
+        let rate = if id.kind() == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
+        let wall = |pts: i64| epoch.timeline.wall(ticks_to_micros(pts, rate));
+        frame.capture = frame.capture.or_else(|| Some(wall(frame.pts)));
         if id.kind() == Kind::Video && frame.keyframe {
-            let us = crate::media::time::ticks_to_micros(frame.dts, VIDEO_RATE);
+            let us = ticks_to_micros(frame.dts, VIDEO_RATE);
             epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
         }
         let siblings = epoch.renditions.iter().filter(|r| r.id.kind() == id.kind());
@@ -373,7 +378,7 @@ impl Bridge {
                 continue;
             };
             let rate = if kind == Kind::Video { VIDEO_RATE } else { self.sources.audio_rate() };
-            let us = crate::media::time::ticks_to_micros(frame.dts, rate);
+            let us = ticks_to_micros(frame.dts, rate);
             let begun = at.checked_sub(Duration::from_micros(us.max(0) as u64)).unwrap_or(at);
             epoch.begun = epoch.begun.min(begun);
             frames.push((kind, layer, frame));
@@ -417,6 +422,15 @@ impl Epoch {
         Some(frame)
     }
 
+    /// Tells all renditions of a drift that holds from the same time on, before one of them gets there.
+    fn tell_wall(&mut self, since: Duration, outputs: &mut VecDeque<Output>) {
+        let Some(zero) = self.timeline.moved_zero(since) else { return };
+        for rendition in &self.renditions {
+            let from = rendition.ticks(since + TOLD_AHEAD);
+            outputs.push_back(Output::Packaged(rendition.id, Packaged::Wall { from, zero }));
+        }
+    }
+
     fn drain(&mut self, outputs: &mut VecDeque<Output>) {
         for rendition in &mut self.renditions {
             while let Some(packaged) = rendition.poll() {
@@ -451,6 +465,9 @@ fn id_of(kind: Kind, layer: u8) -> RenditionId {
 
 const VIDEO_RATE: u32 = 90_000;
 const AUDIO_RATE: u32 = 48_000;
+
+/// A drift of the publisher's clock is told of so long before it holds.
+const TOLD_AHEAD: Duration = Duration::from_secs(2);
 
 /// Gaps are filled, and late parts closed, this often.
 const FILL_INTERVAL: Duration = Duration::from_millis(50);

@@ -164,7 +164,8 @@ impl Rendition {
         }
     }
 
-    fn ticks(&self, time: Duration) -> i64 {
+    /// A time since the epoch began in ticks of the rendition.
+    pub(super) fn ticks(&self, time: Duration) -> i64 {
         let us = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         crate::media::time::micros_to_ticks(us, self.clock_rate)
     }

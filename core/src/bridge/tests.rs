@@ -31,6 +31,7 @@ struct Got {
     ends: Vec<(u64, u64)>,
     inits: u32,
     discontinuities: usize,
+    walls: Vec<(i64, Ntp)>,
 }
 
 struct World {
@@ -210,6 +211,7 @@ impl Got {
             Packaged::Part(part) => self.parts.push(part),
             Packaged::SegmentEnd { segment, duration } => self.ends.push((segment, duration)),
             Packaged::Discontinuity => self.discontinuities += 1,
+            Packaged::Wall { from, zero } => self.walls.push((from, zero)),
         }
     }
 
