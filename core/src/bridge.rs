@@ -302,6 +302,13 @@ impl Bridge {
             rendition.count_like(lag);
         }
         let pushed = rendition.push(&frame);
+        if let RenditionId::Layer(layer) = id
+            && rendition.wants_keyframe()
+            && !epoch.schedule.is_ignored()
+        {
+            // A still picture that moves again, for one.
+            self.outputs.push_back(Output::Want(layer));
+        }
         epoch.tell_offers(&mut self.outputs);
         epoch.drain(&mut self.outputs);
         if pushed.is_err() {

@@ -145,6 +145,11 @@ impl Rendition {
         self.last.map(|_| self.segmenter.lag())
     }
 
+    /// Whether nothing can be packaged before a keyframe comes.
+    pub(super) fn wants_keyframe(&self) -> bool {
+        self.segmenter.wants_keyframe()
+    }
+
     /// Whether frames come.
     pub(super) fn is_live(&self) -> bool {
         self.live

@@ -16,6 +16,8 @@ struct Publisher {
     clocks: [u32; 4],
     seqs: [u16; 4],
     layers: usize,
+    /// Of the frames that a camera would send, every so many comes.
+    every: u64,
     /// When keyframes of all layers are due.
     keyframe_at: Option<u64>,
     /// Whether it hears requests.
@@ -43,6 +45,8 @@ struct World {
     got: std::collections::BTreeMap<RenditionId, Got>,
     offers: Vec<(u64, RenditionId, bool)>,
     asked: Vec<u64>,
+    /// Keyframes that were asked for of one layer.
+    wanted: usize,
     ended: usize,
 }
 
@@ -52,6 +56,7 @@ impl World {
             clocks: [7_000, 4_294_960_000, 123, 99],
             seqs: [65_530, 1, 2, 3],
             layers: 3,
+            every: 1,
             keyframe_at: Some(0),
             answers: true,
             own: None,
@@ -66,6 +71,7 @@ impl World {
             got: std::collections::BTreeMap::new(),
             offers: Vec::new(),
             asked: Vec::new(),
+            wanted: 0,
             ended: 0,
         };
         world.tell_tracks(1);
@@ -118,7 +124,9 @@ impl World {
             }
             // Cameras are not exact.
             let jitter = [0, 9, 3, 20][(self.ms / FRAME_MS % 4) as usize];
-            if self.ms % FRAME_MS == jitter {
+            let answer = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+            let comes = (self.ms / FRAME_MS).is_multiple_of(self.publisher.every);
+            if self.ms % FRAME_MS == jitter && (comes || answer) {
                 self.send_pictures();
             }
             if self.bridge.poll_timeout().is_some_and(|due| due <= self.now()) {
@@ -197,7 +205,13 @@ impl World {
                         self.publisher.keyframe_at.get_or_insert(self.ms + 50);
                     }
                 }
-                Output::Want(_) | Output::Sound(_) => {}
+                Output::Want(_) => {
+                    self.wanted += 1;
+                    if self.publisher.answers {
+                        self.publisher.keyframe_at.get_or_insert(self.ms + 50);
+                    }
+                }
+                Output::Sound(_) => {}
                 Output::Ended(_) => self.ended += 1,
             }
         }
@@ -361,6 +375,30 @@ fn segments_last_as_long_as_the_gop_of_who_ignores_requests() {
             assert!(got.ends.iter().all(|(_, ticks)| *ticks < longest), "{name} {layer}");
         }
     }
+}
+
+#[test]
+fn a_still_picture_is_gaps_and_is_seen_soon_when_it_moves() {
+    let mut world = World::new();
+    world.run(10_000);
+    assert_eq!(world.wanted, 0);
+    // One frame in a second, then 30 again.
+    world.publisher.every = 30;
+    world.run(20_000);
+    assert!((30..=60).contains(&world.wanted), "in three layers: {}", world.wanted);
+    let got = &world.got[&RenditionId::Layer(0)];
+    got.assert_continuous();
+    let shown = |part: &&Part| part.start > 11 * 90_000 && part.bytes.is_some();
+    let times: Vec<_> = got.parts.iter().filter(shown).map(|part| part.start / 90).collect();
+    assert!(times.len() >= 16, "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] < 2_200), "{times:?}");
+    assert!(got.parts.iter().any(|part| part.bytes.is_none()));
+    world.publisher.every = 1;
+    world.run(5_000);
+    let parts = &world.got[&RenditionId::Layer(0)].parts;
+    let late = parts.iter().filter(|part| part.start > 31 * 90_000);
+    assert!(late.clone().count() > 8 && late.clone().all(|part| part.bytes.is_some()));
+    assert_eq!((world.opened.len(), world.ended), (1, 0));
 }
 
 #[test]
