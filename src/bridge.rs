@@ -39,10 +39,21 @@ pub enum When {
     Never,
 }
 
+/// What sound is packaged as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// As AAC, where the system can make it; else as Opus.
+    pub aac: bool,
+    /// As it comes.
+    pub opus: bool,
+}
+
 /// What holds for all streams.
 pub struct Config {
     /// When a stream is packaged.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// What its sound is packaged as.
+    pub sound: Box<dyn Fn(&str) -> Sound + Send + Sync>,
     /// How long the first request waits until there is something to play.
     pub patience: Duration,
     /// How long it waits where the publisher's keyframes come seldom.

@@ -268,6 +268,25 @@ async fn segments_last_as_long_as_the_gop_of_a_publisher_that_ignores_requests()
     drop(publisher);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_comes_as_both_codecs_where_that_is_configured() {
+    let policy = "[[streams]]\nmatch = \"*\"\nhls_sound = \"both\"\n";
+    let server = Server::with_config(policy).await;
+    let publisher = Publisher::start(&server, "show");
+    let index = index(&server, "show").await;
+    let with = |codec: &str| {
+        let variants = index.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF"));
+        variants.filter(|line| line.contains(&format!(",{codec}\""))).count()
+    };
+    assert_eq!((with("mp4a.40.2"), with("Opus")), (3, 3), "{index}");
+    for sound in ["aac.m3u8", "opus.m3u8"] {
+        let path = playlists(&index).into_iter().find(|path| path.ends_with(sound)).unwrap();
+        let playlist = follow(&server, "show", &path, 3).await;
+        assert_eq!(playlist.gaps, 0, "{sound}: {playlist:#?}");
+    }
+    drop(publisher);
+}
+
 #[tokio::test]
 async fn a_stream_whose_policy_says_off_is_not_packaged() {
     let server = Server::with_config("[[streams]]\nmatch = \"*\"\nhls = \"off\"\n").await;

@@ -319,7 +319,7 @@ impl Bridge {
     /// What the present tracks can be had as, whether or not anything of it has come.
     fn renditions(&self) -> Vec<RenditionId> {
         let layers = (0..self.sources.layers()).map(RenditionId::Layer);
-        let sound = [(RenditionId::Opus, self.config.opus), (RenditionId::Aac, self.config.aac)];
+        let sound = [(RenditionId::Aac, self.config.aac), (RenditionId::Opus, self.config.opus)];
         let sound = sound.into_iter().filter(|(_, wanted)| *wanted && self.sources.has_audio());
         layers.chain(sound.map(|(id, _)| id)).collect()
     }
@@ -396,7 +396,7 @@ impl Bridge {
             segment,
             renditions,
         }));
-        epoch.begin(&ids, segment, gop);
+        epoch.begin(&ids, segment, gop, now.saturating_duration_since(epoch.begun));
         self.stage = Stage::Open(epoch);
         for (kind, layer, frame) in frames {
             self.put(now, kind, layer, frame);
@@ -407,13 +407,19 @@ impl Bridge {
 // === impl Epoch ===
 
 impl Epoch {
-    fn begin(&mut self, ids: &[RenditionId], segment: Duration, gop: Option<Duration>) {
+    fn begin(
+        &mut self,
+        ids: &[RenditionId],
+        segment: Duration,
+        gop: Option<Duration>,
+        opens: Duration,
+    ) {
         for id in ids {
             let kind = id.kind();
             let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
             let mut config = package::Config::new(kind, clock_rate, self.part_target);
             (config.segment_target, config.gop) = (segment, gop);
-            self.renditions.push(Rendition::new(*id, config));
+            self.renditions.push(Rendition::new(*id, config, opens));
             self.offered.push((*id, false));
         }
     }

@@ -42,11 +42,12 @@ impl Task {
         (id, home): (StreamId, ShardId),
         stage: watch::Sender<Stage>,
     ) -> Self {
-        let sound = Sound::start().inspect_err(|error| {
+        let wanted = (bridges.config.sound)(name.as_str());
+        let sound = wanted.aac.then(Sound::start).transpose().unwrap_or_else(|error| {
             warn!(stream = %name, %error, "sound stays Opus, which not every player takes");
+            None
         });
-        let sound = sound.ok();
-        let (opus, aac) = (sound.is_none(), sound.is_some());
+        let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
         let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac });
         Self {
             bridges,
