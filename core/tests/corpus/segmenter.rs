@@ -24,7 +24,7 @@ use input::Input;
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
     let mut rendition = Rendition::new(input.byte());
-    for _ in 0..MAX_STEPS {
+    for step in 0..MAX_STEPS {
         if input.is_empty() {
             break;
         }
@@ -35,6 +35,9 @@ pub fn run(data: &[u8]) {
             continue;
         }
         rendition.drain();
+        if step % READ_EVERY == 0 {
+            rendition.check();
+        }
     }
     rendition.end();
 }
@@ -146,7 +149,6 @@ impl Rendition {
 
     /// Takes what is packaged to the playlist.
     fn drain(&mut self) {
-        let mut any = false;
         while let Some(item) = self.segmenter.poll() {
             match &item {
                 Packaged::Part(part) => self.check_part(part),
@@ -154,10 +156,6 @@ impl Rendition {
                 Packaged::Init(_) | Packaged::SegmentEnd { .. } => {}
             }
             self.window.handle(item).expect("a playlist takes what a packager puts out");
-            any = true;
-        }
-        if any {
-            self.check();
         }
     }
 
@@ -247,4 +245,7 @@ fn moof(bytes: &Bytes) -> Moof {
     found.expect("a moof")
 }
 
-const MAX_STEPS: usize = 300;
+const MAX_STEPS: usize = 150;
+
+/// A playlist is read after this many steps: reading costs more than all the rest.
+const READ_EVERY: usize = 4;
