@@ -12,8 +12,8 @@ use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::StreamName;
 
-use crate::bridge::{self, When};
-use crate::config::{Config, Drain, Hls, IceServer};
+use crate::bridge::{self, Sound, When};
+use crate::config::{Config, Drain, Hls, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, origin, web};
 
@@ -113,14 +113,20 @@ impl bridge::Packets for Packets {
 }
 
 fn bridge_config(config: &Config) -> bridge::Config {
-    let policies = config.clone();
+    let (policies, sounds) = (config.clone(), config.clone());
     bridge::Config {
         when: Box::new(move |name| match policies.policy(name).hls {
             Hls::OnDemand => When::OnDemand,
             Hls::Always => When::Always,
             Hls::Off => When::Never,
         }),
+        sound: Box::new(move |name| match sounds.policy(name).hls_sound {
+            HlsSound::Aac => Sound { aac: true, opus: false },
+            HlsSound::Opus => Sound { aac: false, opus: true },
+            HlsSound::Both => Sound { aac: true, opus: true },
+        }),
         patience: Duration::from_secs(5),
+        patience_for_keyframes: Duration::from_secs(12),
         idle: Duration::from_secs(30),
     }
 }

@@ -139,6 +139,8 @@ pub struct Policy {
     pub takeover: bool,
     /// When it is packaged for HLS.
     pub hls: Hls,
+    /// What HLS players get as sound.
+    pub hls_sound: HlsSound,
 }
 
 /// When a stream is packaged for HLS.
@@ -151,6 +153,18 @@ pub enum Hls {
     Always,
     /// Never.
     Off,
+}
+
+/// The codecs of sound for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsSound {
+    /// AAC, which every player takes.
+    #[default]
+    Aac,
+    /// Opus as it comes.
+    Opus,
+    /// Both; players choose.
+    Both,
 }
 
 /// Why a configuration is refused.
@@ -300,6 +314,7 @@ impl Default for Policy {
             reconnect_window: Duration::from_secs(10),
             takeover: false,
             hls: Hls::OnDemand,
+            hls_sound: HlsSound::Aac,
         }
     }
 }

@@ -393,6 +393,12 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         arity: Arity::One,
         set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
     },
+    Key {
+        name: "hls_sound",
+        default: "aac",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_sound(&v[0]).map(|sound| policy.hls_sound = sound),
+    },
 ];
 
 pub(super) fn complete_policy((pattern, policy): OpenPolicy) -> Parsed<StreamPolicy> {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Hls, IceServer, LogFormat};
+use super::{Hls, HlsSound, IceServer, LogFormat};
 
 /// What a parser answers.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -98,6 +98,15 @@ pub(super) fn hls(text: &str) -> Parsed<Hls> {
         "always" => Ok(Hls::Always),
         "off" => Ok(Hls::Off),
         other => Err(format!("{other:?} is none of on_demand, always and off")),
+    }
+}
+
+pub(super) fn hls_sound(text: &str) -> Parsed<HlsSound> {
+    match text {
+        "aac" => Ok(HlsSound::Aac),
+        "opus" => Ok(HlsSound::Opus),
+        "both" => Ok(HlsSound::Both),
+        other => Err(format!("{other:?} is none of aac, opus and both")),
     }
 }
 
