@@ -13,6 +13,8 @@ pub enum Command {
     Whep(Whep),
     /// Publishes a stream of H.264 and Opus, at any WHIP server.
     Whip(Whip),
+    /// Plays a Low-Latency HLS stream many times over, through a cache or not.
+    Hls(Hls),
     /// Floods a media port with datagrams that belong to nobody, or to nobody who may send them.
     Flood(Flood),
     /// Receives on a server's sockets without a server behind them; what a flood costs at least.
@@ -76,6 +78,30 @@ pub enum Verify {
     Sample,
     /// All.
     All,
+}
+
+/// Options of `load hls`.
+#[derive(Args, Clone, Debug)]
+pub struct Hls {
+    /// The index of a stream, such as http://127.0.0.1:8080/hls/NAME/index.m3u8.
+    #[arg(long)]
+    pub url: Url,
+    /// The server behind the cache that `url` leads to, such as http://127.0.0.1:8080. One player per
+    /// playlist asks there, and answers to every twentieth player are compared with theirs.
+    #[arg(long)]
+    pub origin: Option<Url>,
+    /// Players.
+    #[arg(long, default_value_t = 1)]
+    pub viewers: usize,
+    /// How long to play.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub seconds: Duration,
+    /// The players begin evenly within these seconds.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    pub ramp: Duration,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `load whip`.
