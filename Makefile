@@ -66,6 +66,7 @@ test: check $(pages)
 .PHONY: bench
 bench: setup-bench build
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh
+	CARGO_TARGET_DIR='$(target)' scripts/bench.sh hls
 
 .PHONY: flood
 flood: build

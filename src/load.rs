@@ -10,6 +10,7 @@ mod drain;
 mod flood;
 mod frames;
 mod gaps;
+mod held;
 mod hls;
 mod options;
 mod packetize;
@@ -39,6 +40,7 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
         Command::Whep(options) => whep::run(options),
         Command::Whip(options) => whip::run(options),
         Command::Hls(options) => hls::run(options),
+        Command::Held(options) => held::run(options),
         Command::Bare(options) => bare::run(options),
         Command::Drain(options) => drain::run(options),
         Command::Flood(options) => flood::run(options),

@@ -8,7 +8,7 @@
 
 mod figures;
 mod player;
-mod playlist;
+pub(super) mod playlist;
 
 use std::future::Future;
 use std::sync::Arc;

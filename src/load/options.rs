@@ -20,6 +20,9 @@ pub enum Command {
     /// Receives on a server's sockets without a server behind them; what a flood costs at least.
     #[command(hide = true)]
     Sink(Sink),
+    /// Lets a crowd ask for one playlist at once, when it is there and before it is.
+    #[command(hide = true)]
+    Held(Held),
     /// Seals and sends without a server around it: the measure of what a server can reach.
     #[command(hide = true)]
     Bare(Bare),
@@ -99,6 +102,32 @@ pub struct Hls {
     /// The players begin evenly within these seconds.
     #[arg(long, default_value = "1", value_parser = seconds)]
     pub ramp: Duration,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `load held`.
+#[derive(Args, Clone, Debug)]
+pub struct Held {
+    /// A media playlist.
+    #[arg(long)]
+    pub url: Url,
+    /// Connections.
+    #[arg(long, default_value_t = 5_000)]
+    pub count: usize,
+    /// How many parts after the next one are waited for.
+    #[arg(long, default_value_t = 3)]
+    pub ahead: u64,
+    /// How soon all have asked; none may be answered before.
+    #[arg(long, default_value = "0.5", value_parser = seconds)]
+    pub settle: Duration,
+    /// Turns.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// A process whose memory is measured, such as the server's.
+    #[arg(long)]
+    pub pid: Option<u32>,
     /// Prints one JSON object in place of the table.
     #[arg(long)]
     pub json: bool,

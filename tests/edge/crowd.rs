@@ -17,16 +17,16 @@ const LATER_THAN_ORIGIN_MS: f64 = 150.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_players_are_one_player_to_the_origin() {
-    let mut later = play().await;
+    let (mut later, mut figures) = play().await;
     if later > LATER_THAN_ORIGIN_MS {
         // Whatever else the machine does can only make it later.
-        later = later.min(play().await);
+        (later, figures) = play().await;
     }
-    assert!(later <= LATER_THAN_ORIGIN_MS, "p95 is {later} ms after the origin");
+    assert!(later <= LATER_THAN_ORIGIN_MS, "p95 is {later} ms after the origin: {figures}");
 }
 
 /// Lets the players play, and returns how much later than the origin's their answers are, at p95.
-async fn play() -> f64 {
+async fn play() -> (f64, Value) {
     let origin = Origin::serve().await;
     let varnish = Varnish::before(origin.counted).await;
     let feeding = feed::go_on(feed::open(&origin.store, 20), 20);
@@ -56,9 +56,8 @@ async fn play() -> f64 {
     // All that players ask for and count, and the index.
     assert!(distinct as u64 <= number("distinct") + 1, "nobody wants the others: {counts:?}");
     let most: Vec<_> = counts.iter().filter(|(_, count)| **count > 1).collect();
-    println!("{asked} requests for {distinct} addresses; {figures}");
     assert!(asked * 100 <= distinct * 105, "{asked} for {distinct} addresses: {most:?}");
-    figures["later_than_origin_ms"]["p95"].as_f64().unwrap()
+    (figures["later_than_origin_ms"]["p95"].as_f64().unwrap(), figures)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

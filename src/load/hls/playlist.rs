@@ -16,9 +16,9 @@ pub(super) struct Index {
 
 /// A media playlist.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(super) struct Media {
+pub(in crate::load) struct Media {
     /// The segment and the part that come next.
-    pub(super) next: (u64, u64),
+    pub(in crate::load) next: (u64, u64),
     pub(super) init: Option<String>,
     /// Parts that are listed, without gaps.
     pub(super) parts: Vec<String>,
@@ -44,7 +44,7 @@ impl Index {
 // === impl Media ===
 
 impl Media {
-    pub(super) fn read(text: &str) -> anyhow::Result<Self> {
+    pub(in crate::load) fn read(text: &str) -> anyhow::Result<Self> {
         let options = ParsingOptionsBuilder::new().with_parsing_for_all_tags().build();
         let mut reader = Reader::from_str(text, options);
         let mut media = Self::default();
