@@ -52,7 +52,7 @@ async fn wait_for_epoch(
         Ok(Wanted::NotLive) => Err(answer::problem_later(
             StatusCode::NOT_FOUND,
             "nobody publishes this stream at the moment",
-            Age::of(std::time::Duration::from_secs(1)),
+            Age::MOMENT,
         )),
         Ok(Wanted::NotReady) | Err(_) => Err(not_ready()),
     }
@@ -82,5 +82,5 @@ fn half_target(epoch: &Epoch) -> std::time::Duration {
 
 fn not_ready() -> Response {
     let detail = "the stream has only begun, and there is nothing to play yet";
-    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }
