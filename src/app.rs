@@ -8,6 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::StreamName;
@@ -120,6 +121,7 @@ fn bridge_config(config: &Config) -> bridge::Config {
             Hls::Always => When::Always,
             Hls::Off => When::Never,
         }),
+        ladder: Box::new(|_| (Ladder { replacing: vec![720], below: vec![] }, bridge::Codec::H264)),
         patience: Duration::from_secs(5),
         idle: Duration::from_secs(30),
     }

@@ -2,6 +2,7 @@
 //!
 //! What is decided is decided in `core/src/bridge/`; here packets are handed in and parts handed on.
 
+mod picture;
 mod sound;
 mod stream;
 
@@ -11,10 +12,12 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
+use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
 use crate::origin::{Store, Wanted};
+pub use crate::transcode::video::Codec;
 
 /// Where packets come from: who knows the streams that are live.
 pub trait Packets: Send + Sync + 'static {
@@ -43,6 +46,8 @@ pub enum When {
 pub struct Config {
     /// When a stream is packaged.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// What a stream's picture is transcoded to, and with what.
+    pub ladder: Box<dyn Fn(&str) -> (Ladder, Codec) + Send + Sync>,
     /// How long the first request waits until there is something to play.
     pub patience: Duration,
     /// After how long without requests a stream is no longer packaged.

@@ -6,3 +6,9 @@ mod audio;
 
 #[path = "transcode/media.rs"]
 mod media;
+
+#[path = "transcode/pictures.rs"]
+mod pictures;
+
+#[path = "transcode/video.rs"]
+mod video;

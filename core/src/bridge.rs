@@ -8,6 +8,10 @@
 
 mod gathering;
 
+mod ladder;
+
+mod pictures;
+
 mod rendition;
 
 mod schedule;
@@ -23,6 +27,9 @@ use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
 use gathering::Gathering;
+use ladder::Plan;
+pub use ladder::{Ladder, Rung};
+use pictures::Pictures;
 use rendition::Rendition;
 pub use rendition::RenditionId;
 use schedule::Schedule;
@@ -30,7 +37,7 @@ use source::{Found, Sources};
 use timeline::Timeline;
 
 /// What a bridge is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// What segments last.
     pub segment: Duration,
@@ -38,6 +45,8 @@ pub struct Config {
     pub opus: bool,
     /// Whether sound comes back as AAC by [`Bridge::handle_frame`].
     pub aac: bool,
+    /// What the picture is transcoded to; it comes back by [`Bridge::handle_frame`].
+    pub ladder: Ladder,
 }
 
 /// What a bridge puts out.
@@ -51,6 +60,11 @@ pub enum Output {
     Packaged(RenditionId, Packaged),
     /// Sound on the epoch's timeline, to be transcoded.
     Sound(Frame),
+    /// A picture on the epoch's timeline, to be transcoded; whether it is the first of another publisher,
+    /// and so to come back as a keyframe.
+    Picture(Frame, bool),
+    /// No picture comes for what lies before this tick: the last one stands for it.
+    Still(i64),
     /// Keyframes of all layers are needed.
     WantAll,
     /// A keyframe of a layer is needed.
@@ -68,6 +82,10 @@ pub struct Opened {
     pub part_target: Duration,
     /// Its renditions, whether or not anything of them has come.
     pub renditions: Vec<Announced>,
+    /// What its picture is transcoded to: [`RenditionId::Rung`] counts them.
+    pub rungs: Vec<Rung>,
+    /// Pictures per second of all rungs.
+    pub rate: u32,
 }
 
 /// A rendition as it is known when its epoch begins.
@@ -79,6 +97,8 @@ pub struct Announced {
     pub bits_per_second: Option<u64>,
     /// Frames per second, where its source came.
     pub frame_rate: Option<f64>,
+    /// Whether its source came, so that it is to be had at once.
+    pub due: bool,
 }
 
 /// The bridge of one stream.
@@ -109,6 +129,8 @@ struct Epoch {
     filled: Instant,
     /// A publisher is back, and nothing of it has come yet.
     returns: bool,
+    /// What is transcoded, where something is.
+    pictures: Option<Pictures>,
 }
 
 // === impl Bridge ===
@@ -167,14 +189,15 @@ impl Bridge {
         self.drain_sources(now);
         self.open_if_ready(now);
         let Stage::Open(epoch) = &mut self.stage else { return };
-        if !epoch.renditions.iter().any(|r| r.id.kind() == Kind::Video) {
-            // Sound alone needs no keyframes.
+        if !epoch.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_))) {
+            // Sound alone needs no keyframes, and rungs make their own.
         } else if epoch.schedule.poll(epoch.begun, now) {
             self.outputs.push_back(Output::WantAll);
         }
         if now >= epoch.filled + FILL_INTERVAL {
             epoch.filled = now;
             let since = now.saturating_duration_since(epoch.begun);
+            epoch.hold_picture(now, since, &mut self.outputs);
             let fill =
                 |rendition: &mut Rendition| rendition.fill(since).err().map(|_| rendition.id);
             let exceeded = epoch.renditions.iter_mut().find_map(fill);
@@ -247,6 +270,7 @@ impl Bridge {
                     epoch.returns = false;
                     epoch.timeline.restart();
                     epoch.renditions.iter_mut().for_each(Rendition::discontinue);
+                    epoch.pictures.iter_mut().for_each(Pictures::restart);
                 }
                 let Some(frame) = epoch.place(kind, frame) else { return };
                 self.put(now, kind, layer, frame);
@@ -259,6 +283,15 @@ impl Bridge {
         if kind == Kind::Audio && self.config.aac {
             self.outputs.push_back(Output::Sound(frame.clone()));
         }
+        if kind == Kind::Video
+            && let Stage::Open(epoch) = &mut self.stage
+            && let Some(cut) = epoch.pictures.as_mut().and_then(|p| p.take(now, layer, &frame))
+        {
+            if cut {
+                epoch.renditions.iter_mut().for_each(|r| r.discontinue_at(frame.dts));
+            }
+            self.outputs.push_back(Output::Picture(frame.clone(), cut));
+        }
         if kind == Kind::Video || self.config.opus {
             self.package(now, id_of(kind, layer), frame);
         }
@@ -266,7 +299,7 @@ impl Bridge {
 
     fn package(&mut self, now: Instant, id: RenditionId, frame: Frame) {
         let Stage::Open(epoch) = &mut self.stage else { return };
-        if id.kind() == Kind::Video && frame.keyframe {
+        if matches!(id, RenditionId::Layer(_)) && frame.keyframe {
             let us = crate::media::time::ticks_to_micros(frame.dts, VIDEO_RATE);
             epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
         }
@@ -285,11 +318,12 @@ impl Bridge {
     }
 
     /// What the present tracks can be had as, whether or not anything of it has come.
-    fn renditions(&self) -> Vec<RenditionId> {
+    fn renditions(&self, rungs: usize) -> Vec<RenditionId> {
         let layers = (0..self.sources.layers()).map(RenditionId::Layer);
         let sound = [(RenditionId::Opus, self.config.opus), (RenditionId::Aac, self.config.aac)];
         let sound = sound.into_iter().filter(|(_, wanted)| *wanted && self.sources.has_audio());
-        layers.chain(sound.map(|(id, _)| id)).collect()
+        let rungs = (0..rungs.min(usize::from(u8::MAX)) as u8).map(RenditionId::Rung);
+        layers.chain(rungs).chain(sound.map(|(id, _)| id)).collect()
     }
 
     fn open_if_ready(&mut self, now: Instant) {
@@ -304,18 +338,29 @@ impl Bridge {
             timeline.begin_video(ticks);
         }
         let intervals = gathered.intervals(VIDEO_RATE);
-        let ids = self.renditions();
+        let plan = match self.sources.has_video() {
+            true => Plan::new(&self.config.ladder, &gathered, self.sources.layers() > 0),
+            false => Plan::default(),
+        };
+        let ids = self.renditions(plan.rungs.len());
         let renditions = ids.iter().map(|id| {
             let rate = match *id {
                 RenditionId::Layer(layer) => gathered.rate(Kind::Video, layer, VIDEO_RATE),
                 RenditionId::Opus => gathered.rate(Kind::Audio, 0, AUDIO_RATE),
-                RenditionId::Rung(_) | RenditionId::Aac => None,
+                RenditionId::Rung(index) => plan.takes(index),
+                RenditionId::Aac => None,
             };
+            let due = id.kind() == Kind::Audio || rate.is_some();
             let (bits_per_second, frame_rate) = rate.unzip();
-            Announced { id: *id, bits_per_second, frame_rate }
+            Announced { id: *id, bits_per_second, frame_rate, due }
         });
         let renditions = renditions.collect();
-        let part_target = package::part_target(&intervals);
+        let part_target = package::part_target(match self.sources.layers() {
+            // What is transcoded comes at a rate of its own.
+            0 if !plan.rungs.is_empty() => &[],
+            _ => &intervals,
+        });
+        let pictures = (!plan.rungs.is_empty()).then(|| Pictures::new(now));
         let mut epoch = Box::new(Epoch {
             timeline,
             begun: now,
@@ -325,6 +370,7 @@ impl Bridge {
             offered: Vec::new(),
             filled: now,
             returns: false,
+            pictures,
         });
         let mut frames = Vec::new();
         for (at, kind, layer, frame) in gathered.into_frames() {
@@ -341,6 +387,8 @@ impl Bridge {
             zero: epoch.timeline.zero(),
             part_target,
             renditions,
+            rungs: plan.rungs,
+            rate: plan.rate,
         }));
         epoch.begin(&ids, self.config.segment);
         self.stage = Stage::Open(epoch);
@@ -373,6 +421,15 @@ impl Epoch {
         frame.pts += dts - frame.dts;
         frame.dts = dts;
         Some(frame)
+    }
+
+    /// Says where the last picture is to be shown again, and asks for another layer's where it is gone.
+    fn hold_picture(&mut self, now: Instant, since: Duration, outputs: &mut VecDeque<Output>) {
+        let Some(pictures) = &mut self.pictures else { return };
+        let us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let now_ticks = crate::media::time::micros_to_ticks(us, VIDEO_RATE);
+        outputs.extend(pictures.still(now_ticks).map(Output::Still));
+        outputs.extend(pictures.wants(now).map(Output::Want));
     }
 
     fn drain(&mut self, outputs: &mut VecDeque<Output>) {

@@ -36,6 +36,8 @@ pub(super) struct Rendition {
     last: Option<i64>,
     /// Whether frames come.
     live: bool,
+    /// From where on frames are another publisher's that have yet to come out of the transcoder.
+    turns: Option<i64>,
 }
 
 // === impl RenditionId ===
@@ -74,6 +76,7 @@ impl Rendition {
             interval: 0,
             last: None,
             live: false,
+            turns: None,
         }
     }
 
@@ -95,6 +98,10 @@ impl Rendition {
         if frame.dts < self.filled {
             // A gap has taken its place.
             return Ok(());
+        }
+        if frame.keyframe && self.turns.is_some_and(|at| frame.dts + self.ticks(BESIDE) >= at) {
+            self.turns = None;
+            self.segmenter.discontinuity();
         }
         if self.last.is_some() && frame.dts - self.end > self.ticks(LONGEST_FRAME) {
             self.segmenter.gap(frame.dts)?;
@@ -132,7 +139,21 @@ impl Rendition {
 
     /// What follows comes from another publisher, and begins about now.
     pub(super) fn discontinue(&mut self) {
-        self.segmenter.discontinuity();
+        // Of what is transcoded some is still to come.
+        if !self.is_rung() {
+            self.segmenter.discontinuity();
+        }
+    }
+
+    /// What is transcoded comes from another publisher from this tick on, and begins with a keyframe.
+    pub(super) fn discontinue_at(&mut self, dts: i64) {
+        if self.is_rung() {
+            self.turns = Some(dts);
+        }
+    }
+
+    fn is_rung(&self) -> bool {
+        matches!(self.id, RenditionId::Rung(_))
     }
 
     /// Nothing follows.
@@ -181,6 +202,9 @@ const TRANSCODING: Duration = Duration::from_millis(400);
 
 /// The beginning of an epoch, in which a transcoder catches up.
 const BACKLOG: Duration = Duration::from_secs(4);
+
+/// A transcoder puts pictures onto a regular grid, at most this far from their places.
+const BESIDE: Duration = Duration::from_millis(60);
 
 /// A rendition without frames for so long is no longer offered.
 const GONE: Duration = Duration::from_secs(3);

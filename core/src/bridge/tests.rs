@@ -52,7 +52,12 @@ impl World {
             keyframe_at: Some(0),
             answers: true,
         };
-        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let config = Config {
+            segment: Duration::from_secs(2),
+            opus: true,
+            aac: false,
+            ladder: Ladder::default(),
+        };
         let mut world = Self {
             began: Instant::now(),
             ms: 0,
@@ -188,7 +193,7 @@ impl World {
                         self.publisher.keyframe_at.get_or_insert(self.ms + 50);
                     }
                 }
-                Output::Want(_) | Output::Sound(_) => {}
+                Output::Want(_) | Output::Sound(_) | Output::Picture(..) | Output::Still(_) => {}
                 Output::Ended(_) => self.ended += 1,
             }
         }

@@ -1,0 +1,94 @@
+//! A chooser that picks the pictures to be transcoded: those of the largest layer that comes.
+
+use std::time::{Duration, Instant};
+
+use crate::media::Frame;
+
+/// The pictures that a transcoder is fed with.
+#[derive(Clone, Debug)]
+pub(super) struct Pictures {
+    chosen: Option<u8>,
+    layers: Vec<Seen>,
+    /// Where the last one is, in ticks.
+    last: Option<i64>,
+    cut: bool,
+    asked: Instant,
+}
+
+/// What is known of a layer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Seen {
+    pixels: u32,
+    at: Option<Instant>,
+}
+
+// === impl Pictures ===
+
+impl Pictures {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { chosen: None, layers: Vec::new(), last: None, cut: false, asked: now }
+    }
+
+    /// What follows comes from another publisher.
+    pub(super) fn restart(&mut self) {
+        (self.chosen, self.cut) = (None, true);
+        self.layers.clear();
+    }
+
+    /// Whether a picture is to be transcoded, and if so, whether it is the first of another publisher.
+    pub(super) fn take(&mut self, now: Instant, layer: u8, frame: &Frame) -> Option<bool> {
+        let index = usize::from(layer);
+        if self.layers.len() <= index {
+            self.layers.resize_with(index + 1, Seen::default);
+        }
+        let (width, height) = frame.setup.size()?;
+        let pixels = u32::from(width) * u32::from(height);
+        self.layers[index] = Seen { pixels, at: Some(now) };
+        if self.chosen != Some(layer) {
+            let chosen = self.chosen.and_then(|chosen| self.layers.get(usize::from(chosen)));
+            let better = chosen.is_none_or(|own| pixels > own.pixels || own.is_silent(now));
+            if !frame.keyframe || !better {
+                return None;
+            }
+            self.chosen = Some(layer);
+        }
+        self.last = self.last.max(Some(frame.dts));
+        Some(std::mem::take(&mut self.cut))
+    }
+
+    /// Up to where the last picture is to be shown again, where `now_ticks` is now.
+    pub(super) fn still(&self, now_ticks: i64) -> Option<i64> {
+        let (until, last) = (now_ticks - PATIENCE_TICKS, self.last?);
+        (until > last && until - last < LONGEST_STILL_TICKS).then_some(until)
+    }
+
+    /// The layer whose keyframe is needed, since the chosen one no longer comes.
+    pub(super) fn wants(&mut self, now: Instant) -> Option<u8> {
+        let chosen = self.layers.get(usize::from(self.chosen?))?;
+        if !chosen.is_silent(now) || now < self.asked + ASK_INTERVAL {
+            return None;
+        }
+        let live = self.layers.iter().zip(0_u8..).filter(|(seen, _)| !seen.is_silent(now));
+        let (_, best) = live.max_by_key(|(seen, _)| seen.pixels)?;
+        self.asked = now;
+        Some(best)
+    }
+}
+
+// === impl Seen ===
+
+impl Seen {
+    fn is_silent(&self, now: Instant) -> bool {
+        self.at.is_none_or(|at| now >= at + SILENT)
+    }
+}
+
+/// A layer without pictures for so long is not waited for where another one comes.
+const SILENT: Duration = Duration::from_secs(1);
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How late a picture may come before the last one is shown again: a lost packet is waited for 300 ms.
+const PATIENCE_TICKS: i64 = 90 * 400;
+
+/// What stands still for longer is a gap: a minute.
+const LONGEST_STILL_TICKS: i64 = 90_000 * 60;
