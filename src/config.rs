@@ -129,7 +129,7 @@ pub struct StreamPolicy {
 }
 
 /// What holds for one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Bits per second from its publisher; `None` is the limit of all publishers.
     pub max_bitrate_bps: Option<u64>,
@@ -139,6 +139,13 @@ pub struct Policy {
     pub takeover: bool,
     /// When it is packaged for HLS.
     pub hls: Hls,
+    /// What HLS players get as sound.
+    pub hls_sound: HlsSound,
+    /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
+    /// no ladder.
+    pub hls_ladder: Vec<u16>,
+    /// What transcoded pictures are encoded as.
+    pub hls_codec: HlsCodec,
 }
 
 /// When a stream is packaged for HLS.
@@ -151,6 +158,28 @@ pub enum Hls {
     Always,
     /// Never.
     Off,
+}
+
+/// The codecs of sound for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsSound {
+    /// AAC, which every player takes.
+    #[default]
+    Aac,
+    /// Opus as it comes.
+    Opus,
+    /// Both; players choose.
+    Both,
+}
+
+/// The codecs of transcoded pictures for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsCodec {
+    /// H.264, which every player takes.
+    #[default]
+    H264,
+    /// H.265, for less bits and far more work.
+    H265,
 }
 
 /// Why a configuration is refused.
@@ -218,7 +247,7 @@ impl Config {
         self.streams
             .iter()
             .find(|section| section.pattern.matches(stream))
-            .map_or_else(Policy::default, |section| section.policy)
+            .map_or_else(Policy::default, |section| section.policy.clone())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -300,6 +329,9 @@ impl Default for Policy {
             reconnect_window: Duration::from_secs(10),
             takeover: false,
             hls: Hls::OnDemand,
+            hls_sound: HlsSound::Aac,
+            hls_ladder: Vec::new(),
+            hls_codec: HlsCodec::H264,
         }
     }
 }

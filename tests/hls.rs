@@ -26,8 +26,16 @@ struct Publisher(Child);
 
 impl Publisher {
     fn start(server: &Server, stream: &str) -> Self {
+        Self::with(server, stream, &[])
+    }
+
+    fn with(server: &Server, stream: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
-        command.args(["load", "whip", "--layers", "3", "--seconds", "60", "--url"]);
+        command.args(["load", "whip", "--seconds", "60"]).args(options);
+        if !options.contains(&"--layers") {
+            command.args(["--layers", "3"]);
+        }
+        command.arg("--url");
         command.arg(server.url(&format!("/whip/{stream}")));
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -43,6 +51,7 @@ impl Drop for Publisher {
 /// A media playlist as far as a player reads it.
 #[derive(Clone, Debug, Default)]
 struct Playlist {
+    target_duration: f64,
     part_target: f64,
     first: u64,
     init: String,
@@ -76,6 +85,8 @@ impl Playlist {
             };
             if line.starts_with("#EXT-X-PART-INF") {
                 playlist.part_target = value("PART-TARGET").unwrap().parse().unwrap();
+            } else if let Some(target) = line.strip_prefix("#EXT-X-TARGETDURATION:") {
+                playlist.target_duration = target.parse().unwrap();
             } else if let Some(first) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
                 playlist.first = first.parse().unwrap();
             } else if line.starts_with("#EXT-X-MAP") {
@@ -242,6 +253,51 @@ async fn a_publisher_that_is_replaced_is_a_discontinuity_in_the_same_playlists()
     drop((first, second));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_last_as_long_as_the_gop_of_a_publisher_that_ignores_requests() {
+    let server = Server::start().await;
+    let publisher = Publisher::with(&server, "show", &["--like", "obs", "--gop", "4"]);
+    // Its first keyframe is none of its clock; who comes later sees regular ones.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    let follow = |at: usize| follow(&server, "show", &paths[at], 4);
+    let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
+    for (path, playlist) in paths.iter().zip([a, b, c, d]) {
+        assert_eq!(playlist.target_duration, 5.0, "H4: {path}");
+        assert_eq!((playlist.gaps, playlist.ended), (0, false), "{path}: {playlist:#?}");
+        playlist.assert_parts(path);
+        let pictures = !path.ends_with("aac.m3u8");
+        let regular = |seconds: &f64| (3.7..4.3).contains(seconds);
+        assert!(playlist.segments[1..].iter().all(|(s, _)| regular(s)), "H87: {path}");
+        let mut begins = playlist.parts.iter().zip(playlist.parts.iter().skip(1));
+        assert!(
+            !pictures || begins.all(|(one, next)| one.segment == next.segment || next.independent),
+            "H2: {path}"
+        );
+    }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_comes_as_both_codecs_where_that_is_configured() {
+    let policy = "[[streams]]\nmatch = \"*\"\nhls_sound = \"both\"\n";
+    let server = Server::with_config(policy).await;
+    let publisher = Publisher::start(&server, "show");
+    let index = index(&server, "show").await;
+    let with = |codec: &str| {
+        let variants = index.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF"));
+        variants.filter(|line| line.contains(&format!(",{codec}\""))).count()
+    };
+    assert_eq!((with("mp4a.40.2"), with("Opus")), (3, 3), "{index}");
+    for sound in ["aac.m3u8", "opus.m3u8"] {
+        let path = playlists(&index).into_iter().find(|path| path.ends_with(sound)).unwrap();
+        let playlist = follow(&server, "show", &path, 3).await;
+        assert_eq!(playlist.gaps, 0, "{sound}: {playlist:#?}");
+    }
+    drop(publisher);
+}
+
 #[tokio::test]
 async fn a_stream_whose_policy_says_off_is_not_packaged() {
     let server = Server::with_config("[[streams]]\nmatch = \"*\"\nhls = \"off\"\n").await;
@@ -359,5 +415,27 @@ async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
             last = Some(tick.round() as u64);
         }
     }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_layer_is_a_ladder_where_the_policy_says_so() {
+    let toml = "[[streams]]\nmatch = \"*\"\nhls_ladder = [\"720p\", \"360p\"]\n";
+    let server = Server::with_config(toml).await;
+    let publisher = Publisher::with(&server, "show", &["--layers", "1"]);
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 3, "the layer, what is below it, and sound: {index}");
+    assert!(paths[0].ends_with("/v0.m3u8") && paths[1].ends_with("/t1.m3u8"), "{index}");
+    assert!(
+        index.contains("RESOLUTION=1280x720") && index.contains("RESOLUTION=640x360"),
+        "{index}"
+    );
+    let (layer, rung) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((layer.gaps, rung.gaps), (0, 0), "{layer:#?} {rung:#?}");
+    assert_eq!(layer.first, rung.first, "H87");
+    // The layer is cut at its own keyframes about the ticks, what is made of it at the ticks.
+    assert!(rung.segments.iter().all(|(seconds, _)| (seconds - 2.0).abs() < 1e-5), "{rung:#?}");
     drop(publisher);
 }

@@ -10,5 +10,8 @@ mod media;
 #[path = "transcode/pictures.rs"]
 mod pictures;
 
+#[path = "transcode/robust.rs"]
+mod robust;
+
 #[path = "transcode/video.rs"]
 mod video;

@@ -3,12 +3,14 @@
 //! **The contract** is that of a shard: feed it with `handle_` methods, drain `poll` until it gives
 //! nothing, wake it when `poll_timeout` says. It reads no clock and owns no store.
 //!
-//! It gathers frames for two seconds first, to learn which layers there are and how many frames a second
-//! they have; then an **epoch** opens, whose timeline and part target stay.
+//! It gathers frames for two seconds first, to learn which layers there are, how many frames a second
+//! they have, and whether keyframes come when they are asked for; then an **epoch** opens, whose timeline and part target stay.
 
 mod gathering;
 
 mod ladder;
+
+mod length;
 
 mod pictures;
 
@@ -23,12 +25,14 @@ mod timeline;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::media::time::{micros_to_ticks, ticks_to_micros};
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
-use gathering::Gathering;
+use gathering::{Awaits, Gathering};
 use ladder::Plan;
 pub use ladder::{Ladder, Rung};
+use length::Length;
 use pictures::Pictures;
 use rendition::Rendition;
 pub use rendition::RenditionId;
@@ -39,7 +43,7 @@ use timeline::Timeline;
 /// What a bridge is made with.
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// What segments last.
+    /// What segments last, where the publisher's keyframes allow it.
     pub segment: Duration,
     /// Whether sound is packaged as it comes.
     pub opus: bool,
@@ -80,12 +84,16 @@ pub struct Opened {
     pub zero: Ntp,
     /// What its parts last at most.
     pub part_target: Duration,
+    /// What its segments last; none is a second longer.
+    pub segment: Duration,
     /// Its renditions, whether or not anything of them has come.
     pub renditions: Vec<Announced>,
     /// What its picture is transcoded to: [`RenditionId::Rung`] counts them.
     pub rungs: Vec<Rung>,
     /// Pictures per second of all rungs.
     pub rate: u32,
+    /// How much of it was gathered before it opened, and comes all at once.
+    pub gathered: Duration,
 }
 
 /// A rendition as it is known when its epoch begins.
@@ -106,6 +114,7 @@ pub struct Announced {
 pub struct Bridge {
     config: Config,
     sources: Sources,
+    length: Length,
     stage: Stage,
     outputs: VecDeque<Output>,
 }
@@ -139,6 +148,7 @@ impl Bridge {
     /// A bridge that has heard of nothing yet.
     pub fn new(config: Config) -> Self {
         Self {
+            length: Length::new(config.segment),
             config,
             sources: Sources::default(),
             stage: Stage::Gathering(Gathering::default()),
@@ -151,6 +161,9 @@ impl Bridge {
         match message {
             LinkMessage::Tracks { tracks, .. } => {
                 let changed = self.sources.set_tracks(&tracks);
+                if changed {
+                    self.length = Length::new(self.config.segment);
+                }
                 match &mut self.stage {
                     Stage::Open(_) if changed => self.begin_again(None),
                     Stage::Open(epoch) => epoch.returns = true,
@@ -187,6 +200,7 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sources.handle_timeout(now);
         self.drain_sources(now);
+        self.ask_if_due(now);
         self.open_if_ready(now);
         let Stage::Open(epoch) = &mut self.stage else { return };
         if !epoch.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_))) {
@@ -201,6 +215,7 @@ impl Bridge {
             let fill =
                 |rendition: &mut Rendition| rendition.fill(since).err().map(|_| rendition.id);
             let exceeded = epoch.renditions.iter_mut().find_map(fill);
+            epoch.tell_wall(since, &mut self.outputs);
             epoch.tell_offers(&mut self.outputs);
             epoch.drain(&mut self.outputs);
             if exceeded.is_some() {
@@ -212,7 +227,7 @@ impl Bridge {
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.stage {
-            Stage::Gathering(gathering) => gathering.poll_timeout(),
+            Stage::Gathering(gathering) => gathering.poll_timeout(self.awaits()),
             Stage::Open(epoch) => {
                 let keyframes = epoch.schedule.poll_timeout(epoch.begun);
                 Some(keyframes.min(epoch.filled + FILL_INTERVAL))
@@ -232,6 +247,12 @@ impl Bridge {
         matches!(self.stage, Stage::Ended)
     }
 
+    /// Whether an epoch would be open by now, but for the publisher's keyframes, which come seldom.
+    pub fn is_learning(&self, now: Instant) -> bool {
+        let needs_keyframes = self.awaits() == Awaits::Keyframes;
+        needs_keyframes && matches!(&self.stage, Stage::Gathering(g) if g.is_learning(now))
+    }
+
     /// Ends the epoch, for good.
     pub fn end(&mut self) {
         if let Stage::Open(epoch) = &mut self.stage {
@@ -244,6 +265,9 @@ impl Bridge {
     fn begin_again(&mut self, exceeded: Option<RenditionId>) {
         if let Stage::Open(epoch) = &mut self.stage {
             epoch.finish(exceeded, &mut self.outputs);
+        }
+        if exceeded.is_some() {
+            self.length.exceeded();
         }
         self.stage = Stage::Gathering(Gathering::default());
         self.outputs.push_back(Output::WantAll);
@@ -297,10 +321,13 @@ impl Bridge {
         }
     }
 
-    fn package(&mut self, now: Instant, id: RenditionId, frame: Frame) {
+    fn package(&mut self, now: Instant, id: RenditionId, mut frame: Frame) {
         let Stage::Open(epoch) = &mut self.stage else { return };
+        let rate = if id.kind() == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
+        let wall = |pts: i64| epoch.timeline.wall(ticks_to_micros(pts, rate));
+        frame.capture = frame.capture.or_else(|| Some(wall(frame.pts)));
         if matches!(id, RenditionId::Layer(_)) && frame.keyframe {
-            let us = crate::media::time::ticks_to_micros(frame.dts, VIDEO_RATE);
+            let us = ticks_to_micros(frame.dts, VIDEO_RATE);
             epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
         }
         let siblings = epoch.renditions.iter().filter(|r| r.id.kind() == id.kind());
@@ -310,6 +337,13 @@ impl Bridge {
             rendition.count_like(lag);
         }
         let pushed = rendition.push(&frame);
+        if let RenditionId::Layer(layer) = id
+            && rendition.wants_keyframe()
+            && !epoch.schedule.is_ignored()
+        {
+            // A still picture that moves again, for one.
+            self.outputs.push_back(Output::Want(layer));
+        }
         epoch.tell_offers(&mut self.outputs);
         epoch.drain(&mut self.outputs);
         if pushed.is_err() {
@@ -320,19 +354,40 @@ impl Bridge {
     /// What the present tracks can be had as, whether or not anything of it has come.
     fn renditions(&self, rungs: usize) -> Vec<RenditionId> {
         let layers = (0..self.sources.layers()).map(RenditionId::Layer);
-        let sound = [(RenditionId::Opus, self.config.opus), (RenditionId::Aac, self.config.aac)];
+        let sound = [(RenditionId::Aac, self.config.aac), (RenditionId::Opus, self.config.opus)];
         let sound = sound.into_iter().filter(|(_, wanted)| *wanted && self.sources.has_audio());
         let rungs = (0..rungs.min(usize::from(u8::MAX)) as u8).map(RenditionId::Rung);
         layers.chain(rungs).chain(sound.map(|(id, _)| id)).collect()
     }
 
-    fn open_if_ready(&mut self, now: Instant) {
+    fn awaits(&self) -> Awaits {
+        match (self.sources.has_video(), self.sources.layers()) {
+            (false, _) => Awaits::Sound,
+            (true, 0) => Awaits::Picture,
+            (true, _) => Awaits::Keyframes,
+        }
+    }
+
+    fn ask_if_due(&mut self, now: Instant) {
+        let awaits = self.awaits();
         let Stage::Gathering(gathering) = &mut self.stage else { return };
-        if !gathering.is_ready(now, self.sources.has_video()) {
+        if gathering.asks(now, awaits) {
+            self.outputs.push_back(Output::WantAll);
+        }
+    }
+
+    fn open_if_ready(&mut self, now: Instant) {
+        let awaits = self.awaits();
+        let Stage::Gathering(gathering) = &mut self.stage else { return };
+        if !gathering.is_ready(now, awaits) {
             return;
         }
         let gathered = std::mem::take(gathering);
         let Some(start) = gathered.start() else { return };
+        let (segment, gop) = match awaits {
+            Awaits::Keyframes => self.length.choose(gathered.gop()),
+            Awaits::Sound | Awaits::Picture => (self.config.segment, None),
+        };
         let mut timeline = Timeline::new(start.wall, VIDEO_RATE, self.sources.audio_rate());
         if let Some(ticks) = start.video {
             timeline.begin_video(ticks);
@@ -365,7 +420,7 @@ impl Bridge {
             timeline,
             begun: now,
             part_target,
-            schedule: Schedule::new(self.config.segment),
+            schedule: Schedule::new(segment),
             renditions: Vec::new(),
             offered: Vec::new(),
             filled: now,
@@ -378,19 +433,22 @@ impl Bridge {
                 continue;
             };
             let rate = if kind == Kind::Video { VIDEO_RATE } else { self.sources.audio_rate() };
-            let us = crate::media::time::ticks_to_micros(frame.dts, rate);
+            let us = ticks_to_micros(frame.dts, rate);
             let begun = at.checked_sub(Duration::from_micros(us.max(0) as u64)).unwrap_or(at);
             epoch.begun = epoch.begun.min(begun);
             frames.push((kind, layer, frame));
         }
+        let opens = now.saturating_duration_since(epoch.begun);
         self.outputs.push_back(Output::Opened(Opened {
             zero: epoch.timeline.zero(),
             part_target,
+            segment,
             renditions,
             rungs: plan.rungs,
             rate: plan.rate,
+            gathered: opens,
         }));
-        epoch.begin(&ids, self.config.segment);
+        epoch.begin(&ids, segment, gop, opens);
         self.stage = Stage::Open(epoch);
         for (kind, layer, frame) in frames {
             self.put(now, kind, layer, frame);
@@ -401,13 +459,21 @@ impl Bridge {
 // === impl Epoch ===
 
 impl Epoch {
-    fn begin(&mut self, ids: &[RenditionId], segment: Duration) {
+    fn begin(
+        &mut self,
+        ids: &[RenditionId],
+        segment: Duration,
+        gop: Option<Duration>,
+        opens: Duration,
+    ) {
         for id in ids {
             let kind = id.kind();
             let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
             let mut config = package::Config::new(kind, clock_rate, self.part_target);
-            config.segment_target = segment;
-            self.renditions.push(Rendition::new(*id, config));
+            // Rungs have keyframes of their own.
+            let is_rung = matches!(id, RenditionId::Rung(_));
+            (config.segment_target, config.gop) = (segment, gop.filter(|_| !is_rung));
+            self.renditions.push(Rendition::new(*id, config, opens));
             self.offered.push((*id, false));
         }
     }
@@ -427,9 +493,18 @@ impl Epoch {
     fn hold_picture(&mut self, now: Instant, since: Duration, outputs: &mut VecDeque<Output>) {
         let Some(pictures) = &mut self.pictures else { return };
         let us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        let now_ticks = crate::media::time::micros_to_ticks(us, VIDEO_RATE);
+        let now_ticks = micros_to_ticks(us, VIDEO_RATE);
         outputs.extend(pictures.still(now_ticks).map(Output::Still));
         outputs.extend(pictures.wants(now).map(Output::Want));
+    }
+
+    /// Tells all renditions of a drift that holds from the same time on, before one of them gets there.
+    fn tell_wall(&mut self, since: Duration, outputs: &mut VecDeque<Output>) {
+        let Some(zero) = self.timeline.moved_zero(since) else { return };
+        for rendition in &self.renditions {
+            let from = rendition.ticks(since + TOLD_AHEAD);
+            outputs.push_back(Output::Packaged(rendition.id, Packaged::Wall { from, zero }));
+        }
     }
 
     fn drain(&mut self, outputs: &mut VecDeque<Output>) {
@@ -466,6 +541,9 @@ fn id_of(kind: Kind, layer: u8) -> RenditionId {
 
 const VIDEO_RATE: u32 = 90_000;
 const AUDIO_RATE: u32 = 48_000;
+
+/// A drift of the publisher's clock is told of so long before it holds.
+const TOLD_AHEAD: Duration = Duration::from_secs(2);
 
 /// Gaps are filled, and late parts closed, this often.
 const FILL_INTERVAL: Duration = Duration::from_millis(50);

@@ -22,14 +22,15 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Starts a transcoder for an epoch.
-    pub(super) fn start(
-        opened: &Opened,
-        codec: video::Codec,
-        segment: Duration,
-    ) -> Result<Self, transcode::Error> {
+    pub(super) fn start(opened: &Opened, codec: video::Codec) -> Result<Self, transcode::Error> {
         let (made_in, made) = mpsc::channel(MADE_BOUND);
-        let config =
-            video::Config { codec, rungs: opened.rungs.clone(), rate: opened.rate, segment };
+        let config = video::Config {
+            codec,
+            rungs: opened.rungs.clone(),
+            rate: opened.rate,
+            segment: opened.segment,
+            backlog: opened.gathered + CATCHES_UP,
+        };
         let transcoder = video::start(config, move |made| {
             if made_in.try_send(made).is_err() && !made_in.is_closed() {
                 warn!("packaging does not keep up with its picture: a frame is dropped");
@@ -64,6 +65,9 @@ impl Picture {
 
 /// Frames that wait to be packaged: two seconds of a few rungs.
 const MADE_BOUND: usize = 512;
+
+/// After what was gathered the transcoder may be late for so long, and nothing is left out.
+const CATCHES_UP: Duration = Duration::from_secs(2);
 
 /// A second of pictures.
 const MANY_DROPPED: u64 = 30;

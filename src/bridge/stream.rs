@@ -7,6 +7,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, trace, warn};
 use whitewater_core::bridge::{self, Announced, Bridge, Ladder, Opened, Output, RenditionId};
 use whitewater_core::media::{Kind, Packaged};
+use whitewater_core::package;
 use whitewater_core::playlist::{self, Bandwidth, Name};
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
@@ -47,12 +48,13 @@ impl Task {
         (id, home): (StreamId, ShardId),
         stage: watch::Sender<Stage>,
     ) -> Self {
-        let sound = Sound::start().inspect_err(|error| {
+        let wanted = (bridges.config.sound)(name.as_str());
+        let sound = wanted.aac.then(Sound::start).transpose().unwrap_or_else(|error| {
             warn!(stream = %name, %error, "sound stays Opus, which not every player takes");
+            None
         });
-        let sound = sound.ok();
-        let (opus, aac) = (sound.is_none(), sound.is_some());
-        let (mut ladder, codec) = (bridges.config.ladder)(name.as_str());
+        let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
+        let super::Picture { mut ladder, codec } = (bridges.config.picture)(name.as_str());
         if let Err(error) = video::check(codec) {
             warn!(stream = %name, %error, "pictures stay as they are, and VP8 has none in HLS");
             ladder = Ladder::default();
@@ -190,9 +192,12 @@ impl Task {
             }
         }
         self.push();
+        let stage = *self.stage.borrow();
         // Only now: who asks finds all renditions.
-        if self.has_parts && *self.stage.borrow() == Stage::Starting {
+        if self.has_parts && matches!(stage, Stage::Starting | Stage::Learning) {
             self.stage.send_replace(Stage::Open);
+        } else if stage == Stage::Starting && self.bridge.is_learning(Instant::now()) {
+            self.stage.send_replace(Stage::Learning);
         }
     }
 
@@ -226,6 +231,11 @@ impl Task {
         match self.bridges.store.open(self.name.clone(), id.clone(), offered) {
             Ok(writer) => {
                 info!(stream = %self.name, epoch = %id, "HLS begins");
+                if opened.segment > SEGMENT {
+                    warn!(stream = %self.name, segment = ?opened.segment, "the publisher's keyframes are far \
+                        apart and do not come when asked for, so HLS begins late and switches slowly: a \
+                        keyframe interval of 2 s or less is better");
+                }
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
@@ -237,7 +247,7 @@ impl Task {
         // Its predecessor's times count from another zero.
         self.picture = None;
         if self.rungs > 0 {
-            match Picture::start(opened, self.codec, SEGMENT) {
+            match Picture::start(opened, self.codec) {
                 Ok(picture) => self.picture = Some(picture),
                 Err(error) => {
                     warn!(stream = %self.name, %error, "the picture is not transcoded");
@@ -281,7 +291,7 @@ fn offered(announced: &Announced, opened: &Opened) -> Offered {
     let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
     let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
     config.part_target = opened.part_target;
-    config.target_duration_s = (SEGMENT + Duration::from_secs(1)).as_secs() as u32;
+    config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
     let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
     let average_bps = bits_per_second.unwrap_or(guess);
     let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };

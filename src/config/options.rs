@@ -393,6 +393,24 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         arity: Arity::One,
         set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
     },
+    Key {
+        name: "hls_sound",
+        default: "aac",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_sound(&v[0]).map(|sound| policy.hls_sound = sound),
+    },
+    Key {
+        name: "hls_ladder",
+        default: "off",
+        arity: Arity::Many,
+        set: |(_, policy), v| value::hls_ladder(v).map(|ladder| policy.hls_ladder = ladder),
+    },
+    Key {
+        name: "hls_codec",
+        default: "h264",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_codec(&v[0]).map(|codec| policy.hls_codec = codec),
+    },
 ];
 
 pub(super) fn complete_policy((pattern, policy): OpenPolicy) -> Parsed<StreamPolicy> {

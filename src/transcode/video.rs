@@ -47,6 +47,8 @@ pub struct Config {
     pub rate: u32,
     /// From keyframe to keyframe.
     pub segment: Duration,
+    /// The beginning, of which nothing is left out although it comes all at once.
+    pub backlog: Duration,
 }
 
 /// What comes out.
@@ -64,6 +66,8 @@ pub enum Made {
 pub struct Handle {
     inputs: SyncSender<Input>,
     shared: Arc<Mutex<Shared>>,
+    /// Up to where nothing is left out.
+    backlog: i64,
     dropped: AtomicU64,
     /// Whether a frame was dropped, so that the next ones mean nothing.
     skips: AtomicBool,
@@ -105,6 +109,8 @@ struct Shared {
     unread: u64,
     undecoded: u64,
     rebuilt: u64,
+    /// Frames in the queue of inputs.
+    waiting: usize,
 }
 
 /// Whether the system can encode.
@@ -119,21 +125,23 @@ pub fn start(
     output: impl Fn(Made) + Send + Sync + 'static,
 ) -> Result<Handle, Error> {
     check(config.codec)?;
-    let segment = i64::try_from(config.segment.as_micros()).unwrap_or(i64::MAX / 90) * 9 / 100;
+    let (segment, backlog) = (stamps::of(config.segment), stamps::of(config.backlog));
     let shared = Arc::new(Mutex::new(Shared {
         clock: Clock::new(config.rate, segment),
-        lanes: config.rungs.iter().map(|rung| Lane::new(*rung)).collect(),
+        lanes: config.rungs.iter().map(|rung| Lane::new(*rung, config.rate)).collect(),
         decoder: 0,
         cut: None,
         capture: None,
         unread: 0,
         undecoded: 0,
         rebuilt: 0,
+        waiting: 0,
     }));
     let (inputs, received) = sync_channel(MAX_INPUTS);
-    let mut worker = Worker::new(config, Arc::clone(&shared), Arc::new(output));
+    let mut worker = Worker::new(config, backlog, Arc::clone(&shared), Arc::new(output));
     thread::Builder::new().name("transcode-video".into()).spawn(move || worker.run(&received))?;
-    Ok(Handle { inputs, shared, dropped: AtomicU64::new(0), skips: AtomicBool::new(false) })
+    let (dropped, skips) = (AtomicU64::new(0), AtomicBool::new(false));
+    Ok(Handle { inputs, shared, backlog, dropped, skips })
 }
 
 // === impl Handle ===
@@ -143,10 +151,21 @@ impl Handle {
     /// publisher and is to come out as a keyframe. Never waits; says whether it was taken.
     pub fn push(&self, frame: Frame, cut: bool) -> bool {
         let skips = self.skips.load(Ordering::Relaxed) && !frame.keyframe;
-        let taken = !skips && self.inputs.try_send(Input::Frame(frame, cut)).is_ok();
+        let most = if frame.dts < self.backlog { usize::MAX } else { MAX_WAITING };
+        let taken = !skips && lock(&self.shared).waiting < most && self.put(frame, cut);
         self.skips.store(!taken, Ordering::Relaxed);
         if !taken {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        taken
+    }
+
+    fn put(&self, frame: Frame, cut: bool) -> bool {
+        // Counted before, as the worker takes it out at once.
+        lock(&self.shared).waiting += 1;
+        let taken = self.inputs.try_send(Input::Frame(frame, cut)).is_ok();
+        if !taken {
+            lock(&self.shared).waiting -= 1;
         }
         taken
     }
@@ -201,5 +220,8 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Four seconds of pictures: what is gathered before an epoch opens comes all at once.
-const MAX_INPUTS: usize = 256;
+/// Seventeen seconds of pictures: what is gathered before an epoch opens comes all at once.
+const MAX_INPUTS: usize = 1024;
+
+/// Frames that may wait otherwise: half a second.
+const MAX_WAITING: usize = 16;

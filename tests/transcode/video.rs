@@ -10,22 +10,27 @@ use whitewater_core::media::{Frame, Ntp, Setup};
 
 use crate::pictures;
 
-struct Running {
-    handle: Handle,
+pub(crate) struct Running {
+    pub(crate) handle: Handle,
     output: Receiver<Made>,
     rungs: usize,
     /// Frames by rung.
-    got: Vec<Vec<Frame>>,
-    wanted: usize,
+    pub(crate) got: Vec<Vec<Frame>>,
+    pub(crate) wanted: usize,
 }
 
 impl Running {
-    fn start(sides: &[u16]) -> Self {
+    pub(crate) fn start(sides: &[u16]) -> Self {
         let (sender, output) = channel();
         let rung = |(at, side): (usize, &u16)| Rung { side: *side, replaces: at == 0 };
         let rungs: Vec<_> = sides.iter().enumerate().map(rung).collect();
-        let config =
-            Config { codec: Codec::H264, rungs, rate: 30, segment: Duration::from_secs(2) };
+        let config = Config {
+            codec: Codec::H264,
+            rungs,
+            rate: 30,
+            segment: Duration::from_secs(2),
+            backlog: Duration::from_secs(4),
+        };
         let handle = video::start(config, move |made| {
             let _ = sender.send(made);
         });
@@ -33,7 +38,7 @@ impl Running {
         Self { handle: handle.unwrap(), output, rungs: sides.len(), got, wanted: 0 }
     }
 
-    fn push(&mut self, frames: &[Frame]) {
+    pub(crate) fn push(&mut self, frames: &[Frame]) {
         for frame in frames {
             let since = Instant::now();
             while !self.handle.push(frame.clone(), false) {
@@ -44,7 +49,7 @@ impl Running {
     }
 
     /// At the pace that they were taken in, and with word of the time that passes.
-    fn play(&mut self, frames: &[Frame]) {
+    pub(crate) fn play(&mut self, frames: &[Frame]) {
         let (begun, first) = (Instant::now(), frames[0].dts);
         for frame in frames {
             let due = begun + Duration::from_micros((frame.dts - first) as u64 * 100 / 9);
@@ -55,7 +60,7 @@ impl Running {
     }
 
     /// Takes all frames before `end`, which is a tick of the clock.
-    fn until(&mut self, end: i64) -> &[Vec<Frame>] {
+    pub(crate) fn until(&mut self, end: i64) -> &[Vec<Frame>] {
         self.wait(|running| {
             let there = |frames: &Vec<Frame>| frames.last().is_some_and(|f| f.dts + 3_000 >= end);
             running.got.iter().all(there)
@@ -63,7 +68,7 @@ impl Running {
         &self.got
     }
 
-    fn wait(&mut self, done: impl Fn(&Self) -> bool) {
+    pub(crate) fn wait(&mut self, done: impl Fn(&Self) -> bool) {
         let since = Instant::now();
         while !done(self) {
             let counters = self.handle.counters();
@@ -85,20 +90,20 @@ impl Running {
         self.got.iter().map(|frames| (frames.len(), frames.last().map(|f| f.dts))).collect()
     }
 
-    fn counters(&self) -> Counters {
+    pub(crate) fn counters(&self) -> Counters {
         self.handle.counters()
     }
 }
 
 /// Each tick has a frame, and keyframes are at the ticks of segments and nowhere else.
-fn assert_regular(frames: &[Frame]) {
+pub(crate) fn assert_regular(frames: &[Frame]) {
     for (index, frame) in frames.iter().enumerate() {
         assert_eq!((frame.dts, frame.pts), (index as i64 * 3_000, frame.dts), "no tick is empty");
         assert_eq!(frame.keyframe, frame.dts % 180_000 == 0, "{}", frame.dts);
     }
 }
 
-fn size(frame: &Frame) -> (u16, u16) {
+pub(crate) fn size(frame: &Frame) -> (u16, u16) {
     frame.setup.size().unwrap()
 }
 

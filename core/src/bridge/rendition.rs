@@ -38,6 +38,8 @@ pub(super) struct Rendition {
     live: bool,
     /// From where on frames are another publisher's that have yet to come out of the transcoder.
     turns: Option<i64>,
+    /// Until then nothing is filled up: what was gathered before the epoch opened comes all at once.
+    settles: Duration,
 }
 
 // === impl RenditionId ===
@@ -65,7 +67,8 @@ impl RenditionId {
 // === impl Rendition ===
 
 impl Rendition {
-    pub(super) fn new(id: RenditionId, config: package::Config) -> Self {
+    /// A rendition of an epoch that opens so long after its zero.
+    pub(super) fn new(id: RenditionId, config: package::Config, opens: Duration) -> Self {
         Self {
             id,
             clock_rate: config.timescale,
@@ -77,6 +80,10 @@ impl Rendition {
             last: None,
             live: false,
             turns: None,
+            settles: match id {
+                RenditionId::Layer(_) | RenditionId::Opus => opens,
+                RenditionId::Rung(_) | RenditionId::Aac => opens + BACKLOG,
+            },
         }
     }
 
@@ -123,7 +130,7 @@ impl Rendition {
     /// of late.
     pub(super) fn fill(&mut self, now: Duration) -> Result<(), Exceeded> {
         // What has not begun has nothing to go on with.
-        let Some(last) = self.last else { return Ok(()) };
+        let Some(last) = self.last.filter(|_| now >= self.settles) else { return Ok(()) };
         let (now_ticks, patience) = (self.ticks(now), self.ticks(self.patience()));
         if self.end + patience <= now_ticks {
             let until = now_ticks - patience;
@@ -166,6 +173,11 @@ impl Rendition {
         self.last.map(|_| self.segmenter.lag())
     }
 
+    /// Whether nothing can be packaged before a keyframe comes.
+    pub(super) fn wants_keyframe(&self) -> bool {
+        self.segmenter.wants_keyframe()
+    }
+
     /// Whether frames come.
     pub(super) fn is_live(&self) -> bool {
         self.live
@@ -179,13 +191,12 @@ impl Rendition {
     fn patience(&self) -> Duration {
         match self.id {
             RenditionId::Layer(_) | RenditionId::Opus => PATIENCE,
-            // What was gathered before the epoch opened is transcoded all at once.
-            _ if self.end < self.ticks(BACKLOG) => BACKLOG,
             RenditionId::Rung(_) | RenditionId::Aac => PATIENCE + TRANSCODING,
         }
     }
 
-    fn ticks(&self, time: Duration) -> i64 {
+    /// A time since the epoch began in ticks of the rendition.
+    pub(super) fn ticks(&self, time: Duration) -> i64 {
         let us = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         crate::media::time::micros_to_ticks(us, self.clock_rate)
     }
@@ -200,7 +211,7 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// How much later it may come from a transcoder.
 const TRANSCODING: Duration = Duration::from_millis(400);
 
-/// The beginning of an epoch, in which a transcoder catches up.
+/// How long a transcoder may take to catch up as an epoch opens.
 const BACKLOG: Duration = Duration::from_secs(4);
 
 /// A transcoder puts pictures onto a regular grid, at most this far from their places.

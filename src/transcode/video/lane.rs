@@ -22,6 +22,9 @@ pub(super) struct Picture {
 #[derive(Debug)]
 pub(super) struct Lane {
     rung: Rung,
+    /// Pictures that may wait before its encoder, and for it: 0.8 s. What stands still comes in bursts,
+    /// as long as a late picture was waited for, and is one picture in memory.
+    most: u64,
     /// What its encoder makes, or is about to; `None` where the source is too small for it.
     size: Option<(u16, u16)>,
     source: Option<AppSrc>,
@@ -40,9 +43,11 @@ pub(super) struct Lane {
 // === impl Lane ===
 
 impl Lane {
-    pub(super) fn new(rung: Rung) -> Self {
+    /// The lane of a rung of so many pictures a second.
+    pub(super) fn new(rung: Rung, rate: u32) -> Self {
         Self {
             rung,
+            most: u64::from(rate) * 4 / 5,
             size: None,
             source: None,
             caps: None,
@@ -67,8 +72,8 @@ impl Lane {
         }
         match &self.source {
             _ if self.size.is_none() => {}
-            Some(source) if source.current_level_buffers() < MAX_QUEUED => self.push(shot),
-            None if self.kept.len() < MAX_KEPT => self.kept.push_back(shot.clone()),
+            Some(source) if source.current_level_buffers() < self.most => self.push(shot),
+            None if (self.kept.len() as u64) < self.most => self.kept.push_back(shot.clone()),
             _ => self.dropped += 1,
         }
     }
@@ -96,10 +101,10 @@ impl Lane {
         }
     }
 
-    /// Whether more would be left out.
+    /// Whether a burst would be left out in part.
     pub(super) fn is_full(&self) -> bool {
         let queued = self.source.as_ref().map_or(0, AppSrc::current_level_buffers);
-        queued + 2 >= MAX_QUEUED || self.kept.len() + 2 >= MAX_KEPT
+        queued.max(self.kept.len() as u64) * 3 > self.most
     }
 
     pub(super) fn dropped(&self) -> u64 {
@@ -135,9 +140,3 @@ impl Lane {
         let _ = source.push_buffer(buffer);
     }
 }
-
-/// Pictures that may wait before an encoder.
-const MAX_QUEUED: u64 = 12;
-
-/// Pictures that may wait for an encoder.
-const MAX_KEPT: usize = 12;

@@ -1,11 +1,18 @@
 //! Stamps: GStreamer's nanoseconds, and the ticks of 90 kHz that they are made of.
 
+use std::time::Duration;
+
 use gstreamer as gst;
 
 /// The stamp of a tick that is neither negative nor nonsense.
 pub(super) fn stamp(ticks: i64) -> Option<gst::ClockTime> {
     let ticks = u64::try_from(ticks).ok().filter(|ticks| *ticks < MAX_TICKS)?;
     Some(gst::ClockTime::from_nseconds(ticks * 100_000 / 9))
+}
+
+/// The ticks of a time.
+pub(super) fn of(time: Duration) -> i64 {
+    i64::try_from(time.as_micros()).unwrap_or(i64::MAX / 9) / 100 * 9
 }
 
 /// The tick of a stamp that was made of a tick.

@@ -21,6 +21,8 @@ type Output = Arc<dyn Fn(Made) + Send + Sync>;
 
 pub(super) struct Worker {
     config: Config,
+    /// Up to where nothing is left out.
+    backlog: i64,
     shared: Arc<Mutex<Shared>>,
     output: Output,
     decode: Option<Decode>,
@@ -47,10 +49,16 @@ struct Encode {
 // === impl Worker ===
 
 impl Worker {
-    pub(super) fn new(config: Config, shared: Arc<Mutex<Shared>>, output: Output) -> Self {
+    pub(super) fn new(
+        config: Config,
+        backlog: i64,
+        shared: Arc<Mutex<Shared>>,
+        output: Output,
+    ) -> Self {
         let encoders = config.rungs.iter().map(|_| None).collect();
         Self {
             config,
+            backlog,
             shared,
             output,
             decode: None,
@@ -65,7 +73,10 @@ impl Worker {
     pub(super) fn run(&mut self, inputs: &Receiver<Input>) {
         loop {
             match inputs.recv_timeout(LOOK_AFTER) {
-                Ok(Input::Frame(frame, cut)) => self.decode(&frame, cut),
+                Ok(Input::Frame(frame, cut)) => {
+                    lock(&self.shared).waiting -= 1;
+                    self.decode(&frame, cut);
+                }
                 Ok(Input::StillUntil(ticks)) => self.still_until(ticks),
                 Ok(Input::Fail) => {
                     let encoders = self.encoders.iter().flatten().map(|encode| &encode.pipeline);
@@ -96,11 +107,7 @@ impl Worker {
         let Some(source) = self.source(codec) else { return };
         self.wants_keyframe = false;
         // At the beginning all comes at once that was gathered; nothing of it is to be lost.
-        let most = if frame.dts < BACKLOG { 1 } else { MAX_QUEUED };
-        self.wait_while(|worker| {
-            let queued = worker.decode.as_ref().map_or(0, |d| d.source.current_level_buffers());
-            queued > most || (most == 1 && lock(&worker.shared).lanes.iter().any(Lane::is_full))
-        });
+        self.wait(frame.dts);
         if let Some(capture) = frame.capture {
             lock(&self.shared).capture = Some((frame.pts, capture));
         }
@@ -140,8 +147,19 @@ impl Worker {
         }
     }
 
+    /// Waits until there is room for what belongs to these ticks.
+    fn wait(&mut self, ticks: i64) {
+        let gathered = ticks < self.backlog;
+        let most = if gathered { 1 } else { MAX_QUEUED };
+        self.wait_while(|worker| {
+            let queued = worker.decode.as_ref().map_or(0, |d| d.source.current_level_buffers());
+            queued > most || (gathered && lock(&worker.shared).lanes.iter().any(Lane::is_full))
+        });
+    }
+
     /// Goes through the decoder's queue, behind the frames that came before.
     fn still_until(&mut self, ticks: i64) {
+        self.wait(ticks);
         match &self.decode {
             Some(decode) => {
                 let structure = gst::Structure::builder(STILL).field(STILL, ticks).build();
@@ -309,9 +327,6 @@ const FEW_UNREAD: u64 = 3;
 
 /// A decoder that makes nothing of so many frames in a row is replaced.
 const MAX_UNREAD: u64 = 150;
-
-/// The beginning of an epoch, four seconds, in which what was gathered is caught up with.
-const BACKLOG: i64 = 360_000;
 
 /// How often pipelines are looked after while nothing comes.
 const LOOK_AFTER: Duration = Duration::from_millis(20);
