@@ -294,7 +294,7 @@ impl Bridge {
                     epoch.returns = false;
                     epoch.timeline.restart();
                     epoch.renditions.iter_mut().for_each(Rendition::discontinue);
-                    epoch.pictures.iter_mut().for_each(Pictures::restart);
+                    epoch.pictures.iter_mut().for_each(|pictures| pictures.restart(now));
                 }
                 let Some(frame) = epoch.place(kind, frame) else { return };
                 self.put(now, kind, layer, frame);
@@ -415,7 +415,7 @@ impl Bridge {
             0 if !plan.rungs.is_empty() => &[],
             _ => &intervals,
         });
-        let pictures = (!plan.rungs.is_empty()).then(|| Pictures::new(now));
+        let pictures = (!plan.rungs.is_empty()).then(|| Pictures::new(now, plan.layer));
         let mut epoch = Box::new(Epoch {
             timeline,
             begun: now,

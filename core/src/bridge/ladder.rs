@@ -28,8 +28,10 @@ pub(super) struct Plan {
     pub(super) rungs: Vec<Rung>,
     /// Pictures per second.
     pub(super) rate: u32,
-    /// Of the largest layer that has come.
+    /// The size of the largest layer that has come.
     pub(super) source: Option<(u16, u16)>,
+    /// Which one that is.
+    pub(super) layer: u8,
 }
 
 // === impl Rung ===
@@ -81,7 +83,8 @@ impl Plan {
         };
         let rung = |(at, side): (usize, &u16)| Rung { side: *side, replaces: !playable && at == 0 };
         let rungs = sides.iter().take(MAX_RUNGS).enumerate().map(rung).collect();
-        Self { rungs, rate, source: largest.map(|(.., size)| size) }
+        let (layer, source) = largest.map(|(_, layer, size)| (layer, size)).unzip();
+        Self { rungs, rate, source, layer: layer.unwrap_or(0) }
     }
 
     /// Bits and pictures per second of a rung that there is at once.

@@ -7,7 +7,9 @@ use crate::media::Frame;
 /// The pictures that a transcoder is fed with.
 #[derive(Clone, Debug)]
 pub(super) struct Pictures {
-    chosen: Option<u8>,
+    chosen: u8,
+    /// Whether a keyframe of the chosen layer has come.
+    begun: bool,
     layers: Vec<Seen>,
     /// Where the last one is, in ticks.
     last: Option<i64>,
@@ -25,32 +27,43 @@ struct Seen {
 // === impl Pictures ===
 
 impl Pictures {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { chosen: None, layers: Vec::new(), last: None, cut: false, asked: now }
+    /// A chooser that begins with a layer. Another one is taken if that does not come.
+    pub(super) fn new(now: Instant, layer: u8) -> Self {
+        let mut new = Self {
+            chosen: layer,
+            begun: false,
+            layers: Vec::new(),
+            last: None,
+            cut: false,
+            asked: now,
+        };
+        new.seen(layer).at = Some(now);
+        new
     }
 
     /// What follows comes from another publisher.
-    pub(super) fn restart(&mut self) {
-        (self.chosen, self.cut) = (None, true);
+    pub(super) fn restart(&mut self, now: Instant) {
+        (self.begun, self.cut) = (false, true);
         self.layers.clear();
+        self.seen(self.chosen).at = Some(now);
     }
 
     /// Whether a picture is to be transcoded, and if so, whether it is the first of another publisher.
     pub(super) fn take(&mut self, now: Instant, layer: u8, frame: &Frame) -> Option<bool> {
-        let index = usize::from(layer);
-        if self.layers.len() <= index {
-            self.layers.resize_with(index + 1, Seen::default);
-        }
         let (width, height) = frame.setup.size()?;
         let pixels = u32::from(width) * u32::from(height);
-        self.layers[index] = Seen { pixels, at: Some(now) };
-        if self.chosen != Some(layer) {
-            let chosen = self.chosen.and_then(|chosen| self.layers.get(usize::from(chosen)));
-            let better = chosen.is_none_or(|own| pixels > own.pixels || own.is_silent(now));
+        *self.seen(layer) = Seen { pixels, at: Some(now) };
+        if self.chosen != layer || !self.begun {
+            let chosen = *self.seen(self.chosen);
+            let better = match chosen.is_silent(now) {
+                // Joint keyframes come one after the other, the smallest first.
+                true => self.largest(now) == Some(layer),
+                false => self.chosen == layer || (self.begun && pixels > chosen.pixels),
+            };
             if !frame.keyframe || !better {
                 return None;
             }
-            self.chosen = Some(layer);
+            (self.chosen, self.begun) = (layer, true);
         }
         self.last = self.last.max(Some(frame.dts));
         Some(std::mem::take(&mut self.cut))
@@ -64,14 +77,27 @@ impl Pictures {
 
     /// The layer whose keyframe is needed, since the chosen one no longer comes.
     pub(super) fn wants(&mut self, now: Instant) -> Option<u8> {
-        let chosen = self.layers.get(usize::from(self.chosen?))?;
+        let chosen = *self.seen(self.chosen);
         if !chosen.is_silent(now) || now < self.asked + ASK_INTERVAL {
             return None;
         }
-        let live = self.layers.iter().zip(0_u8..).filter(|(seen, _)| !seen.is_silent(now));
-        let (_, best) = live.max_by_key(|(seen, _)| seen.pixels)?;
+        let best = self.largest(now)?;
         self.asked = now;
         Some(best)
+    }
+
+    /// The largest layer that comes.
+    fn largest(&self, now: Instant) -> Option<u8> {
+        let live = self.layers.iter().zip(0_u8..).filter(|(seen, _)| !seen.is_silent(now));
+        live.max_by_key(|(seen, _)| seen.pixels).map(|(_, layer)| layer)
+    }
+
+    fn seen(&mut self, layer: u8) -> &mut Seen {
+        let index = usize::from(layer);
+        if self.layers.len() <= index {
+            self.layers.resize_with(index + 1, Seen::default);
+        }
+        &mut self.layers[index]
     }
 }
 
