@@ -133,7 +133,7 @@ pub struct StreamPolicy {
 }
 
 /// What holds for one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Bits per second from its publisher; `None` is the limit of all publishers.
     pub max_bitrate_bps: Option<u64>,
@@ -145,6 +145,11 @@ pub struct Policy {
     pub hls: Hls,
     /// What HLS players get as sound.
     pub hls_sound: HlsSound,
+    /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
+    /// no ladder.
+    pub hls_ladder: Vec<u16>,
+    /// What transcoded pictures are encoded as.
+    pub hls_codec: HlsCodec,
     /// Who may use it; `None` is what `[auth]` calls for.
     pub access: Option<Access>,
 }
@@ -171,6 +176,16 @@ pub enum HlsSound {
     Opus,
     /// Both; players choose.
     Both,
+}
+
+/// The codecs of transcoded pictures for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsCodec {
+    /// H.264, which every player takes.
+    #[default]
+    H264,
+    /// H.265, for less bits and far more work.
+    H265,
 }
 
 /// Why a configuration is refused.
@@ -238,7 +253,7 @@ impl Config {
         self.streams
             .iter()
             .find(|section| section.pattern.matches(stream))
-            .map_or_else(Policy::default, |section| section.policy)
+            .map_or_else(Policy::default, |section| section.policy.clone())
     }
 
     /// Who may use the stream of this name.
@@ -354,6 +369,8 @@ impl Default for Policy {
             takeover: false,
             hls: Hls::OnDemand,
             hls_sound: HlsSound::Aac,
+            hls_ladder: Vec::new(),
+            hls_codec: HlsCodec::H264,
             access: None,
         }
     }

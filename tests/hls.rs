@@ -4,12 +4,22 @@
 
 mod support;
 
+#[path = "transcode/media.rs"]
+#[allow(dead_code, reason = "it makes pictures only")]
+mod media;
+
+#[path = "transcode/pictures.rs"]
+#[allow(dead_code, reason = "it makes VP8 only")]
+mod pictures;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use support::Server;
+use support::peer::{Ask, Outgoing, Peer};
+use whitewater_core::media::Kind;
 
 /// A publisher of three layers that ends with the test.
 struct Publisher(Child);
@@ -21,10 +31,11 @@ impl Publisher {
 
     fn with(server: &Server, stream: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
-        command
-            .args(["load", "whip", "--layers", "3", "--seconds", "60"])
-            .args(options)
-            .arg("--url");
+        command.args(["load", "whip", "--seconds", "60"]).args(options);
+        if !options.contains(&"--layers") {
+            command.args(["--layers", "3"]);
+        }
+        command.arg("--url");
         command.arg(server.url(&format!("/whip/{stream}")));
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -300,5 +311,131 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
         assert_eq!(status, StatusCode::NOT_FOUND);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    drop(publisher);
+}
+
+/// Publishes VP8 that a decoder takes, and packets of sound, until it is dropped.
+struct Vp8Publisher(tokio::task::AbortHandle);
+
+impl Vp8Publisher {
+    async fn start(server: &Server, stream: &str) -> Self {
+        let pictures = pictures::vp8((640, 360), 90);
+        let sound = media::opus(&media::hiss(3), 2, "20");
+        let peer = Peer::publish(server, stream, &Ask::default()).await.connected().await;
+        let task = async move {
+            let mut tick = tokio::time::interval(Duration::from_micros(33_333));
+            let (mut seq, mut heard) = (7_u16, 0_u64);
+            for number in 0_u64.. {
+                tick.tick().await;
+                // Three seconds of pictures, again and again.
+                let frame = &pictures[(number % 90) as usize];
+                let chunks: Vec<_> = frame.data.chunks(1_100).collect();
+                for (at, chunk) in chunks.iter().enumerate() {
+                    let mut payload = vec![if at == 0 { 0x10 } else { 0 }];
+                    payload.extend_from_slice(chunk);
+                    let packet = Outgoing {
+                        marker: at + 1 == chunks.len(),
+                        seq,
+                        timestamp: (number * 3_000) as u32,
+                        payload,
+                        ..Outgoing::default()
+                    };
+                    peer.send(Kind::Video, 0, &packet);
+                    seq = seq.wrapping_add(1);
+                }
+                while heard * 3 < number * 5 {
+                    let packet = Outgoing {
+                        marker: false,
+                        seq: heard as u16,
+                        timestamp: (heard * 960) as u32,
+                        payload: sound[(heard % 150) as usize].clone(),
+                        ..Outgoing::default()
+                    };
+                    peer.send(Kind::Audio, 0, &packet);
+                    heard += 1;
+                }
+            }
+        };
+        Self(tokio::spawn(task).abort_handle())
+    }
+}
+
+impl Drop for Vp8Publisher {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What `ffprobe` finds in a file: rows of these entries.
+fn probed(file: &std::path::Path, entries: &str) -> Vec<Vec<String>> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "warning", "-select_streams", "v", "-of", "csv=p=0", "-show_entries", entries])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
+    let server = Server::start().await;
+    let publisher = Vp8Publisher::start(&server, "show").await;
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 2, "a picture and its sound: {index}");
+    assert!(index.contains("CODECS=\"avc1.4d40") && index.contains("mp4a.40.2\""), "H81: {index}");
+    assert!(index.contains("RESOLUTION=640x360") && index.contains("FRAME-RATE=30"), "{index}");
+
+    let (picture, sound) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((picture.gaps, sound.gaps), (0, 0), "{picture:#?} {sound:#?}");
+    let base = format!("/hls/show/{}", paths[0].rsplit_once('/').unwrap().0);
+    let init = get(&server, &format!("{base}/{}", picture.init)).await.1;
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (seconds, uri)) in picture.segments.iter().enumerate() {
+        assert!((seconds - 2.0).abs() < 1e-5, "segment {number} lasts {seconds} s");
+        let segment = get(&server, &format!("{base}/{uri}")).await.1;
+        let file = folder.path().join(format!("{number}.mp4"));
+        std::fs::write(&file, [&init[..], &segment[..]].concat()).unwrap();
+        let streams = probed(&file, "stream=codec_name,width,height");
+        assert_eq!(streams, [["h264", "640", "360"]]);
+        let packets = probed(&file, "packet=pts_time,flags");
+        // A machine that is busy with other tests may leave some out.
+        assert!((45..=60).contains(&packets.len()), "segment {number}: {} frames", packets.len());
+        let mut last = None;
+        for (at, packet) in packets.iter().enumerate() {
+            assert_eq!(packet[1].starts_with('K'), at == 0, "segment {number}: {packets:?}");
+            let tick = packet[0].parse::<f64>().unwrap() * 30.0;
+            assert!((tick - tick.round()).abs() < 3e-3, "segment {number}: {packet:?}");
+            assert!(at > 0 || tick.round() as usize == number * 60, "{number}: {packet:?}");
+            assert!(last < Some(tick.round() as u64), "{packets:?}");
+            last = Some(tick.round() as u64);
+        }
+    }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_layer_is_a_ladder_where_the_policy_says_so() {
+    let toml = "[[streams]]\nmatch = \"*\"\nhls_ladder = [\"720p\", \"360p\"]\n";
+    let server = Server::with_config(toml).await;
+    let publisher = Publisher::with(&server, "show", &["--layers", "1"]);
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 3, "the layer, what is below it, and sound: {index}");
+    assert!(paths[0].ends_with("/v0.m3u8") && paths[1].ends_with("/t1.m3u8"), "{index}");
+    assert!(
+        index.contains("RESOLUTION=1280x720") && index.contains("RESOLUTION=640x360"),
+        "{index}"
+    );
+    let (layer, rung) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((layer.gaps, rung.gaps), (0, 0), "{layer:#?} {rung:#?}");
+    assert_eq!(layer.first, rung.first, "H87");
+    // The layer is cut at its own keyframes about the ticks, what is made of it at the ticks.
+    assert!(rung.segments.iter().all(|(seconds, _)| (seconds - 2.0).abs() < 1e-5), "{rung:#?}");
     drop(publisher);
 }

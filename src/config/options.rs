@@ -417,6 +417,18 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         set: |(_, policy), v| value::hls_sound(&v[0]).map(|sound| policy.hls_sound = sound),
     },
     Key {
+        name: "hls_ladder",
+        default: "off",
+        arity: Arity::Many,
+        set: |(_, policy), v| value::hls_ladder(v).map(|ladder| policy.hls_ladder = ladder),
+    },
+    Key {
+        name: "hls_codec",
+        default: "h264",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_codec(&v[0]).map(|codec| policy.hls_codec = codec),
+    },
+    Key {
         name: "access",
         default: "",
         arity: Arity::One,

@@ -139,6 +139,14 @@ impl Gathering {
         layers.min_by_key(Vec::len).unwrap_or_default()
     }
 
+    /// The pictures of a layer.
+    pub(super) fn pictures(&self, layer: u8) -> impl Iterator<Item = &Frame> {
+        let own = move |(_, kind, ix, _): &&(Instant, Kind, u8, Frame)| {
+            *kind == Kind::Video && *ix == layer
+        };
+        self.frames.iter().filter(own).map(|(.., frame)| frame)
+    }
+
     /// Bits and frames per second of a source, where it shows them.
     pub(super) fn rate(&self, kind: Kind, layer: u8, clock_rate: u32) -> Option<(u64, f64)> {
         let own = || self.frames.iter().filter(|(_, k, ix, _)| *k == kind && *ix == layer);

@@ -1,3 +1,5 @@
+mod rungs;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -16,6 +18,7 @@ struct Publisher {
     clocks: [u32; 4],
     seqs: [u16; 4],
     layers: usize,
+    codec: Codec,
     /// Of the frames that a camera would send, every so many comes.
     every: u64,
     /// When keyframes of all layers are due.
@@ -50,20 +53,26 @@ struct World {
     /// Keyframes that were asked for of one layer.
     wanted: usize,
     ended: usize,
+    transcoder: rungs::Transcoder,
 }
 
 impl World {
     fn new() -> Self {
+        Self::of(Codec::H264, 3, Ladder::default())
+    }
+
+    fn of(codec: Codec, layers: usize, ladder: Ladder) -> Self {
         let publisher = Publisher {
             clocks: [7_000, 4_294_960_000, 123, 99],
             seqs: [65_530, 1, 2, 3],
-            layers: 3,
+            layers,
+            codec,
             every: 1,
             keyframe_at: Some(0),
             answers: true,
             own: None,
         };
-        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false, ladder };
         let mut world = Self {
             began: Instant::now(),
             ms: 0,
@@ -75,6 +84,7 @@ impl World {
             asked: Vec::new(),
             wanted: 0,
             ended: 0,
+            transcoder: rungs::Transcoder::default(),
         };
         world.tell_tracks(1);
         world
@@ -95,12 +105,15 @@ impl World {
     }
 
     fn tell_tracks(&mut self, generation: u32) {
-        let rids = ["q", "h", "f"].map(Rid::new).to_vec();
+        let rids = match self.publisher.layers {
+            1 => Vec::new(),
+            _ => ["q", "h", "f"].map(Rid::new).to_vec(),
+        };
         let head =
             |mid: &str, format, rids| TrackHead { generation, mid: Mid::new(mid), format, rids };
         let tracks = vec![
             head("0", Format::opus(), vec![]),
-            head("1", Format::video(Codec::H264, "packetization-mode=1"), rids),
+            head("1", Format::video(self.publisher.codec, "packetization-mode=1"), rids),
         ];
         self.tell(LinkMessage::Tracks { stream: STREAM, tracks });
         for layer in 0..3 {
@@ -154,7 +167,11 @@ impl World {
                     (frame + 10_000 - layer as u64 * phase).is_multiple_of(every)
                 });
             let timestamp = self.publisher.clocks[layer].wrapping_add(self.ms as u32 * 90);
-            if keyframe {
+            if self.publisher.codec == Codec::Vp8 {
+                self.publisher.keyframe_at.take_if(|_| keyframe);
+                let payload = rungs::vp8(keyframe, layer);
+                self.send(Kind::Video, layer, timestamp, true, &payload);
+            } else if keyframe {
                 self.publisher.keyframe_at = None;
                 self.send(Kind::Video, layer, timestamp, false, &PARAMETERS);
                 self.send(Kind::Video, layer, timestamp, true, &[0x65, 0x88, 0x80, 0x10]);
@@ -173,7 +190,7 @@ impl World {
         bytes.extend([0, 0, 0, index as u8]);
         bytes.extend(payload);
         let packet = Packet::parse(bytes.into(), &ExtensionIds::default()).unwrap();
-        let codec = if kind == Kind::Video { Codec::H264 } else { Codec::Opus };
+        let codec = if kind == Kind::Video { self.publisher.codec } else { Codec::Opus };
         let first = i64::from(self.publisher.clocks[index]);
         let rate = if kind == Kind::Video { 90 } else { 48 };
         let arrived = Arrived {
@@ -196,6 +213,7 @@ impl World {
         while let Some(output) = self.bridge.poll() {
             match output {
                 Output::Opened(opened) => {
+                    self.transcoder = rungs::Transcoder::new(opened.rungs.len());
                     self.opened.push(opened);
                     self.got.clear();
                 }
@@ -216,6 +234,8 @@ impl World {
                     }
                 }
                 Output::Sound(_) => {}
+                Output::Picture(frame, cut) => self.transcode(&frame, cut),
+                Output::Still(ticks) => self.show_again(ticks),
                 Output::Ended(_) => self.ended += 1,
             }
         }
