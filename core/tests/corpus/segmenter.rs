@@ -153,7 +153,7 @@ impl Rendition {
             match &item {
                 Packaged::Part(part) => self.check_part(part),
                 Packaged::Discontinuity => self.end = None,
-                Packaged::Init(_) | Packaged::SegmentEnd { .. } => {}
+                Packaged::Init(_) | Packaged::SegmentEnd { .. } | Packaged::Wall { .. } => {}
             }
             self.window.handle(item).expect("a playlist takes what a packager puts out");
         }
