@@ -95,7 +95,7 @@ impl Bridges {
     /// played.
     pub async fn want(self: Arc<Self>, stream: StreamName) -> Wanted {
         if (self.config.when)(stream.as_str()) == When::Never {
-            return Wanted::NotLive;
+            return Wanted::Off;
         }
         let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
         let moved = stage.wait_for(|stage| *stage != Stage::Starting);

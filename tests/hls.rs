@@ -4,6 +4,9 @@
 
 mod support;
 
+#[path = "hls/boxes.rs"]
+mod boxes;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -36,6 +39,8 @@ struct Playlist {
     part_target: f64,
     first: u64,
     init: String,
+    /// When segments begin by the wall clock.
+    dates: Vec<String>,
     /// Complete segments: duration and address.
     segments: Vec<(f64, String)>,
     /// Each part with the place of its segment; whether the segment is complete.
@@ -59,6 +64,11 @@ impl Playlist {
         let mut playlist = Self::default();
         let mut duration = 0.0;
         for line in text.lines() {
+            let open =
+                || playlist.parts.last().is_some_and(|p| p.segment == playlist.segments.len());
+            if ["MAP", "DISCONTINUITY", "PROGRAM-DATE-TIME"].iter().any(|tag| is_tag(line, tag)) {
+                assert!(!open(), "H12: {line} stands behind a part of its segment: {text}");
+            }
             let value = |name: &str| -> Option<String> {
                 let rest = line.split_once(&format!("{name}="))?.1;
                 let rest = rest.trim_start_matches('"');
@@ -79,6 +89,8 @@ impl Playlist {
                     gap: line.contains("GAP=YES"),
                 });
                 playlist.gaps += usize::from(line.contains("GAP=YES"));
+            } else if let Some(date) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
+                playlist.dates.push(date.to_owned());
             } else if let Some(text) = line.strip_prefix("#EXTINF:") {
                 duration = text.trim_end_matches(',').parse().unwrap();
             } else if line == "#EXT-X-DISCONTINUITY" {
@@ -110,6 +122,12 @@ impl Playlist {
             );
         }
     }
+}
+
+/// Whether a line is that tag and no longer one.
+fn is_tag(line: &str, tag: &str) -> bool {
+    let rest = line.strip_prefix("#EXT-X-").and_then(|line| line.strip_prefix(tag));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 async fn get(server: &Server, path: &str) -> (StatusCode, bytes::Bytes) {
@@ -165,7 +183,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
     let index = index(&server, "show").await;
     let paths = playlists(&index);
     assert_eq!(paths.len(), 4, "three pictures and their sound: {index}");
-    assert!(index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\""), "H81: {index}");
+    let avc1_and_aac = index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\"");
+    assert!(avc1_and_aac, "H81, H89, H91: {index}");
 
     let follow = |at: usize| follow(&server, "show", &paths[at], 4);
     let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
@@ -178,6 +197,7 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
         let name = path.rsplit('/').next().unwrap().trim_end_matches(".m3u8");
         let base = format!("/hls/show/{}", path.rsplit_once('/').unwrap().0);
         let mut file = get(&server, &format!("{base}/{}", playlist.init)).await.1.to_vec();
+        let (timescale, mut ends) = (boxes::timescale(&file), None);
         for (number, (_, uri)) in playlist.segments.iter().enumerate() {
             let whole = get(&server, &format!("{base}/{uri}")).await.1;
             let mut joined = Vec::new();
@@ -186,6 +206,16 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             }
             // The parts of old segments are no longer listed.
             assert!(joined.is_empty() || joined == whole, "H13: {name} {number}");
+            let fragment = boxes::Fragment::read(&whole);
+            assert!(fragment.starts_with_sync, "H24, C6: {name} {number}");
+            assert!(fragment.rising, "{name} {number}: the numbers of fragments rise");
+            if let Some(end) = ends {
+                assert_eq!(fragment.start, end, "H30, C5: {name} {number}");
+            }
+            let seconds = (fragment.end - fragment.start) as f64 / f64::from(timescale);
+            let said = playlist.segments[number].0;
+            assert!((seconds - said).abs() < 0.000_01, "H30: {name}: {seconds} s, EXTINF {said}");
+            ends = Some(fragment.end);
             file.extend(&whole);
         }
         let file_name = folder.path().join(format!("{name}.mp4"));
@@ -203,6 +233,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             durations.insert(name.to_owned(), list[..4].to_vec());
         }
     }
+    let dates: Vec<_> = all.iter().map(|playlist| playlist.dates[..4].to_vec()).collect();
+    assert!(dates[..3].iter().all(|list| *list == dates[0]), "H19, H87: {dates:?}");
     let first = durations.values().next().unwrap().clone();
     assert!(durations.values().all(|list| *list == first), "H87: {durations:?}");
     drop(publisher);
@@ -241,8 +273,10 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
     }
     let deadline = Instant::now() + Duration::from_secs(3);
     while Instant::now() < deadline {
-        let (status, _) = get(&server, "/hls/show/index.m3u8").await;
+        let (status, body) = get(&server, "/hls/show/index.m3u8").await;
         assert_eq!(status, StatusCode::NOT_FOUND);
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], "HLS is off for this stream", "{problem}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     drop(publisher);
