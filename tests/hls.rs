@@ -7,6 +7,9 @@ mod support;
 #[path = "hls/boxes.rs"]
 mod boxes;
 
+#[path = "hls/slow.rs"]
+mod slow;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -279,5 +282,30 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
         assert_eq!(problem["detail"], "HLS is off for this stream", "{problem}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_slow_connections_harm_nobody() {
+    let process = slow::Process::start();
+    let server = &process.server;
+    let publisher = Publisher::start(server, "show");
+    let path = playlists(&index(server, "show").await).remove(0);
+    let before = follow(server, "show", &path, 2).await;
+    let media = format!("/hls/show/{}/{}", path.rsplit_once('/').unwrap().0, before.segments[0].1);
+    let count = slow::allowed(10_000);
+    let resident = process.resident_kib();
+    let mut crowd = slow::Crowd::connect(server, count, &media).await;
+    let began = Instant::now();
+    let after = follow(server, "show", &path, before.segments.len() + 2).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?} for 4 s", began.elapsed());
+    assert_eq!(after.gaps, 0, "{after:#?}");
+    let each = process.resident_kib().saturating_sub(resident) / count;
+    assert!(each < 64, "{each} KiB for each of {count}");
+    // Who does not finish a request is given up after 10 s.
+    let given_up = crowd.given_up(Duration::from_secs(20)).await;
+    assert_eq!(given_up, crowd.silent.len(), "of {count} connections");
+    let (status, _) = get(server, &media).await;
+    assert!(status.is_success(), "{status} beside {} who do not read", crowd.deaf.len());
     drop(publisher);
 }

@@ -28,6 +28,7 @@ pub(crate) fn timescale(init: &[u8]) -> u32 {
 
 impl Fragment {
     /// Reads a segment; its chunks must follow each other without a hole.
+    #[allow(clippy::wildcard_enum_match_arm, reason = "no other box belongs there")]
     pub(crate) fn read(segment: &[u8]) -> Self {
         let mut chunks = Vec::new();
         let mut buf = segment;
