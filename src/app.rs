@@ -13,6 +13,7 @@ use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::StreamName;
 
+use crate::auth::Gate;
 use crate::bridge::{self, Codec, Picture, Sound, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
@@ -43,11 +44,12 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let candidates = advertised(engine.udp_addr());
     let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
-    let router = signaling::router(signaling, port);
+    let gate = Gate::new(config)?;
+    let router = signaling::router(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config(config));
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream));
+    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate);
     let max_connections = config.limits.max_http_connections;
     let http = listener.serve(router.merge(hls).merge(web::router()), max_connections)?;
 
@@ -161,6 +163,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
         tcp: config.tcp,
         max_streams: config.limits.max_streams,
         max_viewers: config.limits.max_viewers,
+        grace: config.auth.grace,
         policy: Box::new(move |name| {
             let policy = policies.policy(name);
             let max = policies.limits.max_publisher_bitrate_bps;

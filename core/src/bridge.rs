@@ -29,7 +29,7 @@ use crate::media::time::{micros_to_ticks, ticks_to_micros};
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
-use gathering::{Awaits, Gathering};
+use gathering::{Gathering, Needs};
 use ladder::Plan;
 pub use ladder::{Ladder, Rung};
 use length::Length;
@@ -227,7 +227,7 @@ impl Bridge {
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.stage {
-            Stage::Gathering(gathering) => gathering.poll_timeout(self.awaits()),
+            Stage::Gathering(gathering) => gathering.poll_timeout(self.needs()),
             Stage::Open(epoch) => {
                 let keyframes = epoch.schedule.poll_timeout(epoch.begun);
                 Some(keyframes.min(epoch.filled + FILL_INTERVAL))
@@ -249,7 +249,7 @@ impl Bridge {
 
     /// Whether an epoch would be open by now, but for the publisher's keyframes, which come seldom.
     pub fn is_learning(&self, now: Instant) -> bool {
-        let needs_keyframes = self.awaits() == Awaits::Keyframes;
+        let needs_keyframes = self.needs() == Needs::Keyframes;
         needs_keyframes && matches!(&self.stage, Stage::Gathering(g) if g.is_learning(now))
     }
 
@@ -360,33 +360,33 @@ impl Bridge {
         layers.chain(rungs).chain(sound.map(|(id, _)| id)).collect()
     }
 
-    fn awaits(&self) -> Awaits {
+    fn needs(&self) -> Needs {
         match (self.sources.has_video(), self.sources.layers()) {
-            (false, _) => Awaits::Sound,
-            (true, 0) => Awaits::Picture,
-            (true, _) => Awaits::Keyframes,
+            (false, _) => Needs::Sound,
+            (true, 0) => Needs::Picture,
+            (true, _) => Needs::Keyframes,
         }
     }
 
     fn ask_if_due(&mut self, now: Instant) {
-        let awaits = self.awaits();
+        let needs = self.needs();
         let Stage::Gathering(gathering) = &mut self.stage else { return };
-        if gathering.asks(now, awaits) {
+        if gathering.asks(now, needs) {
             self.outputs.push_back(Output::WantAll);
         }
     }
 
     fn open_if_ready(&mut self, now: Instant) {
-        let awaits = self.awaits();
+        let needs = self.needs();
         let Stage::Gathering(gathering) = &mut self.stage else { return };
-        if !gathering.is_ready(now, awaits) {
+        if !gathering.is_ready(now, needs) {
             return;
         }
         let gathered = std::mem::take(gathering);
         let Some(start) = gathered.start() else { return };
-        let (segment, gop) = match awaits {
-            Awaits::Keyframes => self.length.choose(gathered.gop()),
-            Awaits::Sound | Awaits::Picture => (self.config.segment, None),
+        let (segment, gop) = match needs {
+            Needs::Keyframes => self.length.choose(gathered.gop()),
+            Needs::Sound | Needs::Picture => (self.config.segment, None),
         };
         let mut timeline = Timeline::new(start.wall, VIDEO_RATE, self.sources.audio_rate());
         if let Some(ticks) = start.video {

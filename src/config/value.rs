@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Hls, HlsCodec, HlsSound, IceServer, LogFormat};
+use super::{Access, Hls, HlsCodec, HlsSound, IceServer, LogFormat};
 
 /// What a parser answers.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -107,6 +107,34 @@ pub(super) fn hls_sound(text: &str) -> Parsed<HlsSound> {
         "opus" => Ok(HlsSound::Opus),
         "both" => Ok(HlsSound::Both),
         other => Err(format!("{other:?} is none of aac, opus and both")),
+    }
+}
+
+pub(super) fn access(text: &str) -> Parsed<Access> {
+    match text {
+        "open" => Ok(Access::Open),
+        "token" => Ok(Access::Token),
+        "hook" => Ok(Access::Hook),
+        other => Err(format!("{other:?} is none of open, token and hook")),
+    }
+}
+
+pub(super) fn when_down(text: &str) -> Parsed<bool> {
+    match text {
+        "deny" => Ok(false),
+        "allow" => Ok(true),
+        other => Err(format!("{other:?} is neither deny nor allow")),
+    }
+}
+
+pub(super) fn not_empty(text: &str) -> Parsed<String> {
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(text.into()) }
+}
+
+pub(super) fn http_url(text: &str) -> Parsed<String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.into()),
+        Ok(_) | Err(_) => Err(format!("{text:?} is no http:// or https:// URL")),
     }
 }
 

@@ -33,6 +33,8 @@ struct Publisher {
 #[derive(Default)]
 struct Got {
     parts: Vec<Part>,
+    /// When each of them came, in milliseconds.
+    came: Vec<u64>,
     ends: Vec<(u64, u64)>,
     inits: u32,
     discontinuities: usize,
@@ -216,7 +218,9 @@ impl World {
                     self.got.clear();
                 }
                 Output::Offered(id, offered) => self.offers.push((self.ms, id, offered)),
-                Output::Packaged(id, packaged) => self.got.entry(id).or_default().take(packaged),
+                Output::Packaged(id, packaged) => {
+                    self.got.entry(id).or_default().take(packaged, self.ms);
+                }
                 Output::WantAll => {
                     self.asked.push(self.ms);
                     if self.publisher.answers {
@@ -239,10 +243,13 @@ impl World {
 }
 
 impl Got {
-    fn take(&mut self, packaged: Packaged) {
+    fn take(&mut self, packaged: Packaged, ms: u64) {
         match packaged {
             Packaged::Init(_) => self.inits += 1,
-            Packaged::Part(part) => self.parts.push(part),
+            Packaged::Part(part) => {
+                self.parts.push(part);
+                self.came.push(ms);
+            }
             Packaged::SegmentEnd { segment, duration } => self.ends.push((segment, duration)),
             Packaged::Discontinuity => self.discontinuities += 1,
             Packaged::Wall { from, zero } => self.walls.push((from, zero)),
@@ -266,7 +273,7 @@ impl Got {
     fn assert_continuous(&self) {
         for pair in self.parts.windows(2) {
             let end = pair[0].start + pair[0].duration as i64;
-            assert_eq!(end, pair[1].start, "{:?}", pair[1]);
+            assert_eq!(end, pair[1].start, "C5: {:?}", pair[1]);
         }
     }
 }
@@ -294,7 +301,7 @@ fn layers_become_renditions_with_equal_segments() {
     for id in ids {
         let got = &world.got[&id];
         assert_eq!((got.inits, got.discontinuities), (1, 0), "{id:?}");
-        assert_eq!(got.starts(), starts, "{id:?}");
+        assert_eq!(got.starts(), starts, "H87, C11: {id:?}");
         got.assert_continuous();
         assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{id:?} has a gap");
         let end = got.parts.last().map(|part| part.start + part.duration as i64).unwrap();
@@ -315,6 +322,31 @@ fn layers_become_renditions_with_equal_segments() {
 }
 
 #[test]
+fn renditions_keep_up_with_each_other_and_with_the_clock() {
+    let mut world = World::new();
+    world.run(8_000);
+    world.run(6_000);
+    let (target, mut longest) = (334, 0);
+    let mut delays = Vec::new();
+    for (id, got) in &world.got {
+        let per_ms = if *id == RenditionId::Opus { 48 } else { 90 };
+        let since = got.came.partition_point(|ms| *ms < 8_000);
+        for (part, came) in got.parts.iter().zip(&got.came).skip(since) {
+            let end = (part.start + part.duration as i64) / per_ms;
+            delays.push(*came as i64 - end);
+        }
+        for pair in got.came[since..].windows(2) {
+            longest = longest.max(pair[1] - pair[0]);
+            // That a part is over the next picture tells, and cameras are up to 20 ms off.
+            assert!(pair[1] - pair[0] <= target as u64 + 20, "H25: {id:?} {pair:?}");
+        }
+    }
+    assert!(longest > 300, "parts come one by one: {longest}");
+    let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+    assert!(most - least <= target, "H67: parts come {least} to {most} ms after their media");
+}
+
+#[test]
 fn a_layer_that_stops_is_gaps_and_is_offered_again_when_it_is_back() {
     let mut world = World::new();
     world.run(6_000);
@@ -324,12 +356,12 @@ fn a_layer_that_stops_is_gaps_and_is_offered_again_when_it_is_back() {
     let got = &world.got[&top];
     got.assert_continuous();
     let gaps = got.parts.iter().filter(|part| part.bytes.is_none()).count();
-    assert!(gaps > 10, "{gaps} gaps");
+    assert!(gaps > 10, "H23: {gaps} gaps");
     let (at, ..) = world.offers.iter().find(|(_, id, on)| *id == top && !on).copied().unwrap();
     assert!((8_000..10_500).contains(&at), "{at}");
     let last = |world: &World, id| world.got[&id].parts.last().map(|p| p.start + p.duration as i64);
     let behind = last(&world, RenditionId::Layer(0)).unwrap() - last(&world, top).unwrap();
-    assert!(behind < 90_000, "gaps keep up: {behind}");
+    assert!(behind < 90_000, "H23, H67: gaps keep up: {behind}");
     world.publisher.layers = 3;
     world.run(5_000);
     assert!(world.offers.iter().any(|(ms, id, on)| *ms > 12_000 && *id == top && *on));
@@ -356,7 +388,7 @@ fn a_publisher_that_returns_is_a_discontinuity_in_every_rendition() {
     world.run(8_000);
     assert_eq!((world.opened.len(), world.ended), (1, 0), "the epoch goes on");
     for (id, got) in &world.got {
-        assert_eq!(got.discontinuities, 1, "{id:?}");
+        assert_eq!(got.discontinuities, 1, "H21, H22: {id:?}");
         assert!(got.parts.last().unwrap().bytes.is_some(), "{id:?} goes on");
     }
     let starts = world.got[&RenditionId::Layer(0)].starts();
