@@ -67,7 +67,7 @@ pub enum Output {
     /// A picture on the epoch's timeline, to be transcoded; whether it is the first of another publisher,
     /// and so to come back as a keyframe.
     Picture(Frame, bool),
-    /// No picture comes for what lies before this tick: the last one stands for it.
+    /// For what lies before this tick no picture is waited for any more: the last one stands for it.
     Still(i64),
     /// Keyframes of all layers are needed.
     WantAll,

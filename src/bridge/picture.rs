@@ -45,7 +45,7 @@ impl Picture {
         self.transcoder.push(frame, cut);
         if !self.is_behind {
             let counters = self.transcoder.counters();
-            if counters.dropped_behind + counters.dropped_full > MANY_DROPPED {
+            if counters.dropped_behind + counters.dropped_late > MANY_DROPPED {
                 self.is_behind = true;
                 warn!(?counters, "the machine is too slow to transcode: pictures are dropped");
             }

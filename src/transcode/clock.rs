@@ -114,8 +114,9 @@ impl<P: Clone> Clock<P> {
 /// Ticks a second.
 const RATE: u32 = 90_000;
 
-/// A hole that is longer, three seconds, is not filled.
-const LONGEST_HOLE: i64 = 270_000;
+/// A hole that is longer, one second and a half, is not filled: whoever tells of time does so far more
+/// often, and has fallen behind.
+const LONGEST_HOLE: i64 = 135_000;
 
 #[cfg(test)]
 mod tests {

@@ -12,7 +12,7 @@ mod parameters;
 mod stamps;
 mod worker;
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -69,8 +69,6 @@ pub struct Handle {
     /// Up to where nothing is left out.
     backlog: i64,
     dropped: AtomicU64,
-    /// Whether a frame was dropped, so that the next ones mean nothing.
-    skips: AtomicBool,
 }
 
 /// What a transcoder went through.
@@ -78,6 +76,8 @@ pub struct Handle {
 pub struct Counters {
     /// Frames dropped because the queue was full, and those after them up to a keyframe.
     pub dropped_full: u64,
+    /// Frames left out because the decoder does not keep up, and those after them up to a keyframe.
+    pub dropped_late: u64,
     /// Pictures left out because encoders do not keep up, by all rungs together.
     pub dropped_behind: u64,
     /// Pictures shown once more.
@@ -111,6 +111,12 @@ struct Shared {
     rebuilt: u64,
     /// Frames in the queue of inputs.
     waiting: usize,
+    /// Whether a frame found no room there, so that the next ones mean nothing.
+    skips: bool,
+    /// Before this, no picture is waited for.
+    due: i64,
+    /// Frames that came out of that queue too late to be decoded.
+    too_late: u64,
 }
 
 /// Whether the system can encode.
@@ -136,12 +142,14 @@ pub fn start(
         undecoded: 0,
         rebuilt: 0,
         waiting: 0,
+        skips: false,
+        due: 0,
+        too_late: 0,
     }));
     let (inputs, received) = sync_channel(MAX_INPUTS);
     let mut worker = Worker::new(config, backlog, Arc::clone(&shared), Arc::new(output));
     thread::Builder::new().name("transcode-video".into()).spawn(move || worker.run(&received))?;
-    let (dropped, skips) = (AtomicU64::new(0), AtomicBool::new(false));
-    Ok(Handle { inputs, shared, backlog, dropped, skips })
+    Ok(Handle { inputs, shared, backlog, dropped: AtomicU64::new(0) })
 }
 
 // === impl Handle ===
@@ -150,10 +158,13 @@ impl Handle {
     /// Takes a frame, whose times are ticks of 90 kHz since the epoch. `cut`: it is the first of another
     /// publisher and is to come out as a keyframe. Never waits; says whether it was taken.
     pub fn push(&self, frame: Frame, cut: bool) -> bool {
-        let skips = self.skips.load(Ordering::Relaxed) && !frame.keyframe;
         let most = if frame.dts < self.backlog { usize::MAX } else { MAX_WAITING };
-        let taken = !skips && lock(&self.shared).waiting < most && self.put(frame, cut);
-        self.skips.store(!taken, Ordering::Relaxed);
+        let (skips, waiting) = {
+            let shared = lock(&self.shared);
+            (shared.skips && !frame.keyframe, shared.waiting)
+        };
+        let taken = !skips && waiting < most && self.put(frame, cut);
+        lock(&self.shared).skips = !taken;
         if !taken {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
@@ -170,9 +181,10 @@ impl Handle {
         taken
     }
 
-    /// Says that no picture comes for what lies before `ticks`: the last one stands for it. Never waits;
-    /// what finds no room is said again.
+    /// Says that for what lies before `ticks` no picture is waited for any more: the last one stands for
+    /// it. To be said all the time, as what comes much later is left out. Never waits.
     pub fn still_until(&self, ticks: i64) -> bool {
+        lock(&self.shared).due = ticks;
         self.inputs.try_send(Input::StillUntil(ticks)).is_ok()
     }
 
@@ -182,6 +194,7 @@ impl Handle {
         let clock = shared.clock.counters();
         Counters {
             dropped_full: self.dropped.load(Ordering::Relaxed),
+            dropped_late: shared.too_late,
             dropped_behind: shared.lanes.iter().map(Lane::dropped).sum(),
             repeated: clock.repeated,
             late: clock.late,
@@ -223,5 +236,5 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 /// Seventeen seconds of pictures: what is gathered before an epoch opens comes all at once.
 const MAX_INPUTS: usize = 1024;
 
-/// Frames that may wait otherwise: half a second.
-const MAX_WAITING: usize = 16;
+/// Frames that may wait otherwise: about a second.
+const MAX_WAITING: usize = 32;

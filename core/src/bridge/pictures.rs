@@ -69,10 +69,10 @@ impl Pictures {
         Some(std::mem::take(&mut self.cut))
     }
 
-    /// Up to where the last picture is to be shown again, where `now_ticks` is now.
+    /// Up to where no picture is waited for any more, and the last one stands, where `now_ticks` is now.
     pub(super) fn still(&self, now_ticks: i64) -> Option<i64> {
         let (until, last) = (now_ticks - PATIENCE_TICKS, self.last?);
-        (until > last && until - last < LONGEST_STILL_TICKS).then_some(until)
+        (until > 0 && until - last < LONGEST_STILL_TICKS).then_some(until)
     }
 
     /// The layer whose keyframe is needed, since the chosen one no longer comes.
@@ -113,8 +113,9 @@ impl Seen {
 const SILENT: Duration = Duration::from_secs(1);
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How late a picture may come before the last one is shown again: a lost packet is waited for 300 ms.
-const PATIENCE_TICKS: i64 = 90 * 400;
+/// How late a picture may come before the last one is shown again, as for pictures that stay as they are:
+/// a lost packet is waited for 300 ms, and ways differ.
+const PATIENCE_TICKS: i64 = 90 * 600;
 
 /// What stands still for longer is a gap: a minute.
 const LONGEST_STILL_TICKS: i64 = 90_000 * 60;

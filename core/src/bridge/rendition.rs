@@ -191,7 +191,8 @@ impl Rendition {
     fn patience(&self) -> Duration {
         match self.id {
             RenditionId::Layer(_) | RenditionId::Opus => PATIENCE,
-            RenditionId::Rung(_) | RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Rung(_) => PATIENCE + TRANSCODING_PICTURES,
         }
     }
 
@@ -210,6 +211,9 @@ const PATIENCE: Duration = Duration::from_millis(600);
 
 /// How much later it may come from a transcoder.
 const TRANSCODING: Duration = Duration::from_millis(400);
+
+/// Pictures take longer on a busy machine. What does not come at all is filled up before.
+const TRANSCODING_PICTURES: Duration = Duration::from_millis(900);
 
 /// How long a transcoder may take to catch up as an epoch opens.
 const BACKLOG: Duration = Duration::from_secs(4);

@@ -1,6 +1,7 @@
 //! A lane that feeds one rung's encoder, and keeps what comes while that is made.
 
 use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use gstreamer as gst;
 use gstreamer::prelude::*;
@@ -22,6 +23,8 @@ pub(super) struct Picture {
 #[derive(Debug)]
 pub(super) struct Lane {
     rung: Rung,
+    /// When the last pictures were fed.
+    fed: VecDeque<Instant>,
     /// Pictures that may wait before its encoder, and for it: 0.8 s. What stands still comes in bursts,
     /// as long as a late picture was waited for, and is one picture in memory.
     most: u64,
@@ -47,6 +50,7 @@ impl Lane {
     pub(super) fn new(rung: Rung, rate: u32) -> Self {
         Self {
             rung,
+            fed: VecDeque::new(),
             most: u64::from(rate) * 4 / 5,
             size: None,
             source: None,
@@ -72,7 +76,7 @@ impl Lane {
         }
         match &self.source {
             _ if self.size.is_none() => {}
-            Some(source) if source.current_level_buffers() < self.most => self.push(shot),
+            Some(source) if self.has_room(source.current_level_buffers()) => self.push(shot),
             None if (self.kept.len() as u64) < self.most => self.kept.push_back(shot.clone()),
             _ => self.dropped += 1,
         }
@@ -95,6 +99,7 @@ impl Lane {
             return;
         }
         (self.source, self.stale, self.caps, self.fresh) = (source, false, None, true);
+        self.fed.clear();
         for shot in std::mem::take(&mut self.kept) {
             self.keyframe_due |= shot.keyframe;
             self.push(&shot);
@@ -109,6 +114,13 @@ impl Lane {
 
     pub(super) fn dropped(&self) -> u64 {
         self.dropped
+    }
+
+    /// Whether another picture may wait behind so many.
+    fn has_room(&self, queued: u64) -> bool {
+        let first = self.fed.len().saturating_sub(usize::try_from(queued).unwrap_or(usize::MAX));
+        let waits = self.fed.get(first).map_or(Duration::ZERO, Instant::elapsed);
+        queued < self.most && (queued == 0 || waits < MAX_WAIT)
     }
 
     fn push(&mut self, shot: &Shot<Picture>) {
@@ -129,6 +141,10 @@ impl Lane {
                 .build();
             source.send_event(gst::event::CustomDownstream::new(structure));
         }
+        if self.fed.len() as u64 >= self.most {
+            self.fed.pop_front();
+        }
+        self.fed.push_back(Instant::now());
         // Shares the pixels; the times are its own.
         let mut buffer = shot.picture.buffer.copy();
         if let Some(buffer) = buffer.get_mut() {
@@ -140,3 +156,7 @@ impl Lane {
         let _ = source.push_buffer(buffer);
     }
 }
+
+/// Where the next picture has waited for its encoder so long, no more are put behind it: late pictures are
+/// of no use to anybody.
+const MAX_WAIT: Duration = Duration::from_millis(350);

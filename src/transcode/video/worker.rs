@@ -23,6 +23,7 @@ pub(super) struct Worker {
     config: Config,
     /// Up to where nothing is left out.
     backlog: i64,
+    begun: Instant,
     shared: Arc<Mutex<Shared>>,
     output: Output,
     decode: Option<Decode>,
@@ -59,6 +60,7 @@ impl Worker {
         Self {
             config,
             backlog,
+            begun: Instant::now(),
             shared,
             output,
             decode: None,
@@ -101,7 +103,10 @@ impl Worker {
             lock(&self.shared).cut = Some(frame.pts);
         }
         self.wants_keyframe |= self.decode.as_ref().is_none_or(|decode| decode.codec != codec);
-        if self.is_over || (self.wants_keyframe && !frame.keyframe) {
+        let is_late = !self.is_gathered(frame.dts) && frame.dts + LATE < lock(&self.shared).due;
+        if self.is_over || is_late || (self.wants_keyframe && !frame.keyframe) {
+            self.wants_keyframe = true;
+            lock(&self.shared).too_late += u64::from(is_late);
             return self.ask();
         }
         let Some(source) = self.source(codec) else { return };
@@ -147,9 +152,14 @@ impl Worker {
         }
     }
 
+    /// Whether nothing of what belongs to these ticks is left out: it was gathered, and there is time.
+    fn is_gathered(&self, ticks: i64) -> bool {
+        ticks < self.backlog && self.begun.elapsed() < MAX_CATCH_UP
+    }
+
     /// Waits until there is room for what belongs to these ticks.
     fn wait(&mut self, ticks: i64) {
-        let gathered = ticks < self.backlog;
+        let gathered = self.is_gathered(ticks);
         let most = if gathered { 1 } else { MAX_QUEUED };
         self.wait_while(|worker| {
             let queued = worker.decode.as_ref().map_or(0, |d| d.source.current_level_buffers());
@@ -192,8 +202,11 @@ impl Worker {
 
     /// Makes anew what failed and what is of another size now.
     fn mend(&mut self) {
-        let unread = lock(&self.shared).unread;
-        if unread > FEW_UNREAD {
+        let (unread, skips) = {
+            let shared = lock(&self.shared);
+            (shared.unread, shared.skips)
+        };
+        if unread > FEW_UNREAD || skips {
             self.ask();
         }
         let failure = self.decode.as_ref().and_then(|decode| {
@@ -320,7 +333,13 @@ fn picture(sample: &gst::SampleRef, rate: u32) -> Option<(i64, Picture)> {
 const STILL: &str = "whitewater-still";
 
 /// Frames that may wait before the decoder.
-const MAX_QUEUED: u64 = 32;
+const MAX_QUEUED: u64 = 8;
+
+/// The machine is too slow for what was gathered if that takes longer.
+const MAX_CATCH_UP: Duration = Duration::from_secs(3);
+
+/// Ticks after which a frame that nobody waits for any more is not decoded: 0.3 s.
+const LATE: i64 = 27_000;
 
 /// Frames in a row without a picture after which a keyframe is asked for.
 const FEW_UNREAD: u64 = 3;
