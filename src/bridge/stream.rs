@@ -37,6 +37,8 @@ pub(super) struct Task {
     codec: Codec,
     picture: Option<Picture>,
     rungs: usize,
+    /// When the packet came that is being handled.
+    came: Option<Instant>,
 }
 
 // === impl Task ===
@@ -75,6 +77,7 @@ impl Task {
             codec,
             picture: None,
             rungs: 0,
+            came: None,
         }
     }
 
@@ -109,6 +112,8 @@ impl Task {
                 message = messages.recv() => {
                     let Some(message) = message else { break };
                     let now = Instant::now();
+                    // The oldest: what is measured is no shorter than that.
+                    self.came = received(&message);
                     self.bridge.handle_link(now, message);
                     while let Ok(message) = messages.try_recv() {
                         self.bridge.handle_link(now, message);
@@ -123,6 +128,7 @@ impl Task {
                 }
             }
             self.drain();
+            self.came = None;
         }
         self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
         drop(messages);
@@ -166,6 +172,7 @@ impl Task {
                     self.tell(LinkMessage::WantAll { stream: self.id });
                 }
                 Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
+                Output::Skew(apart) => self.bridges.config.metrics.skew(apart),
                 Output::Sound(frame) => {
                     if let Some(sound) = &mut self.sound {
                         sound.push(frame);
@@ -183,6 +190,7 @@ impl Task {
                 }
                 Output::Ended(exceeded) => {
                     if let Some(id) = exceeded {
+                        self.bridges.config.metrics.exceeded();
                         let rendition = id.name();
                         warn!(stream = %self.name, rendition, "a segment became too long for want of a \
                             keyframe: HLS begins anew");
@@ -214,10 +222,21 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        self.has_parts |= items.iter().any(|item| matches!(item, Packaged::Part(_)));
+        let parts = items.iter().filter_map(|item| match item {
+            Packaged::Part(part) => Some(part.bytes.is_some()),
+            Packaged::Init(_)
+            | Packaged::SegmentEnd { .. }
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
+        });
+        let (whole, gaps): (Vec<_>, Vec<_>) = parts.partition(|has_bytes| *has_bytes);
+        self.has_parts |= !whole.is_empty() || !gaps.is_empty();
         if let Err(error) = epoch.push(&name_of(id), items) {
             warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
         }
+        let metrics = &self.bridges.config.metrics;
+        whole.iter().for_each(|_| metrics.part(self.came.map(|came| came.elapsed())));
+        gaps.iter().for_each(|_| metrics.gap());
     }
 
     fn open(&mut self, opened: &Opened) {
@@ -236,6 +255,7 @@ impl Task {
                         apart and do not come when asked for, so HLS begins late and switches slowly: a \
                         keyframe interval of 2 s or less is better");
                 }
+                self.bridges.config.metrics.opened();
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
@@ -283,6 +303,11 @@ impl Task {
             self.stage.send_replace(Stage::Over);
         }
     }
+}
+
+/// When the packet of a message came.
+fn received(message: &LinkMessage) -> Option<Instant> {
+    if let LinkMessage::Packet { arrived, .. } = message { Some(arrived.received) } else { None }
 }
 
 /// What the origin is told of a rendition.
