@@ -34,6 +34,10 @@ setup:
 setup-tests:
 	@scripts/setup.sh tests
 
+.PHONY: setup-bench
+setup-bench:
+	@scripts/setup.sh bench
+
 .PHONY: build
 build: setup $(pages)
 	cargo build --locked --workspace --release
@@ -60,8 +64,9 @@ test: check $(pages)
 	scripts/firewall-test.sh
 
 .PHONY: bench
-bench: build
+bench: setup-bench build
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh
+	CARGO_TARGET_DIR='$(target)' scripts/bench.sh hls
 
 .PHONY: flood
 flood: build

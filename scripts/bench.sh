@@ -2,6 +2,7 @@
 # Measures a release build on loopback and prints one table; docs/bench.md explains it.
 #
 #   scripts/bench.sh [--quick] [--viewers 50,200,500] [--seconds 8] [--no-delay] [--json FILE]
+#   scripts/bench.sh hls [--parts requests,held,edge,cpu] [--seconds 4] [--turns 2]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,4 +12,8 @@ if [ -z "${WHITEWATER:-}" ]; then
     WHITEWATER="$target/release/whitewater"
 fi
 export WHITEWATER
+if [ "${1:-}" = hls ]; then
+    ulimit -n "$(ulimit -Hn)"
+    exec node scripts/bench-hls.mjs "${@:2}"
+fi
 exec node scripts/bench.mjs "$@"

@@ -3,6 +3,7 @@
 #
 #   scripts/setup.sh         to build and run
 #   scripts/setup.sh tests   to check and test as well
+#   scripts/setup.sh bench   to build and measure
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +32,17 @@ install_packages() {
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive \
         apt-get install -q -y --no-install-recommends "${missing[@]}"
+}
+
+# Servers that tests and measurements start by themselves, and that must not run otherwise.
+install_servers() {
+    local package missing=()
+    for package in "$@"; do
+        is_installed "$package" || missing+=("$package")
+    done
+    [ "${#missing[@]}" -gt 0 ] || return 0
+    install_packages "${missing[@]}"
+    [ ! -d /run/systemd/system ] || as_root systemctl disable --now --quiet "${missing[@]}"
 }
 
 # Vite 8 wants Node 20.19, or 22.12 and later.
@@ -95,8 +107,13 @@ if [ "$purpose" = tests ]; then
     packages+=(chromium ffmpeg firefox-esr fonts-dejavu-core git iproute2 libc6-dbg nftables openssl procps)
     packages+=(python3-venv valgrind)
 fi
+if [ "$purpose" = bench ]; then
+    packages+=(nghttp2-client wrk)
+fi
 
 install_packages "${packages[@]}"
+[ "$purpose" = build ] || install_servers varnish
+[ "$purpose" != bench ] || install_servers nginx
 install_rust
 install_node
 if [ "$purpose" = tests ]; then

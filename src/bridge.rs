@@ -2,6 +2,7 @@
 //!
 //! What is decided is decided in `core/src/bridge/`; here packets are handed in and parts handed on.
 
+mod picture;
 mod sound;
 mod stream;
 
@@ -11,10 +12,12 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
+use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
 use crate::origin::{Store, Wanted};
+pub use crate::transcode::video::Codec;
 
 /// Where packets come from: who knows the streams that are live.
 pub trait Packets: Send + Sync + 'static {
@@ -48,10 +51,21 @@ pub struct Sound {
     pub opus: bool,
 }
 
+/// What a stream's picture is transcoded to.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Which qualities.
+    pub ladder: Ladder,
+    /// Encoded as what.
+    pub codec: Codec,
+}
+
 /// What holds for all streams.
 pub struct Config {
     /// When a stream is packaged.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// What its picture is transcoded to.
+    pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
     /// What its sound is packaged as.
     pub sound: Box<dyn Fn(&str) -> Sound + Send + Sync>,
     /// How long the first request waits until there is something to play.
@@ -110,7 +124,7 @@ impl Bridges {
     /// played.
     pub async fn want(self: Arc<Self>, stream: StreamName) -> Wanted {
         if (self.config.when)(stream.as_str()) == When::Never {
-            return Wanted::NotLive;
+            return Wanted::Off;
         }
         let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
         let asked = Instant::now();

@@ -1,4 +1,4 @@
-//! A load generator that watches and publishes at any WHEP or WHIP server, and measures.
+//! A load generator that watches and publishes at any WHEP, WHIP or HLS server, and measures.
 //!
 //! It is a client of its own: nothing of the server runs in it but the sessions' client role.
 
@@ -10,6 +10,8 @@ mod drain;
 mod flood;
 mod frames;
 mod gaps;
+mod held;
+mod hls;
 mod options;
 mod packetize;
 mod receive;
@@ -37,6 +39,8 @@ pub fn run(command: &Command) -> anyhow::Result<()> {
     match command {
         Command::Whep(options) => whep::run(options),
         Command::Whip(options) => whip::run(options),
+        Command::Hls(options) => hls::run(options),
+        Command::Held(options) => held::run(options),
         Command::Bare(options) => bare::run(options),
         Command::Drain(options) => drain::run(options),
         Command::Flood(options) => flood::run(options),

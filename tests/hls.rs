@@ -4,6 +4,23 @@
 
 mod support;
 
+#[path = "transcode/media.rs"]
+#[allow(dead_code, reason = "it makes pictures only")]
+mod media;
+
+#[path = "transcode/pictures.rs"]
+#[allow(dead_code, reason = "it makes VP8 only")]
+mod pictures;
+
+#[path = "hls/boxes.rs"]
+mod boxes;
+
+#[path = "hls/slow.rs"]
+mod slow;
+
+#[path = "hls/vp8.rs"]
+mod vp8;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,10 +38,11 @@ impl Publisher {
 
     fn with(server: &Server, stream: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
-        command
-            .args(["load", "whip", "--layers", "3", "--seconds", "60"])
-            .args(options)
-            .arg("--url");
+        command.args(["load", "whip", "--seconds", "60"]).args(options);
+        if !options.contains(&"--layers") {
+            command.args(["--layers", "3"]);
+        }
+        command.arg("--url");
         command.arg(server.url(&format!("/whip/{stream}")));
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -44,6 +62,8 @@ struct Playlist {
     part_target: f64,
     first: u64,
     init: String,
+    /// When segments begin by the wall clock.
+    dates: Vec<String>,
     /// Complete segments: duration and address.
     segments: Vec<(f64, String)>,
     /// Each part with the place of its segment; whether the segment is complete.
@@ -67,6 +87,11 @@ impl Playlist {
         let mut playlist = Self::default();
         let mut duration = 0.0;
         for line in text.lines() {
+            let open =
+                || playlist.parts.last().is_some_and(|p| p.segment == playlist.segments.len());
+            if ["MAP", "DISCONTINUITY", "PROGRAM-DATE-TIME"].iter().any(|tag| is_tag(line, tag)) {
+                assert!(!open(), "H12: {line} stands behind a part of its segment: {text}");
+            }
             let value = |name: &str| -> Option<String> {
                 let rest = line.split_once(&format!("{name}="))?.1;
                 let rest = rest.trim_start_matches('"');
@@ -89,6 +114,8 @@ impl Playlist {
                     gap: line.contains("GAP=YES"),
                 });
                 playlist.gaps += usize::from(line.contains("GAP=YES"));
+            } else if let Some(date) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
+                playlist.dates.push(date.to_owned());
             } else if let Some(text) = line.strip_prefix("#EXTINF:") {
                 duration = text.trim_end_matches(',').parse().unwrap();
             } else if line == "#EXT-X-DISCONTINUITY" {
@@ -120,6 +147,12 @@ impl Playlist {
             );
         }
     }
+}
+
+/// Whether a line is that tag and no longer one.
+fn is_tag(line: &str, tag: &str) -> bool {
+    let rest = line.strip_prefix("#EXT-X-").and_then(|line| line.strip_prefix(tag));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 async fn get(server: &Server, path: &str) -> (StatusCode, bytes::Bytes) {
@@ -175,7 +208,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
     let index = index(&server, "show").await;
     let paths = playlists(&index);
     assert_eq!(paths.len(), 4, "three pictures and their sound: {index}");
-    assert!(index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\""), "H81: {index}");
+    let avc1_and_aac = index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\"");
+    assert!(avc1_and_aac, "H81, H89, H91: {index}");
 
     let follow = |at: usize| follow(&server, "show", &paths[at], 4);
     let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
@@ -188,6 +222,7 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
         let name = path.rsplit('/').next().unwrap().trim_end_matches(".m3u8");
         let base = format!("/hls/show/{}", path.rsplit_once('/').unwrap().0);
         let mut file = get(&server, &format!("{base}/{}", playlist.init)).await.1.to_vec();
+        let (timescale, mut ends) = (boxes::timescale(&file), None);
         for (number, (_, uri)) in playlist.segments.iter().enumerate() {
             let whole = get(&server, &format!("{base}/{uri}")).await.1;
             let mut joined = Vec::new();
@@ -196,6 +231,16 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             }
             // The parts of old segments are no longer listed.
             assert!(joined.is_empty() || joined == whole, "H13: {name} {number}");
+            let fragment = boxes::Fragment::read(&whole);
+            assert!(fragment.starts_with_sync, "H24, C6: {name} {number}");
+            assert!(fragment.rising, "{name} {number}: the numbers of fragments rise");
+            if let Some(end) = ends {
+                assert_eq!(fragment.start, end, "H30, C5: {name} {number}");
+            }
+            let seconds = (fragment.end - fragment.start) as f64 / f64::from(timescale);
+            let said = playlist.segments[number].0;
+            assert!((seconds - said).abs() < 0.000_01, "H30: {name}: {seconds} s, EXTINF {said}");
+            ends = Some(fragment.end);
             file.extend(&whole);
         }
         let file_name = folder.path().join(format!("{name}.mp4"));
@@ -213,6 +258,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             durations.insert(name.to_owned(), list[..4].to_vec());
         }
     }
+    let dates: Vec<_> = all.iter().map(|playlist| playlist.dates[..4].to_vec()).collect();
+    assert!(dates[..3].iter().all(|list| *list == dates[0]), "H19, H87: {dates:?}");
     let first = durations.values().next().unwrap().clone();
     assert!(durations.values().all(|list| *list == first), "H87: {durations:?}");
     drop(publisher);
@@ -296,9 +343,110 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
     }
     let deadline = Instant::now() + Duration::from_secs(3);
     while Instant::now() < deadline {
-        let (status, _) = get(&server, "/hls/show/index.m3u8").await;
+        let (status, body) = get(&server, "/hls/show/index.m3u8").await;
         assert_eq!(status, StatusCode::NOT_FOUND);
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], "HLS is off for this stream", "{problem}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    drop(publisher);
+}
+
+/// What `ffprobe` finds in a file: rows of these entries.
+fn probed(file: &std::path::Path, entries: &str) -> Vec<Vec<String>> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "warning", "-select_streams", "v", "-of", "csv=p=0", "-show_entries", entries])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
+    let server = Server::start().await;
+    let publisher = vp8::Publisher::start(&server, "show").await;
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 2, "a picture and its sound: {index}");
+    assert!(index.contains("CODECS=\"avc1.4d40") && index.contains("mp4a.40.2\""), "H81: {index}");
+    assert!(index.contains("RESOLUTION=640x360") && index.contains("FRAME-RATE=30"), "{index}");
+
+    let (picture, sound) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((picture.gaps, sound.gaps), (0, 0), "{picture:#?} {sound:#?}");
+    let base = format!("/hls/show/{}", paths[0].rsplit_once('/').unwrap().0);
+    let init = get(&server, &format!("{base}/{}", picture.init)).await.1;
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (seconds, uri)) in picture.segments.iter().enumerate() {
+        assert!((seconds - 2.0).abs() < 1e-5, "segment {number} lasts {seconds} s");
+        let segment = get(&server, &format!("{base}/{uri}")).await.1;
+        let file = folder.path().join(format!("{number}.mp4"));
+        std::fs::write(&file, [&init[..], &segment[..]].concat()).unwrap();
+        let streams = probed(&file, "stream=codec_name,width,height");
+        assert_eq!(streams, [["h264", "640", "360"]]);
+        let packets = probed(&file, "packet=pts_time,flags");
+        // A machine that is busy with other tests may leave some out.
+        assert!((45..=60).contains(&packets.len()), "segment {number}: {} frames", packets.len());
+        let mut last = None;
+        for (at, packet) in packets.iter().enumerate() {
+            assert_eq!(packet[1].starts_with('K'), at == 0, "segment {number}: {packets:?}");
+            let tick = packet[0].parse::<f64>().unwrap() * 30.0;
+            assert!((tick - tick.round()).abs() < 3e-3, "segment {number}: {packet:?}");
+            assert!(at > 0 || tick.round() as usize == number * 60, "{number}: {packet:?}");
+            assert!(last < Some(tick.round() as u64), "{packets:?}");
+            last = Some(tick.round() as u64);
+        }
+    }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_layer_is_a_ladder_where_the_policy_says_so() {
+    let toml = "[[streams]]\nmatch = \"*\"\nhls_ladder = [\"720p\", \"360p\"]\n";
+    let server = Server::with_config(toml).await;
+    let publisher = Publisher::with(&server, "show", &["--layers", "1"]);
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 3, "the layer, what is below it, and sound: {index}");
+    assert!(paths[0].ends_with("/v0.m3u8") && paths[1].ends_with("/t1.m3u8"), "{index}");
+    assert!(
+        index.contains("RESOLUTION=1280x720") && index.contains("RESOLUTION=640x360"),
+        "{index}"
+    );
+    let (layer, rung) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((layer.gaps, rung.gaps), (0, 0), "{layer:#?} {rung:#?}");
+    assert_eq!(layer.first, rung.first, "H87");
+    // The layer is cut at its own keyframes about the ticks, what is made of it at the ticks.
+    assert!(rung.segments.iter().all(|(seconds, _)| (seconds - 2.0).abs() < 1e-5), "{rung:#?}");
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_slow_connections_harm_nobody() {
+    let process = slow::Process::start();
+    let server = &process.server;
+    let publisher = Publisher::start(server, "show");
+    let path = playlists(&index(server, "show").await).remove(0);
+    let before = follow(server, "show", &path, 2).await;
+    let media = format!("/hls/show/{}/{}", path.rsplit_once('/').unwrap().0, before.segments[0].1);
+    let count = slow::allowed(10_000);
+    let resident = process.resident_kib();
+    let mut crowd = slow::Crowd::connect(server, count, &media).await;
+    let began = Instant::now();
+    let after = follow(server, "show", &path, before.segments.len() + 2).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?} for 4 s", began.elapsed());
+    assert_eq!(after.gaps, 0, "{after:#?}");
+    let each = process.resident_kib().saturating_sub(resident) / count;
+    assert!(each < 64, "{each} KiB for each of {count}");
+    // Who does not finish a request is given up after 10 s.
+    let given_up = crowd.given_up(Duration::from_secs(20)).await;
+    assert_eq!(given_up, crowd.silent.len(), "of {count} connections");
+    let (status, _) = get(server, &media).await;
+    assert!(status.is_success(), "{status} beside {} who do not read", crowd.deaf.len());
     drop(publisher);
 }

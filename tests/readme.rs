@@ -99,22 +99,27 @@ fn serve_in_the_open(block: &str) {
     server.stop();
 }
 
-/// Both lines at once, as they are meant: viewers find what the publisher sends.
+/// All lines at once, as they are meant: viewers and players find what the publisher sends.
 fn load(block: &str) {
     let room = Room::new();
     let folder = tempfile::tempdir().unwrap();
     let server = room.start("whitewater serve", folder.path(), START);
-    let [publish, watch] = block.lines().collect::<Vec<_>>()[..] else { panic!("{block}") };
+    let [publish, watch, play] = block.lines().collect::<Vec<_>>()[..] else { panic!("{block}") };
     let publisher = room.spawn(publish, folder.path());
     let until = Instant::now() + START;
     while !room.get("http://127.0.0.1:8080/api/v1/streams").contains(r#""name":"demo""#) {
         assert!(Instant::now() < until, "the publisher is not live");
         thread::sleep(Duration::from_millis(100));
     }
+    let players = room.spawn(play, folder.path());
     let viewers = room.run(watch, folder.path());
     let said = String::from_utf8_lossy(&viewers.stdout).into_owned();
     assert!(viewers.status.success(), "{said}{}", String::from_utf8_lossy(&viewers.stderr));
     assert!(said.contains("100 of 100 connected"), "{said}");
+    let played = players.wait_with_output().unwrap();
+    let said = String::from_utf8_lossy(&played.stdout).into_owned();
+    assert!(played.status.success(), "{said}{}", String::from_utf8_lossy(&played.stderr));
+    assert!(said.contains(" x 200"), "{said}");
     let published = publisher.wait_with_output().unwrap();
     assert!(published.status.success(), "{}", String::from_utf8_lossy(&published.stderr));
     server.stop();

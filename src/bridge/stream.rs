@@ -5,16 +5,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, trace, warn};
-use whitewater_core::bridge::{self, Announced, Bridge, Opened, Output, RenditionId};
+use whitewater_core::bridge::{self, Announced, Bridge, Ladder, Opened, Output, RenditionId};
 use whitewater_core::media::{Kind, Packaged};
 use whitewater_core::package;
 use whitewater_core::playlist::{self, Bandwidth, Name};
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
+use super::picture::{Made, Picture};
 use super::sound::Sound;
-use super::{Bridges, Stage, When};
+use super::{Bridges, Codec, Stage, When};
 use crate::origin::{EpochId, Offered, Writer};
+use crate::transcode::video;
 
 /// What a stream's task works with.
 pub(super) struct Task {
@@ -31,6 +33,10 @@ pub(super) struct Task {
     has_opened: bool,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
+    /// What the picture becomes where it is transcoded.
+    codec: Codec,
+    picture: Option<Picture>,
+    rungs: usize,
 }
 
 // === impl Task ===
@@ -48,7 +54,12 @@ impl Task {
             None
         });
         let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
-        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac });
+        let super::Picture { mut ladder, codec } = (bridges.config.picture)(name.as_str());
+        if let Err(error) = video::check(codec) {
+            warn!(stream = %name, %error, "pictures stay as they are, and VP8 has none in HLS");
+            ladder = Ladder::default();
+        }
+        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac, ladder });
         Self {
             bridges,
             name,
@@ -61,6 +72,9 @@ impl Task {
             has_parts: false,
             has_opened: false,
             sound,
+            codec,
+            picture: None,
+            rungs: 0,
         }
     }
 
@@ -81,7 +95,14 @@ impl Task {
                     None => std::future::pending().await,
                 }
             };
+            let picture = async {
+                match &mut self.picture {
+                    Some(picture) => picture.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                Some(made) = picture => self.take_picture(made),
                 Some(frame) = sound => {
                     self.bridge.handle_frame(Instant::now(), RenditionId::Aac, frame);
                 }
@@ -115,6 +136,19 @@ impl Task {
         }
     }
 
+    fn take_picture(&mut self, made: Made) {
+        match made {
+            Made::Frame(rung, frame) => {
+                self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
+            }
+            Made::WantKeyframe => self.tell(LinkMessage::WantAll { stream: self.id }),
+            Made::Failed(error) => {
+                warn!(stream = %self.name, %error, "the picture is not transcoded");
+                self.withdraw_rungs();
+            }
+        }
+    }
+
     fn is_idle(&self) -> bool {
         let config = &self.bridges.config;
         (config.when)(self.name.as_str()) == When::OnDemand
@@ -135,6 +169,16 @@ impl Task {
                 Output::Sound(frame) => {
                     if let Some(sound) = &mut self.sound {
                         sound.push(frame);
+                    }
+                }
+                Output::Picture(frame, cut) => {
+                    if let Some(picture) = &mut self.picture {
+                        picture.push(frame, cut);
+                    }
+                }
+                Output::Still(ticks) => {
+                    if let Some(picture) = &self.picture {
+                        picture.still_until(ticks);
                     }
                 }
                 Output::Ended(exceeded) => {
@@ -194,12 +238,29 @@ impl Task {
                 }
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
-                let absent = opened.renditions.iter();
-                let absent =
-                    absent.filter(|one| one.id.kind() == Kind::Video && one.frame_rate.is_none());
+                let absent = opened.renditions.iter().filter(|one| !one.due);
                 absent.for_each(|one| self.offer(one.id, false));
             }
             Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
+        }
+        self.rungs = opened.rungs.len();
+        // Its predecessor's times count from another zero.
+        self.picture = None;
+        if self.rungs > 0 {
+            match Picture::start(opened, self.codec) {
+                Ok(picture) => self.picture = Some(picture),
+                Err(error) => {
+                    warn!(stream = %self.name, %error, "the picture is not transcoded");
+                    self.withdraw_rungs();
+                }
+            }
+        }
+    }
+
+    fn withdraw_rungs(&mut self) {
+        self.picture = None;
+        for rung in 0..self.rungs {
+            self.offer(RenditionId::Rung(rung as u8), false);
         }
     }
 
@@ -213,6 +274,7 @@ impl Task {
 
     fn end(&mut self) {
         self.push();
+        self.picture = None;
         if let Some(epoch) = self.epoch.take() {
             info!(stream = %self.name, epoch = %epoch.id(), "HLS ends");
             epoch.end();
@@ -225,7 +287,7 @@ impl Task {
 
 /// What the origin is told of a rendition.
 fn offered(announced: &Announced, opened: &Opened) -> Offered {
-    let Announced { id, bits_per_second, frame_rate } = *announced;
+    let Announced { id, bits_per_second, frame_rate, .. } = *announced;
     let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
     let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
     config.part_target = opened.part_target;

@@ -13,11 +13,16 @@ pub enum Command {
     Whep(Whep),
     /// Publishes a stream of H.264 and Opus, at any WHIP server.
     Whip(Whip),
+    /// Plays a Low-Latency HLS stream many times over, through a cache or not.
+    Hls(Hls),
     /// Floods a media port with datagrams that belong to nobody, or to nobody who may send them.
     Flood(Flood),
     /// Receives on a server's sockets without a server behind them; what a flood costs at least.
     #[command(hide = true)]
     Sink(Sink),
+    /// Lets a crowd ask for one playlist at once, when it is there and before it is.
+    #[command(hide = true)]
+    Held(Held),
     /// Seals and sends without a server around it: the measure of what a server can reach.
     #[command(hide = true)]
     Bare(Bare),
@@ -76,6 +81,56 @@ pub enum Verify {
     Sample,
     /// All.
     All,
+}
+
+/// Options of `load hls`.
+#[derive(Args, Clone, Debug)]
+pub struct Hls {
+    /// The index of a stream, such as http://127.0.0.1:8080/hls/NAME/index.m3u8.
+    #[arg(long)]
+    pub url: Url,
+    /// The server behind the cache that `url` leads to, such as http://127.0.0.1:8080. One player per
+    /// playlist asks there, and answers to every twentieth player are compared with theirs.
+    #[arg(long)]
+    pub origin: Option<Url>,
+    /// Players.
+    #[arg(long, default_value_t = 1)]
+    pub viewers: usize,
+    /// How long to play.
+    #[arg(long, default_value = "10", value_parser = seconds)]
+    pub seconds: Duration,
+    /// The players begin evenly within these seconds.
+    #[arg(long, default_value = "1", value_parser = seconds)]
+    pub ramp: Duration,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Options of `load held`.
+#[derive(Args, Clone, Debug)]
+pub struct Held {
+    /// A media playlist.
+    #[arg(long)]
+    pub url: Url,
+    /// Connections.
+    #[arg(long, default_value_t = 5_000)]
+    pub count: usize,
+    /// How many parts after the next one are waited for.
+    #[arg(long, default_value_t = 3)]
+    pub ahead: u64,
+    /// How soon all have asked; none may be answered before.
+    #[arg(long, default_value = "0.5", value_parser = seconds)]
+    pub settle: Duration,
+    /// Turns.
+    #[arg(long, default_value_t = 5)]
+    pub rounds: usize,
+    /// A process whose memory is measured, such as the server's.
+    #[arg(long)]
+    pub pid: Option<u32>,
+    /// Prints one JSON object in place of the table.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// Options of `load whip`.

@@ -45,6 +45,9 @@ impl Age {
     /// A target duration, where there is no knowing which.
     pub(super) const SHORT: Self = Self(Some(Duration::from_secs(3)));
 
+    /// A second: of a crowd behind a cache only one asks again.
+    pub(super) const MOMENT: Self = Self(Some(Duration::from_secs(1)));
+
     /// As long as that, in whole seconds.
     pub(super) fn of(duration: Duration) -> Self {
         Self(Some(duration))
@@ -209,7 +212,7 @@ pub(super) fn nowhere(age: Age) -> Response {
 /// 503 where too many requests are held already.
 pub(super) fn too_many() -> Response {
     let detail = "too many requests are waiting";
-    problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+    problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }
 
 /// 503 where nothing came in time.

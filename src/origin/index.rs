@@ -10,9 +10,14 @@ use whitewater_signaling::control::StreamName;
 use super::answer::{self, Age};
 use super::epoch::Epoch;
 use super::hold::{Held, hold};
-use super::{Origin, Wanted};
+use super::{Origin, Pass, Wanted};
 
-pub(super) async fn serve(origin: &Origin, stream: StreamName, headers: &HeaderMap) -> Response {
+pub(super) async fn serve(
+    origin: &Origin,
+    stream: StreamName,
+    pass: Option<&Pass>,
+    headers: &HeaderMap,
+) -> Response {
     let deadline = Instant::now() + origin.store.limits().max_wait;
     let epoch = match origin.store.current(&stream) {
         Some(epoch) => epoch,
@@ -25,7 +30,7 @@ pub(super) async fn serve(origin: &Origin, stream: StreamName, headers: &HeaderM
     if let Err(response) = wait_for_parts(origin, &epoch, deadline).await {
         return response;
     }
-    match epoch.index() {
+    match epoch.index(pass) {
         // It changes rarely, but where it does, players should see it soon.
         Some(text) => text.answer(headers, Age::of(half_target(&epoch))),
         None => not_ready(),
@@ -47,9 +52,13 @@ async fn wait_for_epoch(
         Ok(Wanted::NotLive) => Err(answer::problem_later(
             StatusCode::NOT_FOUND,
             "nobody publishes this stream at the moment",
-            Age::of(std::time::Duration::from_secs(1)),
+            Age::MOMENT,
         )),
         Ok(Wanted::NotReady) | Err(_) => Err(not_ready()),
+        Ok(Wanted::Off) => {
+            let detail = "HLS is off for this stream";
+            Err(answer::problem(StatusCode::NOT_FOUND, detail, Age::SHORT))
+        }
     }
 }
 
@@ -77,5 +86,5 @@ fn half_target(epoch: &Epoch) -> std::time::Duration {
 
 fn not_ready() -> Response {
     let detail = "the stream has only begun, and there is nothing to play yet";
-    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }

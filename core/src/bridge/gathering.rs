@@ -27,7 +27,7 @@ struct Keyframes {
 
 /// What an epoch waits for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Awaits {
+pub(super) enum Needs {
     /// Sound, as there is nothing else.
     Sound,
     /// A picture, whose keyframes are made here.
@@ -63,18 +63,18 @@ impl Gathering {
         }
     }
 
-    pub(super) fn is_ready(&self, now: Instant, awaits: Awaits) -> bool {
-        self.due(awaits).is_some_and(|due| now >= due) && self.start().is_some()
+    pub(super) fn is_ready(&self, now: Instant, needs: Needs) -> bool {
+        self.due(needs).is_some_and(|due| now >= due) && self.start().is_some()
     }
 
     /// When it is ready, or keyframes are to be asked for.
-    pub(super) fn poll_timeout(&self, awaits: Awaits) -> Option<Instant> {
-        self.due(awaits).into_iter().chain(self.ask_due(awaits)).min()
+    pub(super) fn poll_timeout(&self, needs: Needs) -> Option<Instant> {
+        self.due(needs).into_iter().chain(self.ask_due(needs)).min()
     }
 
     /// Whether keyframes are to be asked for, so that two of one layer come.
-    pub(super) fn asks(&mut self, now: Instant, awaits: Awaits) -> bool {
-        let asks = self.ask_due(awaits).is_some_and(|due| now >= due);
+    pub(super) fn asks(&mut self, now: Instant, needs: Needs) -> bool {
+        let asks = self.ask_due(needs).is_some_and(|due| now >= due);
         self.asked += u32::from(asks);
         asks
     }
@@ -90,18 +90,18 @@ impl Gathering {
         Some(Duration::from_micros(ticks_to_micros(apart, VIDEO_RATE).unsigned_abs()))
     }
 
-    fn due(&self, awaits: Awaits) -> Option<Instant> {
-        match (self.first_picture, awaits) {
-            (Some(first), Awaits::Keyframes) if self.gop().is_none() => Some(first + GATHER_GOP),
+    fn due(&self, needs: Needs) -> Option<Instant> {
+        match (self.first_picture, needs) {
+            (Some(first), Needs::Keyframes) if self.gop().is_none() => Some(first + GATHER_GOP),
             (Some(first), _) => Some(first + GATHER),
-            (None, Awaits::Sound) => Some(self.first? + GATHER_SOUND),
+            (None, Needs::Sound) => Some(self.first? + GATHER_SOUND),
             // Its picture may never come; until then its sound waits.
             (None, _) => Some(self.first? + WITHOUT_PICTURE),
         }
     }
 
-    fn ask_due(&self, awaits: Awaits) -> Option<Instant> {
-        let first = self.first_picture.filter(|_| awaits == Awaits::Keyframes)?;
+    fn ask_due(&self, needs: Needs) -> Option<Instant> {
+        let first = self.first_picture.filter(|_| needs == Needs::Keyframes)?;
         self.gop().is_none().then(|| first + ASK_INTERVAL * (self.asked + 1))
     }
 
@@ -137,6 +137,14 @@ impl Gathering {
         };
         let layers = (0..MAX_LAYERS).map(of_layer).filter(|intervals| intervals.len() > 2);
         layers.min_by_key(Vec::len).unwrap_or_default()
+    }
+
+    /// The pictures of a layer.
+    pub(super) fn pictures(&self, layer: u8) -> impl Iterator<Item = &Frame> {
+        let own = move |(_, kind, ix, _): &&(Instant, Kind, u8, Frame)| {
+            *kind == Kind::Video && *ix == layer
+        };
+        self.frames.iter().filter(own).map(|(.., frame)| frame)
     }
 
     /// Bits and frames per second of a source, where it shows them.

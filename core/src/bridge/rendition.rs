@@ -36,6 +36,8 @@ pub(super) struct Rendition {
     last: Option<i64>,
     /// Whether frames come.
     live: bool,
+    /// From where on frames are another publisher's that have yet to come out of the transcoder.
+    turns: Option<i64>,
     /// Until then nothing is filled up: what was gathered before the epoch opened comes all at once.
     settles: Duration,
 }
@@ -77,6 +79,7 @@ impl Rendition {
             interval: 0,
             last: None,
             live: false,
+            turns: None,
             settles: match id {
                 RenditionId::Layer(_) | RenditionId::Opus => opens,
                 RenditionId::Rung(_) | RenditionId::Aac => opens + BACKLOG,
@@ -102,6 +105,10 @@ impl Rendition {
         if frame.dts < self.filled {
             // A gap has taken its place.
             return Ok(());
+        }
+        if frame.keyframe && self.turns.is_some_and(|at| frame.dts + self.ticks(BESIDE) >= at) {
+            self.turns = None;
+            self.segmenter.discontinuity();
         }
         if self.last.is_some() && frame.dts - self.end > self.ticks(LONGEST_FRAME) {
             self.segmenter.gap(frame.dts)?;
@@ -139,7 +146,21 @@ impl Rendition {
 
     /// What follows comes from another publisher, and begins about now.
     pub(super) fn discontinue(&mut self) {
-        self.segmenter.discontinuity();
+        // Of what is transcoded some is still to come.
+        if !self.is_rung() {
+            self.segmenter.discontinuity();
+        }
+    }
+
+    /// What is transcoded comes from another publisher from this tick on, and begins with a keyframe.
+    pub(super) fn discontinue_at(&mut self, dts: i64) {
+        if self.is_rung() {
+            self.turns = Some(dts);
+        }
+    }
+
+    fn is_rung(&self) -> bool {
+        matches!(self.id, RenditionId::Rung(_))
     }
 
     /// Nothing follows.
@@ -170,7 +191,8 @@ impl Rendition {
     fn patience(&self) -> Duration {
         match self.id {
             RenditionId::Layer(_) | RenditionId::Opus => PATIENCE,
-            RenditionId::Rung(_) | RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Rung(_) => PATIENCE + TRANSCODING_PICTURES,
         }
     }
 
@@ -190,8 +212,14 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// How much later it may come from a transcoder.
 const TRANSCODING: Duration = Duration::from_millis(400);
 
+/// Pictures take longer on a busy machine. What does not come at all is filled up before.
+const TRANSCODING_PICTURES: Duration = Duration::from_millis(900);
+
 /// How long a transcoder may take to catch up as an epoch opens.
 const BACKLOG: Duration = Duration::from_secs(4);
+
+/// A transcoder puts pictures onto a regular grid, at most this far from their places.
+const BESIDE: Duration = Duration::from_millis(60);
 
 /// A rendition without frames for so long is no longer offered.
 const GONE: Duration = Duration::from_secs(3);

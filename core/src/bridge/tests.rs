@@ -1,3 +1,5 @@
+mod rungs;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -16,6 +18,7 @@ struct Publisher {
     clocks: [u32; 4],
     seqs: [u16; 4],
     layers: usize,
+    codec: Codec,
     /// Of the frames that a camera would send, every so many comes.
     every: u64,
     /// When keyframes of all layers are due.
@@ -30,6 +33,8 @@ struct Publisher {
 #[derive(Default)]
 struct Got {
     parts: Vec<Part>,
+    /// When each of them came, in milliseconds.
+    came: Vec<u64>,
     ends: Vec<(u64, u64)>,
     inits: u32,
     discontinuities: usize,
@@ -48,20 +53,26 @@ struct World {
     /// Keyframes that were asked for of one layer.
     wanted: usize,
     ended: usize,
+    transcoder: rungs::Transcoder,
 }
 
 impl World {
     fn new() -> Self {
+        Self::of(Codec::H264, 3, Ladder::default())
+    }
+
+    fn of(codec: Codec, layers: usize, ladder: Ladder) -> Self {
         let publisher = Publisher {
             clocks: [7_000, 4_294_960_000, 123, 99],
             seqs: [65_530, 1, 2, 3],
-            layers: 3,
+            layers,
+            codec,
             every: 1,
             keyframe_at: Some(0),
             answers: true,
             own: None,
         };
-        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false, ladder };
         let mut world = Self {
             began: Instant::now(),
             ms: 0,
@@ -73,6 +84,7 @@ impl World {
             asked: Vec::new(),
             wanted: 0,
             ended: 0,
+            transcoder: rungs::Transcoder::default(),
         };
         world.tell_tracks(1);
         world
@@ -93,12 +105,15 @@ impl World {
     }
 
     fn tell_tracks(&mut self, generation: u32) {
-        let rids = ["q", "h", "f"].map(Rid::new).to_vec();
+        let rids = match self.publisher.layers {
+            1 => Vec::new(),
+            _ => ["q", "h", "f"].map(Rid::new).to_vec(),
+        };
         let head =
             |mid: &str, format, rids| TrackHead { generation, mid: Mid::new(mid), format, rids };
         let tracks = vec![
             head("0", Format::opus(), vec![]),
-            head("1", Format::video(Codec::H264, "packetization-mode=1"), rids),
+            head("1", Format::video(self.publisher.codec, "packetization-mode=1"), rids),
         ];
         self.tell(LinkMessage::Tracks { stream: STREAM, tracks });
         for layer in 0..3 {
@@ -152,7 +167,11 @@ impl World {
                     (frame + 10_000 - layer as u64 * phase).is_multiple_of(every)
                 });
             let timestamp = self.publisher.clocks[layer].wrapping_add(self.ms as u32 * 90);
-            if keyframe {
+            if self.publisher.codec == Codec::Vp8 {
+                self.publisher.keyframe_at.take_if(|_| keyframe);
+                let payload = rungs::vp8(keyframe, layer);
+                self.send(Kind::Video, layer, timestamp, true, &payload);
+            } else if keyframe {
                 self.publisher.keyframe_at = None;
                 self.send(Kind::Video, layer, timestamp, false, &PARAMETERS);
                 self.send(Kind::Video, layer, timestamp, true, &[0x65, 0x88, 0x80, 0x10]);
@@ -171,7 +190,7 @@ impl World {
         bytes.extend([0, 0, 0, index as u8]);
         bytes.extend(payload);
         let packet = Packet::parse(bytes.into(), &ExtensionIds::default()).unwrap();
-        let codec = if kind == Kind::Video { Codec::H264 } else { Codec::Opus };
+        let codec = if kind == Kind::Video { self.publisher.codec } else { Codec::Opus };
         let first = i64::from(self.publisher.clocks[index]);
         let rate = if kind == Kind::Video { 90 } else { 48 };
         let arrived = Arrived {
@@ -194,11 +213,14 @@ impl World {
         while let Some(output) = self.bridge.poll() {
             match output {
                 Output::Opened(opened) => {
+                    self.transcoder = rungs::Transcoder::new(opened.rungs.len());
                     self.opened.push(opened);
                     self.got.clear();
                 }
                 Output::Offered(id, offered) => self.offers.push((self.ms, id, offered)),
-                Output::Packaged(id, packaged) => self.got.entry(id).or_default().take(packaged),
+                Output::Packaged(id, packaged) => {
+                    self.got.entry(id).or_default().take(packaged, self.ms);
+                }
                 Output::WantAll => {
                     self.asked.push(self.ms);
                     if self.publisher.answers {
@@ -212,6 +234,8 @@ impl World {
                     }
                 }
                 Output::Sound(_) => {}
+                Output::Picture(frame, cut) => self.transcode(&frame, cut),
+                Output::Still(ticks) => self.show_again(ticks),
                 Output::Ended(_) => self.ended += 1,
             }
         }
@@ -219,10 +243,13 @@ impl World {
 }
 
 impl Got {
-    fn take(&mut self, packaged: Packaged) {
+    fn take(&mut self, packaged: Packaged, ms: u64) {
         match packaged {
             Packaged::Init(_) => self.inits += 1,
-            Packaged::Part(part) => self.parts.push(part),
+            Packaged::Part(part) => {
+                self.parts.push(part);
+                self.came.push(ms);
+            }
             Packaged::SegmentEnd { segment, duration } => self.ends.push((segment, duration)),
             Packaged::Discontinuity => self.discontinuities += 1,
             Packaged::Wall { from, zero } => self.walls.push((from, zero)),
@@ -246,7 +273,7 @@ impl Got {
     fn assert_continuous(&self) {
         for pair in self.parts.windows(2) {
             let end = pair[0].start + pair[0].duration as i64;
-            assert_eq!(end, pair[1].start, "{:?}", pair[1]);
+            assert_eq!(end, pair[1].start, "C5: {:?}", pair[1]);
         }
     }
 }
@@ -274,7 +301,7 @@ fn layers_become_renditions_with_equal_segments() {
     for id in ids {
         let got = &world.got[&id];
         assert_eq!((got.inits, got.discontinuities), (1, 0), "{id:?}");
-        assert_eq!(got.starts(), starts, "{id:?}");
+        assert_eq!(got.starts(), starts, "H87, C11: {id:?}");
         got.assert_continuous();
         assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{id:?} has a gap");
         let end = got.parts.last().map(|part| part.start + part.duration as i64).unwrap();
@@ -295,6 +322,31 @@ fn layers_become_renditions_with_equal_segments() {
 }
 
 #[test]
+fn renditions_keep_up_with_each_other_and_with_the_clock() {
+    let mut world = World::new();
+    world.run(8_000);
+    world.run(6_000);
+    let (target, mut longest) = (334, 0);
+    let mut delays = Vec::new();
+    for (id, got) in &world.got {
+        let per_ms = if *id == RenditionId::Opus { 48 } else { 90 };
+        let since = got.came.partition_point(|ms| *ms < 8_000);
+        for (part, came) in got.parts.iter().zip(&got.came).skip(since) {
+            let end = (part.start + part.duration as i64) / per_ms;
+            delays.push(*came as i64 - end);
+        }
+        for pair in got.came[since..].windows(2) {
+            longest = longest.max(pair[1] - pair[0]);
+            // That a part is over the next picture tells, and cameras are up to 20 ms off.
+            assert!(pair[1] - pair[0] <= target as u64 + 20, "H25: {id:?} {pair:?}");
+        }
+    }
+    assert!(longest > 300, "parts come one by one: {longest}");
+    let (least, most) = (delays.iter().min().unwrap(), delays.iter().max().unwrap());
+    assert!(most - least <= target, "H67: parts come {least} to {most} ms after their media");
+}
+
+#[test]
 fn a_layer_that_stops_is_gaps_and_is_offered_again_when_it_is_back() {
     let mut world = World::new();
     world.run(6_000);
@@ -304,12 +356,12 @@ fn a_layer_that_stops_is_gaps_and_is_offered_again_when_it_is_back() {
     let got = &world.got[&top];
     got.assert_continuous();
     let gaps = got.parts.iter().filter(|part| part.bytes.is_none()).count();
-    assert!(gaps > 10, "{gaps} gaps");
+    assert!(gaps > 10, "H23: {gaps} gaps");
     let (at, ..) = world.offers.iter().find(|(_, id, on)| *id == top && !on).copied().unwrap();
     assert!((8_000..10_500).contains(&at), "{at}");
     let last = |world: &World, id| world.got[&id].parts.last().map(|p| p.start + p.duration as i64);
     let behind = last(&world, RenditionId::Layer(0)).unwrap() - last(&world, top).unwrap();
-    assert!(behind < 90_000, "gaps keep up: {behind}");
+    assert!(behind < 90_000, "H23, H67: gaps keep up: {behind}");
     world.publisher.layers = 3;
     world.run(5_000);
     assert!(world.offers.iter().any(|(ms, id, on)| *ms > 12_000 && *id == top && *on));
@@ -336,7 +388,7 @@ fn a_publisher_that_returns_is_a_discontinuity_in_every_rendition() {
     world.run(8_000);
     assert_eq!((world.opened.len(), world.ended), (1, 0), "the epoch goes on");
     for (id, got) in &world.got {
-        assert_eq!(got.discontinuities, 1, "{id:?}");
+        assert_eq!(got.discontinuities, 1, "H21, H22: {id:?}");
         assert!(got.parts.last().unwrap().bytes.is_some(), "{id:?} goes on");
     }
     let starts = world.got[&RenditionId::Layer(0)].starts();

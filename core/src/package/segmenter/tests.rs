@@ -130,30 +130,30 @@ fn check(out: &[Packaged], config: &Config) {
         match item {
             Packaged::Init(init) => {
                 assert_eq!(init.version, inits);
-                assert_eq!(sum, 0, "a segment has one header");
+                assert_eq!(sum, 0, "H20, C13: a segment has one header");
                 inits += 1;
             }
             Packaged::Part(part) => {
                 assert!(inits > 0 || part.bytes.is_none());
-                assert!(part.duration > 0 && part.duration <= target, "{part:?}");
+                assert!(part.duration > 0 && part.duration <= target, "H9: {part:?}");
                 if let Some((segment, index)) = next {
                     assert_eq!((part.segment, part.index), (segment, index));
                 }
                 if let Some(at) = at {
-                    assert_eq!(part.start, at, "no hole");
+                    assert_eq!(part.start, at, "H30, C5: no hole");
                 }
-                assert!(part.bytes.is_none() || short.is_none(), "short part: {short:?}");
+                assert!(part.bytes.is_none() || short.is_none(), "H9: short part: {short:?}");
                 short = None;
                 if let Some(bytes) = &part.bytes {
                     let read = read(bytes);
                     assert!(read.sequence > sequence);
                     sequence = read.sequence;
-                    assert_eq!(read.start, part.start as u64);
-                    assert_eq!(read.duration, part.duration);
-                    assert_eq!(read.independent, part.independent);
-                    assert_eq!(read.opens_segment, !has_bytes);
+                    assert_eq!(read.start, part.start as u64, "H30, C5: tfdt");
+                    assert_eq!(read.duration, part.duration, "H30, C5: durations of samples");
+                    assert_eq!(read.independent, part.independent, "H11, C6: {part:?}");
+                    assert_eq!(read.opens_segment, !has_bytes, "C8: {part:?}");
                     if !has_bytes || after_gap {
-                        assert!(part.independent, "{part:?}");
+                        assert!(part.independent, "H24, C6: {part:?}");
                     }
                     has_bytes = true;
                     after_gap = false;
@@ -167,8 +167,8 @@ fn check(out: &[Packaged], config: &Config) {
                 next = Some((part.segment, part.index + 1));
             }
             Packaged::SegmentEnd { segment, duration } => {
-                assert_eq!(*duration, sum);
-                assert!(*duration < limit, "{duration}");
+                assert_eq!(*duration, sum, "H30: a segment is as long as its parts");
+                assert!(*duration < limit, "H4: {duration}");
                 assert_eq!(next.map(|(open, _)| open), Some(*segment));
                 next = Some((segment + 1, 0));
                 (sum, short, has_bytes) = (0, None, false);
@@ -201,15 +201,16 @@ fn read(bytes: &Bytes) -> Read {
         Prft::decode_atom(&header, &mut buf).unwrap();
         header = Header::decode(&mut buf).unwrap();
     }
-    assert_eq!(header.kind, Moof::KIND);
+    assert_eq!(header.kind, Moof::KIND, "C3: styp, prft, moof, mdat, and no sidx (C9)");
     let moof_start = bytes.len() - buf.len() - 8;
     let moof = Moof::decode_atom(&header, &mut buf).unwrap();
     let [traf] = moof.traf.as_slice() else { panic!("one traf") };
     let [trun] = traf.trun.as_slice() else { panic!("one trun") };
     let data = moof_start + trun.data_offset.unwrap() as usize;
-    assert_eq!(data, bytes.len() - buf.len() + 8);
+    assert!(traf.tfhd.default_base_is_moof && traf.tfhd.base_data_offset.is_none(), "C4");
+    assert_eq!(data, bytes.len() - buf.len() + 8, "C4");
     let header = Header::decode(&mut buf).unwrap();
-    assert_eq!((header.kind, header.size), (Mdat::KIND, Some(buf.len())));
+    assert_eq!((header.kind, header.size), (Mdat::KIND, Some(buf.len())), "C3");
     let default = traf.tfhd.default_sample_duration.unwrap();
     let durations = trun.samples.iter().map(|sample| sample.duration.unwrap_or(default));
     let sizes = trun.samples.iter().map(|sample| sample.size.unwrap() as usize);
@@ -356,8 +357,8 @@ fn new_parameters_begin_a_segment_with_a_header_of_their_own() {
             _ => None,
         })
         .collect();
-    assert_eq!(inits, [(0, Some((640, 360))), (1, Some((320, 360)))]);
-    assert!(!bench.out.contains(&Packaged::Discontinuity));
+    assert_eq!(inits, [(0, Some((640, 360))), (1, Some((320, 360)))], "C13");
+    assert!(!bench.out.contains(&Packaged::Discontinuity), "H21: no discontinuity");
     // It leaves out a tick afterwards, and is on the grid again.
     let segments: Vec<_> = bench.segments().iter().map(|(n, s, _)| (*n, *s)).collect();
     assert_eq!(segments, [(0, 2.0), (1, 1.1), (2, 2.9), (3, 2.0), (4, 1.0)]);

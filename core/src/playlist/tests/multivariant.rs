@@ -60,6 +60,10 @@ fn bandwidth_and_codecs_count_the_sound_in() {
         ("e1/low.m3u8", 770_000 + 140_800, Some(828_000)),
     ];
     assert_eq!(rows, want, "H80");
+    let text = multivariant(&renditions, "e1/");
+    for absent in ["SCORE", "VIDEO-RANGE", "STABLE-", "STEERING", "I-FRAME"] {
+        assert!(!text.contains(absent), "H82, H83: none has {absent}: {text}");
+    }
     for variant in &parsed.variants {
         assert_eq!(variant.codecs.as_deref(), Some("avc1.42c01f,mp4a.40.2"), "H81");
         assert_eq!(variant.closed_captions, Some(ClosedCaptionGroupId::None), "H86");

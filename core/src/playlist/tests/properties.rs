@@ -116,7 +116,7 @@ fn check_header(window: &Window, full: &Parsed) {
     let config = window.config();
     assert_eq!((full.version, full.target_duration), (6, 3), "H3, H4");
     assert_eq!((full.part_target, full.part_hold_back), (0.5, 1.5), "H6, H8");
-    assert_eq!(full.can_skip_until, (config.dvr.as_secs() > 18).then_some(18.0), "H6, H51");
+    assert_eq!(full.can_skip_until, (config.dvr.as_secs() > 18).then_some(18.0), "H6, H51, H53");
     assert_eq!(full.skipped, None);
     let live = !full.ended && full.last().is_some();
     assert_eq!(full.hinted_part.is_some(), live, "H15, H28");

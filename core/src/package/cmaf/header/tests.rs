@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use mp4_atom::{Any, Decode};
 use proptest::collection::vec;
 use proptest::prelude::*;
 
@@ -77,6 +78,76 @@ fn headers_are_what_they_were() {
 }
 
 #[test]
+fn headers_hold_what_cmaf_asks_of_each_codec() {
+    let video = [h264(&SPS_HIGH), h265(&HEVC_SPS), av1(&AV1), vp9(SIZE, 0, 8)];
+    let sound = [Setup::Opus { channels: 2 }, aac(&[0x11, 0x90])];
+    for setup in video.iter().chain(&sound) {
+        let is_video = video.contains(setup);
+        let timescale = if is_video { 90_000 } else { 48_000 };
+        let bytes = header(setup, timescale).unwrap().bytes;
+        let mut buf = bytes.as_ref();
+        let Any::Ftyp(ftyp) = Any::decode(&mut buf).unwrap() else { panic!("C1: ftyp first") };
+        let Any::Moov(moov) = Any::decode(&mut buf).unwrap() else { panic!("C1: then moov") };
+        assert!(buf.is_empty(), "C1, H20: and nothing else");
+        assert_eq!((ftyp.major_brand, ftyp.minor_version), (b"iso6".into(), 0), "C1, H20");
+        for brand in [b"iso6", b"cmfc", b"cmf2"] {
+            assert!(ftyp.compatible_brands.contains(&brand.into()), "C1: {ftyp:?}");
+        }
+        let [trak] = moov.trak.as_slice() else { panic!("C1, C2: one track") };
+        assert_eq!(trak.tkhd.track_id, 1, "C2: the same of every rendition and version");
+        assert!(trak.edts.is_none(), "C7: no edit list");
+        let mvex = moov.mvex.expect("C1");
+        assert_eq!((mvex.trex.len(), mvex.trex[0].track_id), (1, 1), "C1");
+        assert_eq!((moov.mvhd.duration, trak.mdia.mdhd.duration), (0, 0), "H20: no durations");
+        assert_eq!(trak.mdia.mdhd.timescale, timescale, "C11: one time scale per kind");
+        let stbl = &trak.mdia.minf.stbl;
+        let none = mp4_atom::StszSamples::Different { sizes: Vec::new() };
+        assert_eq!(stbl.stsz.samples, none, "C1, H20: no samples");
+        assert!(stbl.stts.entries.is_empty(), "C1, H20: no samples");
+        assert!(stbl.stsc.entries.is_empty(), "C1");
+        let [entry] = stbl.stsd.codecs.as_slice() else { panic!("C1: one sample entry") };
+        let text = format!("{entry:?}");
+        let want = match setup {
+            Setup::H264 { .. } => "Avc1(",
+            Setup::H265 { .. } => "Hvc1(",
+            Setup::Av1 { .. } => "Av01(",
+            Setup::Vp9 { .. } => "Vp09(",
+            Setup::Opus { .. } => "Opus(",
+            Setup::Aac { .. } => "Mp4a(",
+            Setup::Vp8 { .. } => unreachable!(),
+        };
+        assert!(text.starts_with(want), "H91, C12, C14, C15, C16: {text}");
+    }
+}
+
+#[test]
+fn sample_entries_hold_the_decoders_parameters() {
+    let of = |setup: Setup| dump(&header(&setup, 90_000).unwrap().bytes);
+    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let joined = |text: &str| text.split_whitespace().collect::<String>();
+    let avc1 = joined(&of(h264(&SPS_HIGH)));
+    assert!(avc1.contains(&hex(&SPS_HIGH)) && avc1.contains(&hex(&PPS)), "C12, C13, H91: {avc1}");
+    assert!(avc1.contains("pasp0000000100000001"), "C12: {avc1}");
+    let hvc1 = joined(&of(h265(&HEVC_SPS)));
+    for set in [&HEVC_VPS[..], &HEVC_SPS, &HEVC_PPS] {
+        assert!(hvc1.contains(&hex(set)), "C12, C13, H91: {hvc1}");
+    }
+    // Each array is complete: no parameter sets stand among the samples.
+    for kind in ["a0", "a1", "a2"] {
+        assert!(hvc1.contains(&format!("{kind}0001")), "C12: {hvc1}");
+    }
+    // Version 0, two channels, no pre-skip, 48 kHz, no gain, mapping family 0, and no "OpusHead".
+    let opus = of(Setup::Opus { channels: 2 });
+    assert!(opus.contains("dOps 000200000000bb80000000\n"), "C14: {opus}");
+    // AAC-LC, 48 kHz, stereo.
+    let mp4a = of(aac(&[0x11, 0x90]));
+    assert!(mp4a.contains("05021190"), "C15: {mp4a}");
+    assert!(of(av1(&AV1)).contains(&format!("{}", hex(&AV1[..4]))), "C16");
+    assert!(of(vp9(SIZE, 0, 8)).contains("vpcC 01"), "C16");
+    assert_eq!(header(&Setup::Vp8 { size: SIZE }, 90_000), Err(Unpackable::Vp8), "C16");
+}
+
+#[test]
 fn codecs_are_named_as_manifests_want() {
     let rows = [
         (h264(&SPS_BASELINE), "avc1.42c01e"),
@@ -92,7 +163,7 @@ fn codecs_are_named_as_manifests_want() {
         (aac(&[0x11, 0x90]), "mp4a.40.2"),
     ];
     for (setup, codecs) in rows {
-        assert_eq!(header(&setup, 90_000).unwrap().codecs, codecs);
+        assert_eq!(header(&setup, 90_000).unwrap().codecs, codecs, "H81");
     }
 }
 

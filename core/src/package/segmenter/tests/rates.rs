@@ -50,7 +50,7 @@ fn parts_keep_their_length_at_every_rate() {
             .map(|pair| Duration::from_micros((pair[1] - pair[0]) as u64 * 100 / 9))
             .collect();
         let target = part_target(&intervals).as_millis() as u64;
-        assert!((target_ms..target_ms + 40).contains(&target), "{fps} {jitter_ms}: {target}");
+        assert!((target_ms..target_ms + 40).contains(&target), "H10: {fps} {jitter_ms}: {target}");
         let mut bench = Bench::video(target);
         run(&mut bench, &times);
         let config = Config::new(Kind::Video, HZ as u32, Duration::from_millis(target));
@@ -63,7 +63,7 @@ fn parts_keep_their_length_at_every_rate() {
             assert!(parts.contains(&segment.2), "{fps} {jitter_ms}: {segment:?}");
         }
         if fps >= 15.0 {
-            assert_eq!((counters.stretched_parts, counters.moved_frames), (0, 0), "{fps}");
+            assert_eq!((counters.stretched_parts, counters.moved_frames), (0, 0), "H9: {fps}");
         }
     }
 }

@@ -1,0 +1,353 @@
+// Measures HLS on loopback, part by part, and prints one table.
+// Run by scripts/bench.sh hls, which builds the server first; docs/bench.md explains the rows.
+
+import { execFile, spawn } from "node:child_process";
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:net";
+import { cpus, loadavg, tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { createInterface } from "node:readline";
+import { parseArgs, promisify } from "node:util";
+import { gzipSync } from "node:zlib";
+
+const { values: options } = parseArgs({
+  options: {
+    parts: { type: "string", default: "requests,held,edge,cpu" },
+    seconds: { type: "string", default: "4" },
+    turns: { type: "string", default: "2" },
+    "server-core": { type: "string", default: "0" },
+    "client-core": { type: "string", default: "1" },
+  },
+});
+const binary = process.env.WHITEWATER ?? "target/release/whitewater";
+const turns = Number(options.turns);
+const serverCore = options["server-core"];
+const clientCore = options["client-core"];
+const bothCores = `${serverCore},${clientCore}`;
+const run = promisify(execFile);
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
+const folder = mkdtempSync(join(tmpdir(), "whitewater-bench-"));
+const rows = [];
+const children = new Set();
+const report = (measured, ours, other, ratio, goal) => rows.push([measured, ours, other, ratio, goal]);
+
+/** A process on a core that is ended by `stop`. */
+function start(core, command, args, stdout = "ignore") {
+  const child = spawn("taskset", ["-c", core, command, ...args], { stdio: ["ignore", stdout, "inherit"] });
+  children.add(child);
+  const ended = new Promise((done) => child.once("exit", done)).then(() => children.delete(child));
+  const stop = async (signal = "SIGTERM") => {
+    child.kill(signal);
+    await ended;
+  };
+  return { child, stop, ended };
+}
+
+async function freePort() {
+  const server = createServer().listen(0, "127.0.0.1");
+  await new Promise((done) => server.once("listening", done));
+  const { port } = server.address();
+  await new Promise((done) => server.close(done));
+  return port;
+}
+
+/** A server, and a publisher of three layers with sound. */
+async function serve(hls = "always", core = serverCore) {
+  const file = join(folder, `${hls}.toml`);
+  writeFileSync(file, `max_http_connections = 12000\n[[streams]]\nmatch = "*"\nhls = "${hls}"\n`);
+  const server = start(
+    core,
+    binary,
+    ["serve", "--config", file, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"].concat([
+      ...["--data", join(folder, "data"), "--shards", "1", "--log", "warn"],
+    ]),
+    "pipe",
+  );
+  const url = await new Promise((found, failed) => {
+    createInterface(server.child.stdout).once("line", (line) => found(line.match(/http:\S+/)?.[0]));
+    server.child.once("exit", (code) => failed(new Error(`the server ended: ${code}`)));
+  });
+  const publisher = start(clientCore, binary, ["load", "whip", "--url", `${url}/whip/bench`, "--json"]);
+  const stop = async () => {
+    await publisher.stop("SIGINT");
+    await server.stop();
+  };
+  return { url, pid: server.child.pid, stop };
+}
+
+/** Addresses of playlists, once the stream has a few segments. */
+async function paths(url) {
+  for (let tries = 0; ; tries += 1) {
+    const answer = await fetch(`${url}/hls/bench/index.m3u8`);
+    const text = await answer.text();
+    if (answer.ok) {
+      await pause(6000);
+      const pictures = text.split("\n").filter((line) => line && !line.startsWith("#"));
+      return { pictures, sound: text.match(/URI="([^"]+)"/)?.[1], index: text };
+    }
+    if (tries > 60) throw new Error(`no index: ${text}`);
+    await pause(500);
+  }
+}
+
+function cpuSeconds(pid) {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop().split(" ");
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+/** What a process uses while something is done. */
+async function used(pid, work) {
+  const [cpu, began] = [cpuSeconds(pid), performance.now()];
+  const result = await work();
+  return { result, cpu: cpuSeconds(pid) - cpu, seconds: (performance.now() - began) / 1000 };
+}
+
+// === Requests per second, against nginx with the same bytes as files ===
+
+async function nginx() {
+  const [plain, http2] = [await freePort(), await freePort()];
+  mkdirSync(join(folder, "www"), { recursive: true });
+  const conf = join(folder, "nginx.conf");
+  writeFileSync(
+    conf,
+    `daemon off; master_process off; user root; pid ${folder}/nginx.pid; error_log stderr error;
+events { worker_connections 4096; }
+http {
+  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
+  open_file_cache max=100; gzip_static on;
+  types { application/vnd.apple.mpegurl m3u8; video/mp4 m4s; }
+  add_header Cache-Control max-age=18; add_header Access-Control-Allow-Origin *;
+  server { listen 127.0.0.1:${plain}; listen 127.0.0.1:${http2} http2; root ${folder}/www; }
+}`,
+  );
+  const server = start(serverCore, "/usr/sbin/nginx", ["-c", conf, "-p", folder]);
+  await pause(500);
+  return { pid: server.child.pid, plain: `http://127.0.0.1:${plain}`, http2: `http://127.0.0.1:${http2}`, stop: server.stop };
+}
+
+const tools = {
+  "h2load, HTTP/1.1": async (url) => h2load(["--h1", "-c50"], url),
+  "h2load, HTTP/2": async (url) => h2load(["-c10", "-m10"], url),
+  "wrk, HTTP/1.1": async (url) => {
+    const args = ["-t1", "-c50", `-d${options.seconds}s`, "-H", "Accept-Encoding: gzip", url];
+    const { stdout } = await run("taskset", ["-c", clientCore, "wrk", ...args]);
+    if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(stdout);
+    return Number(stdout.match(/Requests\/sec:\s+([\d.]+)/)[1]);
+  },
+};
+
+async function h2load(args, url) {
+  const all = [...args, "-t1", `-D${options.seconds}`, "--warm-up-time=1", "-H", "accept-encoding: gzip", url];
+  const { stdout } = await run("taskset", ["-c", clientCore, "h2load", ...all]);
+  const codes = stdout.match(/status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx/);
+  if (!codes || codes.slice(2).some((count) => count !== "0")) throw new Error(stdout);
+  return Number(stdout.match(/([\d.]+) req\/s/)[1]);
+}
+
+async function requests() {
+  const server = await serve();
+  const { pictures, sound } = await paths(server.url);
+  const base = `${server.url}/hls/bench`;
+  const text = async (path) => (await fetch(`${base}/${path}`)).text();
+  // The latest part that is listed: it stays long enough to be measured.
+  const part = async (path) => {
+    const uri = [...(await text(path)).matchAll(/EXT-X-PART:.*URI="([^"]+)"/g)].pop()[1];
+    return `${path.slice(0, path.lastIndexOf("/"))}/${uri}`;
+  };
+  const named = {
+    "playlist.m3u8": async () => `${pictures[0]}?_HLS_msn=0`,
+    "large.m4s": () => part(pictures.at(-1)),
+    "small.m4s": () => part(sound),
+  };
+  const other = await nginx();
+  for (const [name, find] of Object.entries(named)) {
+    const path = await find();
+    const plain = Buffer.from(await (await fetch(`${base}/${path}`)).arrayBuffer());
+    const zipped = name.endsWith(".m3u8") ? gzipSync(plain) : null;
+    writeFileSync(join(folder, "www", name), plain);
+    if (zipped) writeFileSync(join(folder, "www", `${name}.gz`), zipped);
+    for (const [tool, measure] of Object.entries(tools)) {
+      const found = { ours: [], nginx: [], ourCpu: [], nginxCpu: [] };
+      const there = tool.includes("HTTP/2") ? other.http2 : other.plain;
+      const idle = await used(server.pid, () => pause(2000));
+      for (let turn = 0; turn < turns; turn += 1) {
+        const ours = await used(server.pid, () => measure(`${base}/${path}`));
+        const theirs = await used(other.pid, () => measure(`${there}/${name}`));
+        found.ours.push(ours.result);
+        found.nginx.push(theirs.result);
+        // Without what the live stream takes.
+        found.ourCpu.push((ours.result * ours.seconds) / (ours.cpu - (idle.cpu / idle.seconds) * ours.seconds));
+        found.nginxCpu.push((theirs.result * theirs.seconds) / theirs.cpu);
+      }
+      const what = `${name.split(".")[0]} (${(zipped ?? plain).length} bytes), ${tool}`;
+      for (const [unit, one, two] of [["s", "ours", "nginx"], ["CPU-s", "ourCpu", "nginxCpu"]]) {
+        const [a, b] = [median(found[one]), median(found[two])];
+        report(`requests/${unit}, ${what}`, a.toFixed(0), `nginx ${b.toFixed(0)}`, (a / b).toFixed(2), "0.8 or more");
+      }
+    }
+  }
+  await other.stop();
+  await server.stop();
+}
+
+// === Held requests ===
+
+async function held() {
+  const server = await serve();
+  const { pictures } = await paths(server.url);
+  const { stdout } = await run("taskset", [
+    ...["-c", clientCore, binary, "load", "held", "--url", `${server.url}/hls/bench/${pictures[0]}`],
+    ...["--count", "5000", "--rounds", "6", "--pid", String(server.pid), "--json"],
+  ]);
+  const found = JSON.parse(stdout);
+  const [waited, at_once] = [found.held_ms.p50, found.unheld_ms.p50];
+  const what = "ms until the last of 5,000 has its playlist";
+  report(what, `held ${waited}`, `not held ${at_once}`, (waited / at_once).toFixed(2), "1.5 or less");
+  const mib = (bytes) => `${(bytes / 1048576).toFixed(0)} MiB`;
+  report(
+    "the server's memory",
+    `5,000 held ${mib(found.resident_while_held)}`,
+    `before ${mib(found.resident_before)}`,
+    `${((found.resident_while_held - found.resident_before) / 1024 / 5000).toFixed(1)} KiB each`,
+    "",
+  );
+  await server.stop();
+}
+
+// === Caches ===
+
+async function edge() {
+  for (const kind of ["varnish", "nginx"]) {
+    // On all cores: one is too little for so many players.
+    const server = await serve("always", bothCores);
+    await paths(server.url);
+    const cache = await (kind === "varnish" ? varnish(server.url) : caching(server.url));
+    const { stdout } = await run("taskset", [
+      ...["-c", bothCores, binary, "load", "hls", "--url", `${cache.url}/hls/bench/index.m3u8`],
+      ...["--origin", server.url, "--viewers", "200", "--seconds", "20", "--ramp", "3", "--json"],
+    ]);
+    const found = JSON.parse(stdout);
+    const asked = await cache.requests();
+    const { p50, p95, max } = found.later_than_origin_ms;
+    report(
+      `ms after the origin, 200 players through ${kind}`,
+      `p95 ${p95}`,
+      `p50 ${p50}, max ${max}`,
+      `all players p95 ${found.all_ms.p95}`,
+      "50 or less",
+    );
+    const ratio = (asked / found.distinct).toFixed(2);
+    report(`requests of ${kind} at the origin`, asked, `${found.distinct} addresses`, ratio, "1.05 or less");
+    report(`answers of ${kind} by status`, JSON.stringify(found.statuses), `${found.requests} asked`, "", "");
+    await cache.stop();
+    await server.stop();
+  }
+}
+
+async function varnish(origin) {
+  const { hostname, port } = new URL(origin);
+  const vcl = readFileSync("deploy/varnish/whitewater.vcl", "utf8");
+  writeFileSync(join(folder, "edge.vcl"), vcl.replace('"127.0.0.1"', `"${hostname}"`).replace('"8080"', `"${port}"`));
+  const [own, state] = [await freePort(), join(folder, "varnish")];
+  const args = ["-F", "-j", "none", "-a", `127.0.0.1:${own}`, "-n", state, "-s", "malloc,256m"];
+  // It says what it does on its standard error.
+  const server = start(bothCores, "/usr/sbin/varnishd", [...args, "-f", join(folder, "edge.vcl")]);
+  await pause(4000);
+  const requests = async () => {
+    const { stdout } = await run("varnishstat", ["-1", "-n", state, "-f", "MAIN.backend_req"]);
+    return Number(stdout.trim().split(/\s+/)[1]);
+  };
+  return { url: `http://127.0.0.1:${own}`, requests, stop: server.stop };
+}
+
+async function caching(origin) {
+  const own = await freePort();
+  const log = join(folder, "origin.log");
+  const site = readFileSync("deploy/nginx/whitewater.conf", "utf8")
+    .replace("/var/cache/nginx/whitewater", join(folder, "cache"))
+    .replace("server 127.0.0.1:8080", `server ${new URL(origin).host}`)
+    .replace("listen 80", `listen 127.0.0.1:${own}`);
+  // One line for each request that went to the origin.
+  writeFileSync(
+    join(folder, "edge.conf"),
+    `daemon off; user root; worker_processes 1; pid ${folder}/edge.pid; error_log stderr error;
+events { worker_connections 4096; }
+http { map $upstream_status $asked { default 1; "" 0; } access_log ${log} combined if=$asked; ${site} }`,
+  );
+  const server = start(bothCores, "/usr/sbin/nginx", ["-c", join(folder, "edge.conf"), "-p", folder]);
+  await pause(1000);
+  const requests = async () => readFileSync(log, "utf8").trim().split("\n").length;
+  return { url: `http://127.0.0.1:${own}`, requests, stop: server.stop };
+}
+
+// === CPU of packaging ===
+
+async function cpu() {
+  const seconds = Number(options.seconds) * 5;
+  const used = { always: [], off: [], bare: [] };
+  for (let turn = 0; turn < turns; turn += 1) {
+    for (const hls of ["always", "off"]) {
+      const server = await serve(hls);
+      await pause(6000);
+      const before = cpuSeconds(server.pid);
+      await pause(seconds * 1000);
+      used[hls].push((cpuSeconds(server.pid) - before) / seconds);
+      await server.stop();
+    }
+    used.bare.push(await bareAac(seconds));
+  }
+  const ours = median(used.always) - median(used.off);
+  const bare = median(used.bare);
+  report(
+    "CPU-s per s of three layers and AAC",
+    `${ours.toFixed(4)} (${median(used.always).toFixed(4)} - ${median(used.off).toFixed(4)})`,
+    `bare Opus to AAC ${bare.toFixed(4)}`,
+    (ours / bare).toFixed(2),
+    "1.5 or less",
+  );
+}
+
+/** Opus to AAC in its own time by gst-launch, without the time that it takes to start. */
+async function bareAac(seconds) {
+  const opus = join(folder, "tone.ogg");
+  const encode = ["audiotestsrc", `num-buffers=${Math.ceil((seconds + 5) * 50)}`, "samplesperbuffer=960", "wave=ticks", "!"];
+  await run("gst-launch-1.0", [
+    ...["-q", ...encode, "audio/x-raw,rate=48000,channels=2", "!", "opusenc", "bitrate=64000", "!"],
+    ...["oggmux", "!", "filesink", `location=${opus}`],
+  ]);
+  const pipeline = start(serverCore, "gst-launch-1.0", [
+    ...["-q", "filesrc", `location=${opus}`, "!", "oggdemux", "!", "opusparse", "!", "clocksync", "!", "opusdec"],
+    ...["!", "audioconvert", "!", "avenc_aac", "bitrate=128000", "!", "fakesink"],
+  ]);
+  await pause(3000);
+  const before = cpuSeconds(pipeline.child.pid);
+  await pause(seconds * 1000);
+  const used = (cpuSeconds(pipeline.child.pid) - before) / seconds;
+  await pipeline.stop("SIGKILL");
+  return used;
+}
+
+// === The table ===
+
+const parts = { requests, held, edge, cpu };
+const loadBefore = loadavg()[0];
+process.chdir(resolve(import.meta.dirname, ".."));
+try {
+  for (const name of options.parts.split(",")) {
+    if (!parts[name]) throw new Error(`--parts knows ${Object.keys(parts).join(", ")}, not ${name}`);
+    await parts[name]();
+  }
+} finally {
+  for (const child of children) child.kill();
+  rmSync(folder, { recursive: true, force: true });
+}
+console.log(`# whitewater HLS, ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? "CPU"}`);
+console.log(
+  `server on core ${serverCore}, clients and publisher on core ${clientCore}; ` +
+    `load average before: ${loadBefore.toFixed(1)}\n`,
+);
+const table = [["measured", "ours", "against", "ratio", "goal"], ...rows.map((row) => row.map(String))];
+const widths = table[0].map((_, at) => Math.max(...table.map((row) => row[at].length)));
+table.splice(1, 0, widths.map((width) => "-".repeat(width)));
+for (const row of table) console.log(`| ${row.map((cell, at) => cell.padEnd(widths[at])).join(" | ")} |`);
