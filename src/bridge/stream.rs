@@ -28,6 +28,8 @@ pub(super) struct Task {
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
     has_opened: bool,
+    /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
+    arrived: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
 }
@@ -58,6 +60,7 @@ impl Task {
             batch: None,
             has_parts: false,
             has_opened: false,
+            arrived: None,
             sound,
         }
     }
@@ -86,8 +89,10 @@ impl Task {
                 message = messages.recv() => {
                     let Some(message) = message else { break };
                     let now = Instant::now();
+                    self.arrived = arrival(&message);
                     self.bridge.handle_link(now, message);
                     while let Ok(message) = messages.try_recv() {
+                        self.arrived = self.arrived.or_else(|| arrival(&message));
                         self.bridge.handle_link(now, message);
                     }
                 }
@@ -100,6 +105,7 @@ impl Task {
                 }
             }
             self.drain();
+            self.arrived = None;
         }
         self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
         drop(messages);
@@ -165,9 +171,17 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        self.has_parts |= items.iter().any(|item| matches!(item, Packaged::Part(_)));
+        let part = items.iter().rev().find_map(|item| match item {
+            Packaged::Part(part) => Some((part.segment, part.index)),
+            Packaged::Init(_) | Packaged::SegmentEnd { .. } | Packaged::Discontinuity => None,
+        });
+        self.has_parts |= part.is_some();
         if let Err(error) = epoch.push(&name_of(id), items) {
             warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
+        }
+        if let (Some((segment, part)), Some(arrived)) = (part, self.arrived) {
+            let waited_us = arrived.elapsed().as_micros();
+            trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
         }
     }
 
@@ -214,6 +228,12 @@ impl Task {
 }
 
 /// What the origin is told of a rendition.
+/// When the machine received a packet.
+fn arrival(message: &LinkMessage) -> Option<Instant> {
+    let LinkMessage::Packet { arrived, .. } = message else { return None };
+    Some(arrived.received)
+}
+
 fn offered(announced: &Announced, opened: &Opened) -> Offered {
     let Announced { id, bits_per_second, frame_rate } = *announced;
     let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
