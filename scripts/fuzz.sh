@@ -12,7 +12,7 @@ cd "$(dirname "$0")/.."
 seconds="${1:-60}"
 shift || true
 export CARGO_TARGET_DIR="${FUZZ_TARGET_DIR:-${CARGO_TARGET_DIR:-$PWD/fuzz/target}}"
-all=(depacketize dependency demux directives dtls payload rtcp rtp sdp sdpfrag shard stun)
+all=(depacketize dependency demux directives dtls payload rtcp rtp sdp sdpfrag segmenter shard stun)
 targets=()
 for target in "${@:-${all[@]}}"; do
     [ -f "fuzz/targets/$target.rs" ] && targets+=("$target")

@@ -8,12 +8,14 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::StreamName;
 
-use crate::bridge::{self, When};
-use crate::config::{Config, Drain, Hls, IceServer};
+use crate::auth::Gate;
+use crate::bridge::{self, Codec, Picture, Sound, When};
+use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, origin, web};
 
@@ -42,11 +44,12 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let candidates = advertised(engine.udp_addr());
     let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
     let port = Arc::clone(&control);
-    let router = signaling::router(signaling, port);
+    let gate = Gate::new(config)?;
+    let router = signaling::router(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config(config));
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream));
+    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate);
     let max_connections = config.limits.max_http_connections;
     let http = listener.serve(router.merge(hls).merge(web::router()), max_connections)?;
 
@@ -113,16 +116,34 @@ impl bridge::Packets for Packets {
 }
 
 fn bridge_config(config: &Config) -> bridge::Config {
-    let policies = config.clone();
+    let (policies, sounds, pictures) = (config.clone(), config.clone(), config.clone());
     bridge::Config {
         when: Box::new(move |name| match policies.policy(name).hls {
             Hls::OnDemand => When::OnDemand,
             Hls::Always => When::Always,
             Hls::Off => When::Never,
         }),
+        picture: Box::new(move |name| picture(&pictures.policy(name))),
+        sound: Box::new(move |name| match sounds.policy(name).hls_sound {
+            HlsSound::Aac => Sound { aac: true, opus: false },
+            HlsSound::Opus => Sound { aac: false, opus: true },
+            HlsSound::Both => Sound { aac: true, opus: true },
+        }),
         patience: Duration::from_secs(5),
+        patience_for_keyframes: Duration::from_secs(12),
         idle: Duration::from_secs(30),
     }
+}
+
+/// What is transcoded. A picture that MP4 players do not take is, whatever the policy says.
+fn picture(policy: &config::Policy) -> Picture {
+    let below = policy.hls_ladder.clone();
+    let replacing = if below.is_empty() { vec![720] } else { below.clone() };
+    let codec = match policy.hls_codec {
+        HlsCodec::H264 => Codec::H264,
+        HlsCodec::H265 => Codec::H265,
+    };
+    Picture { ladder: Ladder { replacing, below }, codec }
 }
 
 fn engine_config(config: &Config) -> engine::Config {
@@ -142,6 +163,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
         tcp: config.tcp,
         max_streams: config.limits.max_streams,
         max_viewers: config.limits.max_viewers,
+        grace: config.auth.grace,
         policy: Box::new(move |name| {
             let policy = policies.policy(name);
             let max = policies.limits.max_publisher_bitrate_bps;

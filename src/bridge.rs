@@ -2,19 +2,22 @@
 //!
 //! What is decided is decided in `core/src/bridge/`; here packets are handed in and parts handed on.
 
+mod picture;
 mod sound;
 mod stream;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, warn};
+use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
 use crate::origin::{Store, Wanted};
+pub use crate::transcode::video::Codec;
 
 /// Where packets come from: who knows the streams that are live.
 pub trait Packets: Send + Sync + 'static {
@@ -39,12 +42,36 @@ pub enum When {
     Never,
 }
 
+/// What sound is packaged as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sound {
+    /// As AAC, where the system can make it; else as Opus.
+    pub aac: bool,
+    /// As it comes.
+    pub opus: bool,
+}
+
+/// What a stream's picture is transcoded to.
+#[derive(Clone, Debug)]
+pub struct Picture {
+    /// Which qualities.
+    pub ladder: Ladder,
+    /// Encoded as what.
+    pub codec: Codec,
+}
+
 /// What holds for all streams.
 pub struct Config {
     /// When a stream is packaged.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// What its picture is transcoded to.
+    pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
+    /// What its sound is packaged as.
+    pub sound: Box<dyn Fn(&str) -> Sound + Send + Sync>,
     /// How long the first request waits until there is something to play.
     pub patience: Duration,
+    /// How long it waits where the publisher's keyframes come seldom.
+    pub patience_for_keyframes: Duration,
     /// After how long without requests a stream is no longer packaged.
     pub idle: Duration,
 }
@@ -68,6 +95,8 @@ struct Running {
 enum Stage {
     /// Nothing can be played yet.
     Starting,
+    /// The same, as the publisher's keyframes come seldom and are waited for.
+    Learning,
     /// Its epoch is in the store.
     Open,
     /// It is over.
@@ -98,11 +127,22 @@ impl Bridges {
             return Wanted::Off;
         }
         let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
-        let moved = stage.wait_for(|stage| *stage != Stage::Starting);
-        match tokio::time::timeout(self.config.patience, moved).await {
-            Ok(Ok(stage)) if *stage == Stage::Open => Wanted::Ready,
-            Ok(_) => Wanted::NotLive,
-            Err(_) => Wanted::NotReady,
+        let asked = Instant::now();
+        loop {
+            let was = *stage.borrow();
+            let patience = match was {
+                Stage::Learning => self.config.patience_for_keyframes,
+                Stage::Starting => self.config.patience,
+                Stage::Open => return Wanted::Ready,
+                Stage::Over => return Wanted::NotLive,
+            };
+            let due = (asked + patience).into();
+            let moved = stage.wait_for(|stage| *stage != was);
+            match tokio::time::timeout_at(due, moved).await {
+                Ok(Ok(_)) => {}
+                Ok(Err(_)) => return Wanted::NotLive,
+                Err(_) => return Wanted::NotReady,
+            }
         }
     }
 

@@ -9,6 +9,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+mod auth;
 mod exposure;
 mod file;
 mod flags;
@@ -17,6 +18,7 @@ mod pattern;
 mod setting;
 mod value;
 
+pub use auth::{Access, Auth, Secret};
 pub use file::File;
 pub use flags::Flags;
 pub use options::{Documented, documented};
@@ -54,6 +56,8 @@ pub struct Config {
     pub insecure_open: bool,
     /// How the server stops.
     pub drain: Drain,
+    /// How permissions are checked.
+    pub auth: Auth,
     /// Policies by stream name; the first match decides.
     pub streams: Vec<StreamPolicy>,
 }
@@ -129,7 +133,7 @@ pub struct StreamPolicy {
 }
 
 /// What holds for one stream.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Policy {
     /// Bits per second from its publisher; `None` is the limit of all publishers.
     pub max_bitrate_bps: Option<u64>,
@@ -139,6 +143,15 @@ pub struct Policy {
     pub takeover: bool,
     /// When it is packaged for HLS.
     pub hls: Hls,
+    /// What HLS players get as sound.
+    pub hls_sound: HlsSound,
+    /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
+    /// no ladder.
+    pub hls_ladder: Vec<u16>,
+    /// What transcoded pictures are encoded as.
+    pub hls_codec: HlsCodec,
+    /// Who may use it; `None` is what `[auth]` calls for.
+    pub access: Option<Access>,
 }
 
 /// When a stream is packaged for HLS.
@@ -151,6 +164,28 @@ pub enum Hls {
     Always,
     /// Never.
     Off,
+}
+
+/// The codecs of sound for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsSound {
+    /// AAC, which every player takes.
+    #[default]
+    Aac,
+    /// Opus as it comes.
+    Opus,
+    /// Both; players choose.
+    Both,
+}
+
+/// The codecs of transcoded pictures for HLS.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HlsCodec {
+    /// H.264, which every player takes.
+    #[default]
+    H264,
+    /// H.265, for less bits and far more work.
+    H265,
 }
 
 /// Why a configuration is refused.
@@ -218,10 +253,16 @@ impl Config {
         self.streams
             .iter()
             .find(|section| section.pattern.matches(stream))
-            .map_or_else(Policy::default, |section| section.policy)
+            .map_or_else(Policy::default, |section| section.policy.clone())
+    }
+
+    /// Who may use the stream of this name.
+    pub fn access(&self, stream: &str) -> Access {
+        self.policy(stream).access.unwrap_or_else(|| self.auth.usual_access())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
+        self.check_auth()?;
         if let Some(Tls { cert, key }) = &self.tls {
             for (file, missing, given) in
                 [(cert, "tls_cert", "tls_key"), (key, "tls_key", "tls_cert")]
@@ -261,6 +302,32 @@ impl Config {
     }
 }
 
+impl Config {
+    fn check_auth(&self) -> Result<(), ConfigError> {
+        let conflict = |reason: String| Err(ConfigError::Conflict(reason));
+        if self.auth.jwt_secret.is_some() && self.auth.jwt_secret_file.is_some() {
+            return conflict(
+                "auth.jwt_secret and auth.jwt_secret_file both give the secret".into(),
+            );
+        }
+        for section in &self.streams {
+            let (pattern, access) = (&section.pattern, section.policy.access);
+            if access == Some(Access::Token) && !self.auth.reads_tokens() {
+                return conflict(format!(
+                    "streams {pattern} take tokens, but nothing checks them: set auth.jwt_secret, \
+                     auth.jwt_public_keys or auth.jwks_url"
+                ));
+            }
+            if access == Some(Access::Hook) && self.auth.hook_url.is_none() {
+                return conflict(format!(
+                    "streams {pattern} ask a hook, but auth.hook_url is not set"
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
 impl Default for Config {
     fn default() -> Self {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
@@ -284,6 +351,7 @@ impl Default for Config {
             log: Log { format: LogFormat::Text, filter: String::new() },
             insecure_open: false,
             drain: Drain { delay: Duration::ZERO, timeout: Duration::ZERO },
+            auth: Auth::default(),
             streams: Vec::new(),
         };
         options::apply_defaults(&mut config);
@@ -300,6 +368,10 @@ impl Default for Policy {
             reconnect_window: Duration::from_secs(10),
             takeover: false,
             hls: Hls::OnDemand,
+            hls_sound: HlsSound::Aac,
+            hls_ladder: Vec::new(),
+            hls_codec: HlsCodec::H264,
+            access: None,
         }
     }
 }

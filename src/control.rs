@@ -61,6 +61,8 @@ pub struct Config {
     pub max_streams: usize,
     /// Viewers allowed; 0 is no limit.
     pub max_viewers: usize,
+    /// How long a session goes on after its permission has ended.
+    pub grace: Duration,
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
 }
@@ -271,7 +273,7 @@ impl Port for Control {
     }
 
     fn delete(&self, path: SessionPath) -> Answer<'_, ()> {
-        self.see_through(|me| async move { me.end(&path).await })
+        self.see_through(|me| async move { me.end(&path, "by its client").await })
     }
 
     fn probe(&self, path: SessionPath) -> Answer<'_, ()> {

@@ -6,6 +6,7 @@
 
 pub mod addresses;
 pub mod app;
+pub mod auth;
 pub mod bridge;
 pub mod config;
 pub mod control;

@@ -1,15 +1,17 @@
 //! A command line that starts the server.
 
 use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use std::{env, fs, io};
 
 use anyhow::Context;
-use clap::{Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use whitewater::config::{Config, File, Flags};
-use whitewater::{app, load, telemetry};
+use whitewater::auth::{Claims, Deed, OneOrMany};
+use whitewater::config::{Config, File, Flags, Pattern};
+use whitewater::{app, auth, load, telemetry};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -24,6 +26,10 @@ enum Command {
     ///
     /// Flags win over the environment, which wins over the file.
     Serve(Flags),
+    /// Prints a token that lets its bearer publish or watch.
+    ///
+    /// It is signed with `auth.jwt_secret` of the configuration.
+    Token(Token),
     /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
     #[command(subcommand)]
     Load(Box<load::Command>),
@@ -32,6 +38,7 @@ enum Command {
 fn main() -> ExitCode {
     let outcome = match Line::parse().command {
         Command::Serve(flags) => serve(&flags),
+        Command::Token(token) => token.print(),
         Command::Load(command) => load::run(&command),
     };
     match outcome {
@@ -46,8 +53,64 @@ fn main() -> ExitCode {
     }
 }
 
+/// Options of `token`.
+#[derive(Args)]
+#[command(group(ArgGroup::new("action").required(true).multiple(true)))]
+struct Token {
+    /// TOML file with `[auth] jwt_secret`; the environment wins over it
+    #[arg(long, value_name = "FILE", env = "WHITEWATER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Stream that it is for, or a pattern such as `team-*`; repeatable
+    #[arg(long, value_name = "NAME", required_unless_present = "admin")]
+    stream: Vec<Pattern>,
+    /// Lets publish
+    #[arg(long, group = "action")]
+    publish: bool,
+    /// Lets watch
+    #[arg(long, group = "action")]
+    watch: bool,
+    /// Lets do everything, on all streams
+    #[arg(long, group = "action")]
+    admin: bool,
+    /// How long it is valid: a number of s, m, h or d
+    #[arg(long, default_value = "1h", value_parser = humantime::parse_duration)]
+    ttl: Duration,
+    /// Whom it belongs to: with the same name a publisher may come back to its stream
+    #[arg(long, value_name = "NAME")]
+    subject: Option<String>,
+    /// Bits per second that it lets publish at most
+    #[arg(long, value_name = "BPS")]
+    max_bitrate_bps: Option<u64>,
+}
+
+// === impl Token ===
+
+impl Token {
+    fn print(&self) -> anyhow::Result<()> {
+        let config = read_config(self.config.as_deref(), &Flags::default())?;
+        let deeds =
+            [(self.publish, Deed::Publish), (self.watch, Deed::Watch), (self.admin, Deed::Admin)];
+        let deeds = deeds.into_iter().filter_map(|(wanted, deed)| wanted.then_some(deed)).collect();
+        let streams: Vec<_> = self.stream.iter().map(ToString::to_string).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
+        let claims = Claims {
+            exp: (now + self.ttl).as_secs(),
+            nbf: None,
+            aud: config.auth.audience.clone().map(OneOrMany::One),
+            iss: config.auth.issuer.clone(),
+            sub: self.subject.clone(),
+            stream: (!streams.is_empty()).then_some(OneOrMany::Many(streams)),
+            action: OneOrMany::Many(deeds),
+            max_bitrate_bps: self.max_bitrate_bps,
+        };
+        let token = auth::issue(&config, &claims)?;
+        writeln!(io::stdout(), "{token}")?;
+        Ok(())
+    }
+}
+
 fn serve(flags: &Flags) -> anyhow::Result<()> {
-    let config = read_config(flags)?;
+    let config = read_config(flags.config.as_deref(), flags)?;
     telemetry::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
@@ -65,8 +128,8 @@ fn serve(flags: &Flags) -> anyhow::Result<()> {
     })
 }
 
-fn read_config(flags: &Flags) -> anyhow::Result<Config> {
-    let read = flags.config.as_ref().map(|path| {
+fn read_config(path: Option<&Path>, flags: &Flags) -> anyhow::Result<Config> {
+    let read = path.map(|path| {
         let shown = path.display().to_string();
         let text = fs::read_to_string(path)
             .with_context(|| format!("the configuration file {shown} cannot be read"))?;

@@ -12,9 +12,12 @@
 //! | `/hls/{stream}/{epoch}/{rendition}/{msn}.m4s` | a segment: its parts, one after the other |
 //! | `/hls/{stream}/{epoch}/{rendition}/{msn}.{part}.m4s` | a part |
 //!
+//! Streams that are not for everybody have a pass before the epoch (`door.rs`).
+//!
 //! Everything below an epoch never changes its meaning, not even across a restart.
 
 mod answer;
+mod door;
 mod epoch;
 mod hold;
 mod index;
@@ -30,13 +33,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
-use axum::http::{HeaderMap, Uri};
+use axum::extract::{Request, State};
+use axum::http::request;
 use axum::middleware;
 use axum::response::Response;
 use axum::routing::get;
 use whitewater_signaling::control::StreamName;
 
+use door::Entered;
+pub use door::{Doors, OpenDoors, Pass};
 pub use epoch::{EpochId, InvalidEpoch, Offered};
 pub use store::{OpenError, PushError, Store, Writer};
 
@@ -78,23 +83,43 @@ pub trait Hooks: Send + Sync + 'static {
 struct Origin {
     store: Store,
     hooks: Box<dyn Hooks>,
+    doors: Box<dyn Doors>,
 }
 
 /// Routes below `/hls/`.
-pub fn router(store: Store, hooks: impl Hooks) -> Router {
-    let origin = Arc::new(Origin { store, hooks: Box::new(hooks) });
+pub fn router(store: Store, hooks: impl Hooks, doors: impl Doors) -> Router {
+    let origin = Arc::new(Origin { store, hooks: Box::new(hooks), doors: Box::new(doors) });
     Router::new()
         .route("/hls/{*path}", get(serve).options(answer::preflight))
         .layer(middleware::map_response(answer::share))
         .with_state(origin)
 }
 
-async fn serve(State(origin): State<Arc<Origin>>, uri: Uri, headers: HeaderMap) -> Response {
-    let Some(path) = path::parse(uri.path()) else {
+async fn serve(State(origin): State<Arc<Origin>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let Some(path) = path::parse(parts.uri.path()) else {
         return answer::nowhere(answer::Age::NONE);
     };
+    match door::enter(&origin, &path, &parts).await {
+        Ok(Entered::Openly) => find(&origin, path, &parts, None).await,
+        Ok(Entered::WithToken(pass)) => {
+            let mut response = find(&origin, path, &parts, Some(&pass)).await;
+            door::keep_private(&mut response);
+            response
+        }
+        Err(response) => response,
+    }
+}
+
+/// Answers who has been let in. What is below the multivariant playlist lies under the pass.
+async fn find(
+    origin: &Origin,
+    path: path::Path<'_>,
+    request::Parts { uri, headers, .. }: &request::Parts,
+    pass: Option<&Pass>,
+) -> Response {
     let path::What::Below { epoch, rendition, file } = path.what else {
-        return index::serve(&origin, path.stream, &headers).await;
+        return index::serve(origin, path.stream, pass, headers).await;
     };
     // Unknown is unknown for ever: an epoch is there before anybody can know its name.
     let Some(epoch) = origin.store.find(&path.stream, epoch) else {
@@ -108,11 +133,11 @@ async fn serve(State(origin): State<Arc<Origin>>, uri: Uri, headers: HeaderMap) 
     match file {
         path::File::Playlist => {
             let query = uri.query().unwrap_or_default();
-            playlist::serve(&epoch, rendition, held, query, &headers).await
+            playlist::serve(&epoch, rendition, held, query, headers).await
         }
-        path::File::Init(version) => media::init(rendition, version, &headers),
-        path::File::Segment(msn) => media::segment(rendition, msn, &headers),
-        path::File::Part(at) => media::part(rendition, held, at, &headers).await,
+        path::File::Init(version) => media::init(rendition, version, headers),
+        path::File::Segment(msn) => media::segment(rendition, msn, headers),
+        path::File::Part(at) => media::part(rendition, held, at, headers).await,
     }
 }
 

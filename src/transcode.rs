@@ -6,6 +6,10 @@
 
 pub mod audio;
 
+pub mod video;
+
+mod clock;
+
 mod pipeline;
 
 mod weave;

@@ -4,11 +4,22 @@
 
 mod support;
 
+#[path = "transcode/media.rs"]
+#[allow(dead_code, reason = "it makes pictures only")]
+mod media;
+
+#[path = "transcode/pictures.rs"]
+#[allow(dead_code, reason = "it makes VP8 only")]
+mod pictures;
+
 #[path = "hls/boxes.rs"]
 mod boxes;
 
 #[path = "hls/slow.rs"]
 mod slow;
+
+#[path = "hls/vp8.rs"]
+mod vp8;
 
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
@@ -22,8 +33,16 @@ struct Publisher(Child);
 
 impl Publisher {
     fn start(server: &Server, stream: &str) -> Self {
+        Self::with(server, stream, &[])
+    }
+
+    fn with(server: &Server, stream: &str, options: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
-        command.args(["load", "whip", "--layers", "3", "--seconds", "60", "--url"]);
+        command.args(["load", "whip", "--seconds", "60"]).args(options);
+        if !options.contains(&"--layers") {
+            command.args(["--layers", "3"]);
+        }
+        command.arg("--url");
         command.arg(server.url(&format!("/whip/{stream}")));
         Self(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
     }
@@ -39,6 +58,7 @@ impl Drop for Publisher {
 /// A media playlist as far as a player reads it.
 #[derive(Clone, Debug, Default)]
 struct Playlist {
+    target_duration: f64,
     part_target: f64,
     first: u64,
     init: String,
@@ -79,6 +99,8 @@ impl Playlist {
             };
             if line.starts_with("#EXT-X-PART-INF") {
                 playlist.part_target = value("PART-TARGET").unwrap().parse().unwrap();
+            } else if let Some(target) = line.strip_prefix("#EXT-X-TARGETDURATION:") {
+                playlist.target_duration = target.parse().unwrap();
             } else if let Some(first) = line.strip_prefix("#EXT-X-MEDIA-SEQUENCE:") {
                 playlist.first = first.parse().unwrap();
             } else if line.starts_with("#EXT-X-MAP") {
@@ -267,6 +289,51 @@ async fn a_publisher_that_is_replaced_is_a_discontinuity_in_the_same_playlists()
     drop((first, second));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_last_as_long_as_the_gop_of_a_publisher_that_ignores_requests() {
+    let server = Server::start().await;
+    let publisher = Publisher::with(&server, "show", &["--like", "obs", "--gop", "4"]);
+    // Its first keyframe is none of its clock; who comes later sees regular ones.
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    let follow = |at: usize| follow(&server, "show", &paths[at], 4);
+    let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
+    for (path, playlist) in paths.iter().zip([a, b, c, d]) {
+        assert_eq!(playlist.target_duration, 5.0, "H4: {path}");
+        assert_eq!((playlist.gaps, playlist.ended), (0, false), "{path}: {playlist:#?}");
+        playlist.assert_parts(path);
+        let pictures = !path.ends_with("aac.m3u8");
+        let regular = |seconds: &f64| (3.7..4.3).contains(seconds);
+        assert!(playlist.segments[1..].iter().all(|(s, _)| regular(s)), "H87: {path}");
+        let mut begins = playlist.parts.iter().zip(playlist.parts.iter().skip(1));
+        assert!(
+            !pictures || begins.all(|(one, next)| one.segment == next.segment || next.independent),
+            "H2: {path}"
+        );
+    }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sound_comes_as_both_codecs_where_that_is_configured() {
+    let policy = "[[streams]]\nmatch = \"*\"\nhls_sound = \"both\"\n";
+    let server = Server::with_config(policy).await;
+    let publisher = Publisher::start(&server, "show");
+    let index = index(&server, "show").await;
+    let with = |codec: &str| {
+        let variants = index.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF"));
+        variants.filter(|line| line.contains(&format!(",{codec}\""))).count()
+    };
+    assert_eq!((with("mp4a.40.2"), with("Opus")), (3, 3), "{index}");
+    for sound in ["aac.m3u8", "opus.m3u8"] {
+        let path = playlists(&index).into_iter().find(|path| path.ends_with(sound)).unwrap();
+        let playlist = follow(&server, "show", &path, 3).await;
+        assert_eq!(playlist.gaps, 0, "{sound}: {playlist:#?}");
+    }
+    drop(publisher);
+}
+
 #[tokio::test]
 async fn a_stream_whose_policy_says_off_is_not_packaged() {
     let server = Server::with_config("[[streams]]\nmatch = \"*\"\nhls = \"off\"\n").await;
@@ -282,6 +349,80 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
         assert_eq!(problem["detail"], "HLS is off for this stream", "{problem}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    drop(publisher);
+}
+
+/// What `ffprobe` finds in a file: rows of these entries.
+fn probed(file: &std::path::Path, entries: &str) -> Vec<Vec<String>> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "warning", "-select_streams", "v", "-of", "csv=p=0", "-show_entries", entries])
+        .arg(file)
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.success() && said.is_empty(), "{said}");
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| line.split(',').map(str::to_owned).collect()).collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
+    let server = Server::start().await;
+    let publisher = vp8::Publisher::start(&server, "show").await;
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 2, "a picture and its sound: {index}");
+    assert!(index.contains("CODECS=\"avc1.4d40") && index.contains("mp4a.40.2\""), "H81: {index}");
+    assert!(index.contains("RESOLUTION=640x360") && index.contains("FRAME-RATE=30"), "{index}");
+
+    let (picture, sound) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((picture.gaps, sound.gaps), (0, 0), "{picture:#?} {sound:#?}");
+    let base = format!("/hls/show/{}", paths[0].rsplit_once('/').unwrap().0);
+    let init = get(&server, &format!("{base}/{}", picture.init)).await.1;
+    let folder = tempfile::tempdir().unwrap();
+    for (number, (seconds, uri)) in picture.segments.iter().enumerate() {
+        assert!((seconds - 2.0).abs() < 1e-5, "segment {number} lasts {seconds} s");
+        let segment = get(&server, &format!("{base}/{uri}")).await.1;
+        let file = folder.path().join(format!("{number}.mp4"));
+        std::fs::write(&file, [&init[..], &segment[..]].concat()).unwrap();
+        let streams = probed(&file, "stream=codec_name,width,height");
+        assert_eq!(streams, [["h264", "640", "360"]]);
+        let packets = probed(&file, "packet=pts_time,flags");
+        // A machine that is busy with other tests may leave some out.
+        assert!((45..=60).contains(&packets.len()), "segment {number}: {} frames", packets.len());
+        let mut last = None;
+        for (at, packet) in packets.iter().enumerate() {
+            assert_eq!(packet[1].starts_with('K'), at == 0, "segment {number}: {packets:?}");
+            let tick = packet[0].parse::<f64>().unwrap() * 30.0;
+            assert!((tick - tick.round()).abs() < 3e-3, "segment {number}: {packet:?}");
+            assert!(at > 0 || tick.round() as usize == number * 60, "{number}: {packet:?}");
+            assert!(last < Some(tick.round() as u64), "{packets:?}");
+            last = Some(tick.round() as u64);
+        }
+    }
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_layer_is_a_ladder_where_the_policy_says_so() {
+    let toml = "[[streams]]\nmatch = \"*\"\nhls_ladder = [\"720p\", \"360p\"]\n";
+    let server = Server::with_config(toml).await;
+    let publisher = Publisher::with(&server, "show", &["--layers", "1"]);
+    let index = index(&server, "show").await;
+    let paths = playlists(&index);
+    assert_eq!(paths.len(), 3, "the layer, what is below it, and sound: {index}");
+    assert!(paths[0].ends_with("/v0.m3u8") && paths[1].ends_with("/t1.m3u8"), "{index}");
+    assert!(
+        index.contains("RESOLUTION=1280x720") && index.contains("RESOLUTION=640x360"),
+        "{index}"
+    );
+    let (layer, rung) =
+        tokio::join!(follow(&server, "show", &paths[0], 4), follow(&server, "show", &paths[1], 4));
+    assert_eq!((layer.gaps, rung.gaps), (0, 0), "{layer:#?} {rung:#?}");
+    assert_eq!(layer.first, rung.first, "H87");
+    // The layer is cut at its own keyframes about the ticks, what is made of it at the ticks.
+    assert!(rung.segments.iter().all(|(seconds, _)| (seconds - 2.0).abs() < 1e-5), "{rung:#?}");
     drop(publisher);
 }
 

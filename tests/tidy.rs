@@ -63,11 +63,13 @@ const ROOT: &[(&str, &[&str])] = &[
     ("bridge", &["origin", "transcode"]),
     ("load", &[]),
     ("origin", &[]),
+    ("auth", &["config", "origin"]),
     ("transcode", &[]),
     (
         "app",
         &[
             "addresses",
+            "auth",
             "bridge",
             "config",
             "control",
@@ -78,7 +80,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("main", &["app", "config", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "load", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

@@ -6,3 +6,12 @@ mod audio;
 
 #[path = "transcode/media.rs"]
 mod media;
+
+#[path = "transcode/pictures.rs"]
+mod pictures;
+
+#[path = "transcode/robust.rs"]
+mod robust;
+
+#[path = "transcode/video.rs"]
+mod video;

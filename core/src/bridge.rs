@@ -3,10 +3,16 @@
 //! **The contract** is that of a shard: feed it with `handle_` methods, drain `poll` until it gives
 //! nothing, wake it when `poll_timeout` says. It reads no clock and owns no store.
 //!
-//! It gathers frames for two seconds first, to learn which layers there are and how many frames a second
-//! they have; then an **epoch** opens, whose timeline and part target stay.
+//! It gathers frames for two seconds first, to learn which layers there are, how many frames a second
+//! they have, and whether keyframes come when they are asked for; then an **epoch** opens, whose timeline and part target stay.
 
 mod gathering;
+
+mod ladder;
+
+mod length;
+
+mod pictures;
 
 mod rendition;
 
@@ -19,10 +25,15 @@ mod timeline;
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
+use crate::media::time::{micros_to_ticks, ticks_to_micros};
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
-use gathering::Gathering;
+use gathering::{Gathering, Needs};
+use ladder::Plan;
+pub use ladder::{Ladder, Rung};
+use length::Length;
+use pictures::Pictures;
 use rendition::Rendition;
 pub use rendition::RenditionId;
 use schedule::Schedule;
@@ -30,14 +41,16 @@ use source::{Found, Sources};
 use timeline::Timeline;
 
 /// What a bridge is made with.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
-    /// What segments last.
+    /// What segments last, where the publisher's keyframes allow it.
     pub segment: Duration,
     /// Whether sound is packaged as it comes.
     pub opus: bool,
     /// Whether sound comes back as AAC by [`Bridge::handle_frame`].
     pub aac: bool,
+    /// What the picture is transcoded to; it comes back by [`Bridge::handle_frame`].
+    pub ladder: Ladder,
 }
 
 /// What a bridge puts out.
@@ -51,6 +64,11 @@ pub enum Output {
     Packaged(RenditionId, Packaged),
     /// Sound on the epoch's timeline, to be transcoded.
     Sound(Frame),
+    /// A picture on the epoch's timeline, to be transcoded; whether it is the first of another publisher,
+    /// and so to come back as a keyframe.
+    Picture(Frame, bool),
+    /// For what lies before this tick no picture is waited for any more: the last one stands for it.
+    Still(i64),
     /// Keyframes of all layers are needed.
     WantAll,
     /// A keyframe of a layer is needed.
@@ -66,8 +84,16 @@ pub struct Opened {
     pub zero: Ntp,
     /// What its parts last at most.
     pub part_target: Duration,
+    /// What its segments last; none is a second longer.
+    pub segment: Duration,
     /// Its renditions, whether or not anything of them has come.
     pub renditions: Vec<Announced>,
+    /// What its picture is transcoded to: [`RenditionId::Rung`] counts them.
+    pub rungs: Vec<Rung>,
+    /// Pictures per second of all rungs.
+    pub rate: u32,
+    /// How much of it was gathered before it opened, and comes all at once.
+    pub gathered: Duration,
 }
 
 /// A rendition as it is known when its epoch begins.
@@ -79,6 +105,8 @@ pub struct Announced {
     pub bits_per_second: Option<u64>,
     /// Frames per second, where its source came.
     pub frame_rate: Option<f64>,
+    /// Whether its source came, so that it is to be had at once.
+    pub due: bool,
 }
 
 /// The bridge of one stream.
@@ -86,6 +114,7 @@ pub struct Announced {
 pub struct Bridge {
     config: Config,
     sources: Sources,
+    length: Length,
     stage: Stage,
     outputs: VecDeque<Output>,
 }
@@ -109,6 +138,8 @@ struct Epoch {
     filled: Instant,
     /// A publisher is back, and nothing of it has come yet.
     returns: bool,
+    /// What is transcoded, where something is.
+    pictures: Option<Pictures>,
 }
 
 // === impl Bridge ===
@@ -117,6 +148,7 @@ impl Bridge {
     /// A bridge that has heard of nothing yet.
     pub fn new(config: Config) -> Self {
         Self {
+            length: Length::new(config.segment),
             config,
             sources: Sources::default(),
             stage: Stage::Gathering(Gathering::default()),
@@ -129,6 +161,9 @@ impl Bridge {
         match message {
             LinkMessage::Tracks { tracks, .. } => {
                 let changed = self.sources.set_tracks(&tracks);
+                if changed {
+                    self.length = Length::new(self.config.segment);
+                }
                 match &mut self.stage {
                     Stage::Open(_) if changed => self.begin_again(None),
                     Stage::Open(epoch) => epoch.returns = true,
@@ -165,19 +200,22 @@ impl Bridge {
     pub fn handle_timeout(&mut self, now: Instant) {
         self.sources.handle_timeout(now);
         self.drain_sources(now);
+        self.ask_if_due(now);
         self.open_if_ready(now);
         let Stage::Open(epoch) = &mut self.stage else { return };
-        if !epoch.renditions.iter().any(|r| r.id.kind() == Kind::Video) {
-            // Sound alone needs no keyframes.
+        if !epoch.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_))) {
+            // Sound alone needs no keyframes, and rungs make their own.
         } else if epoch.schedule.poll(epoch.begun, now) {
             self.outputs.push_back(Output::WantAll);
         }
         if now >= epoch.filled + FILL_INTERVAL {
             epoch.filled = now;
             let since = now.saturating_duration_since(epoch.begun);
+            epoch.hold_picture(now, since, &mut self.outputs);
             let fill =
                 |rendition: &mut Rendition| rendition.fill(since).err().map(|_| rendition.id);
             let exceeded = epoch.renditions.iter_mut().find_map(fill);
+            epoch.tell_wall(since, &mut self.outputs);
             epoch.tell_offers(&mut self.outputs);
             epoch.drain(&mut self.outputs);
             if exceeded.is_some() {
@@ -189,7 +227,7 @@ impl Bridge {
     /// When `handle_timeout` is due.
     pub fn poll_timeout(&self) -> Option<Instant> {
         let own = match &self.stage {
-            Stage::Gathering(gathering) => gathering.poll_timeout(),
+            Stage::Gathering(gathering) => gathering.poll_timeout(self.needs()),
             Stage::Open(epoch) => {
                 let keyframes = epoch.schedule.poll_timeout(epoch.begun);
                 Some(keyframes.min(epoch.filled + FILL_INTERVAL))
@@ -209,6 +247,12 @@ impl Bridge {
         matches!(self.stage, Stage::Ended)
     }
 
+    /// Whether an epoch would be open by now, but for the publisher's keyframes, which come seldom.
+    pub fn is_learning(&self, now: Instant) -> bool {
+        let needs_keyframes = self.needs() == Needs::Keyframes;
+        needs_keyframes && matches!(&self.stage, Stage::Gathering(g) if g.is_learning(now))
+    }
+
     /// Ends the epoch, for good.
     pub fn end(&mut self) {
         if let Stage::Open(epoch) = &mut self.stage {
@@ -221,6 +265,9 @@ impl Bridge {
     fn begin_again(&mut self, exceeded: Option<RenditionId>) {
         if let Stage::Open(epoch) = &mut self.stage {
             epoch.finish(exceeded, &mut self.outputs);
+        }
+        if exceeded.is_some() {
+            self.length.exceeded();
         }
         self.stage = Stage::Gathering(Gathering::default());
         self.outputs.push_back(Output::WantAll);
@@ -247,6 +294,7 @@ impl Bridge {
                     epoch.returns = false;
                     epoch.timeline.restart();
                     epoch.renditions.iter_mut().for_each(Rendition::discontinue);
+                    epoch.pictures.iter_mut().for_each(|pictures| pictures.restart(now));
                 }
                 let Some(frame) = epoch.place(kind, frame) else { return };
                 self.put(now, kind, layer, frame);
@@ -259,15 +307,27 @@ impl Bridge {
         if kind == Kind::Audio && self.config.aac {
             self.outputs.push_back(Output::Sound(frame.clone()));
         }
+        if kind == Kind::Video
+            && let Stage::Open(epoch) = &mut self.stage
+            && let Some(cut) = epoch.pictures.as_mut().and_then(|p| p.take(now, layer, &frame))
+        {
+            if cut {
+                epoch.renditions.iter_mut().for_each(|r| r.discontinue_at(frame.dts));
+            }
+            self.outputs.push_back(Output::Picture(frame.clone(), cut));
+        }
         if kind == Kind::Video || self.config.opus {
             self.package(now, id_of(kind, layer), frame);
         }
     }
 
-    fn package(&mut self, now: Instant, id: RenditionId, frame: Frame) {
+    fn package(&mut self, now: Instant, id: RenditionId, mut frame: Frame) {
         let Stage::Open(epoch) = &mut self.stage else { return };
-        if id.kind() == Kind::Video && frame.keyframe {
-            let us = crate::media::time::ticks_to_micros(frame.dts, VIDEO_RATE);
+        let rate = if id.kind() == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
+        let wall = |pts: i64| epoch.timeline.wall(ticks_to_micros(pts, rate));
+        frame.capture = frame.capture.or_else(|| Some(wall(frame.pts)));
+        if matches!(id, RenditionId::Layer(_)) && frame.keyframe {
+            let us = ticks_to_micros(frame.dts, VIDEO_RATE);
             epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
         }
         let siblings = epoch.renditions.iter().filter(|r| r.id.kind() == id.kind());
@@ -277,6 +337,13 @@ impl Bridge {
             rendition.count_like(lag);
         }
         let pushed = rendition.push(&frame);
+        if let RenditionId::Layer(layer) = id
+            && rendition.wants_keyframe()
+            && !epoch.schedule.is_ignored()
+        {
+            // A still picture that moves again, for one.
+            self.outputs.push_back(Output::Want(layer));
+        }
         epoch.tell_offers(&mut self.outputs);
         epoch.drain(&mut self.outputs);
         if pushed.is_err() {
@@ -285,46 +352,80 @@ impl Bridge {
     }
 
     /// What the present tracks can be had as, whether or not anything of it has come.
-    fn renditions(&self) -> Vec<RenditionId> {
+    fn renditions(&self, rungs: usize) -> Vec<RenditionId> {
         let layers = (0..self.sources.layers()).map(RenditionId::Layer);
-        let sound = [(RenditionId::Opus, self.config.opus), (RenditionId::Aac, self.config.aac)];
+        let sound = [(RenditionId::Aac, self.config.aac), (RenditionId::Opus, self.config.opus)];
         let sound = sound.into_iter().filter(|(_, wanted)| *wanted && self.sources.has_audio());
-        layers.chain(sound.map(|(id, _)| id)).collect()
+        let rungs = (0..rungs.min(usize::from(u8::MAX)) as u8).map(RenditionId::Rung);
+        layers.chain(rungs).chain(sound.map(|(id, _)| id)).collect()
+    }
+
+    fn needs(&self) -> Needs {
+        match (self.sources.has_video(), self.sources.layers()) {
+            (false, _) => Needs::Sound,
+            (true, 0) => Needs::Picture,
+            (true, _) => Needs::Keyframes,
+        }
+    }
+
+    fn ask_if_due(&mut self, now: Instant) {
+        let needs = self.needs();
+        let Stage::Gathering(gathering) = &mut self.stage else { return };
+        if gathering.asks(now, needs) {
+            self.outputs.push_back(Output::WantAll);
+        }
     }
 
     fn open_if_ready(&mut self, now: Instant) {
+        let needs = self.needs();
         let Stage::Gathering(gathering) = &mut self.stage else { return };
-        if !gathering.is_ready(now, self.sources.has_video()) {
+        if !gathering.is_ready(now, needs) {
             return;
         }
         let gathered = std::mem::take(gathering);
         let Some(start) = gathered.start() else { return };
+        let (segment, gop) = match needs {
+            Needs::Keyframes => self.length.choose(gathered.gop()),
+            Needs::Sound | Needs::Picture => (self.config.segment, None),
+        };
         let mut timeline = Timeline::new(start.wall, VIDEO_RATE, self.sources.audio_rate());
         if let Some(ticks) = start.video {
             timeline.begin_video(ticks);
         }
         let intervals = gathered.intervals(VIDEO_RATE);
-        let ids = self.renditions();
+        let plan = match self.sources.has_video() {
+            true => Plan::new(&self.config.ladder, &gathered, self.sources.layers() > 0),
+            false => Plan::default(),
+        };
+        let ids = self.renditions(plan.rungs.len());
         let renditions = ids.iter().map(|id| {
             let rate = match *id {
                 RenditionId::Layer(layer) => gathered.rate(Kind::Video, layer, VIDEO_RATE),
                 RenditionId::Opus => gathered.rate(Kind::Audio, 0, AUDIO_RATE),
-                RenditionId::Rung(_) | RenditionId::Aac => None,
+                RenditionId::Rung(index) => plan.takes(index),
+                RenditionId::Aac => None,
             };
+            let due = id.kind() == Kind::Audio || rate.is_some();
             let (bits_per_second, frame_rate) = rate.unzip();
-            Announced { id: *id, bits_per_second, frame_rate }
+            Announced { id: *id, bits_per_second, frame_rate, due }
         });
         let renditions = renditions.collect();
-        let part_target = package::part_target(&intervals);
+        let part_target = package::part_target(match self.sources.layers() {
+            // What is transcoded comes at a rate of its own.
+            0 if !plan.rungs.is_empty() => &[],
+            _ => &intervals,
+        });
+        let pictures = (!plan.rungs.is_empty()).then(|| Pictures::new(now, plan.layer));
         let mut epoch = Box::new(Epoch {
             timeline,
             begun: now,
             part_target,
-            schedule: Schedule::new(self.config.segment),
+            schedule: Schedule::new(segment),
             renditions: Vec::new(),
             offered: Vec::new(),
             filled: now,
             returns: false,
+            pictures,
         });
         let mut frames = Vec::new();
         for (at, kind, layer, frame) in gathered.into_frames() {
@@ -332,17 +433,22 @@ impl Bridge {
                 continue;
             };
             let rate = if kind == Kind::Video { VIDEO_RATE } else { self.sources.audio_rate() };
-            let us = crate::media::time::ticks_to_micros(frame.dts, rate);
+            let us = ticks_to_micros(frame.dts, rate);
             let begun = at.checked_sub(Duration::from_micros(us.max(0) as u64)).unwrap_or(at);
             epoch.begun = epoch.begun.min(begun);
             frames.push((kind, layer, frame));
         }
+        let opens = now.saturating_duration_since(epoch.begun);
         self.outputs.push_back(Output::Opened(Opened {
             zero: epoch.timeline.zero(),
             part_target,
+            segment,
             renditions,
+            rungs: plan.rungs,
+            rate: plan.rate,
+            gathered: opens,
         }));
-        epoch.begin(&ids, self.config.segment);
+        epoch.begin(&ids, segment, gop, opens);
         self.stage = Stage::Open(epoch);
         for (kind, layer, frame) in frames {
             self.put(now, kind, layer, frame);
@@ -353,13 +459,21 @@ impl Bridge {
 // === impl Epoch ===
 
 impl Epoch {
-    fn begin(&mut self, ids: &[RenditionId], segment: Duration) {
+    fn begin(
+        &mut self,
+        ids: &[RenditionId],
+        segment: Duration,
+        gop: Option<Duration>,
+        opens: Duration,
+    ) {
         for id in ids {
             let kind = id.kind();
             let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
             let mut config = package::Config::new(kind, clock_rate, self.part_target);
-            config.segment_target = segment;
-            self.renditions.push(Rendition::new(*id, config));
+            // Rungs have keyframes of their own.
+            let is_rung = matches!(id, RenditionId::Rung(_));
+            (config.segment_target, config.gop) = (segment, gop.filter(|_| !is_rung));
+            self.renditions.push(Rendition::new(*id, config, opens));
             self.offered.push((*id, false));
         }
     }
@@ -373,6 +487,24 @@ impl Epoch {
         frame.pts += dts - frame.dts;
         frame.dts = dts;
         Some(frame)
+    }
+
+    /// Says where the last picture is to be shown again, and asks for another layer's where it is gone.
+    fn hold_picture(&mut self, now: Instant, since: Duration, outputs: &mut VecDeque<Output>) {
+        let Some(pictures) = &mut self.pictures else { return };
+        let us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
+        let now_ticks = micros_to_ticks(us, VIDEO_RATE);
+        outputs.extend(pictures.still(now_ticks).map(Output::Still));
+        outputs.extend(pictures.wants(now).map(Output::Want));
+    }
+
+    /// Tells all renditions of a drift that holds from the same time on, before one of them gets there.
+    fn tell_wall(&mut self, since: Duration, outputs: &mut VecDeque<Output>) {
+        let Some(zero) = self.timeline.moved_zero(since) else { return };
+        for rendition in &self.renditions {
+            let from = rendition.ticks(since + TOLD_AHEAD);
+            outputs.push_back(Output::Packaged(rendition.id, Packaged::Wall { from, zero }));
+        }
     }
 
     fn drain(&mut self, outputs: &mut VecDeque<Output>) {
@@ -409,6 +541,9 @@ fn id_of(kind: Kind, layer: u8) -> RenditionId {
 
 const VIDEO_RATE: u32 = 90_000;
 const AUDIO_RATE: u32 = 48_000;
+
+/// A drift of the publisher's clock is told of so long before it holds.
+const TOLD_AHEAD: Duration = Duration::from_secs(2);
 
 /// Gaps are filled, and late parts closed, this often.
 const FILL_INTERVAL: Duration = Duration::from_millis(50);

@@ -7,5 +7,5 @@ pub mod allocator;
 
 pub mod path;
 
-pub use allocator::{Allocator, Change, Step};
+pub use allocator::{Allocator, Change, Overload, Step};
 pub use path::{Path, Sign};

@@ -7,6 +7,8 @@ pub mod forwarder;
 
 pub mod gaps;
 
+mod left;
+
 pub mod munger;
 
 pub mod selector;

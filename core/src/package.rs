@@ -10,5 +10,5 @@ mod grid;
 
 mod target;
 
-pub use segmenter::{Config, Counters, Exceeded, Segmenter};
+pub use segmenter::{Config, Counters, Exceeded, Segmenter, target_duration};
 pub use target::part_target;

@@ -12,6 +12,7 @@ mod segment;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wall;
 mod window;
 
 use std::fmt;

@@ -1,10 +1,13 @@
 //! An API that shows the live streams.
 
+use std::sync::Arc;
+
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
-use axum::{Json, Router};
+use axum::{Json, Router, middleware};
 
+use crate::auth::{self, Seen};
 use crate::control::{Refusal, ServerInfo, StreamInfo};
 use crate::endpoint::Target;
 use crate::problem::Problem;
@@ -12,17 +15,22 @@ use crate::router::Shared;
 use crate::{cors, follow};
 
 /// The API's paths.
-pub(crate) fn routes() -> Router<Shared> {
+pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
+    let admin = Router::new()
+        .route("/v1/server", get(server).options(cors::options))
+        .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     Router::new()
         .route("/v1/events", get(follow::open).options(cors::options))
         .route("/v1/streams", get(list).options(cors::options))
-        .route("/v1/server", get(server).options(cors::options))
         .route("/v1/streams/{stream}", get(show).options(cors::options))
+        .merge(admin)
 }
 
-async fn list(State(shared): State<Shared>) -> Result<Json<Vec<StreamInfo>>, Problem> {
-    let streams = shared.control.streams().await;
-    streams.map(Json).map_err(|refusal| shared.refused(&refusal))
+/// The streams that whoever asks may watch.
+async fn list(State(shared): State<Shared>, seen: Seen) -> Result<Json<Vec<StreamInfo>>, Problem> {
+    let streams = shared.control.streams().await.map_err(|refusal| shared.refused(&refusal))?;
+    let is_seen = |stream: &StreamInfo| stream.name.parse().is_ok_and(|name| seen.has(&name));
+    Ok(Json(streams.into_iter().filter(is_seen).collect()))
 }
 
 async fn server(State(shared): State<Shared>) -> Result<Json<ServerInfo>, Problem> {
@@ -33,7 +41,9 @@ async fn server(State(shared): State<Shared>) -> Result<Json<ServerInfo>, Proble
 async fn show(
     State(shared): State<Shared>,
     Target(name): Target,
+    seen: Seen,
 ) -> Result<Json<StreamInfo>, Problem> {
+    seen.check(&shared, &name)?;
     let stream = shared.control.stream(name).await;
     stream.map(Json).map_err(|refusal| match refusal {
         // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.

@@ -1,27 +1,201 @@
-//! A rule that says what a request may do: everything, whoever asks.
+//! A guard that asks who may do what before anything else is done (RFC 9725 section 4.7, RFC 6750).
+//!
+//! Who decides is behind [`Authority`]. What needs a permission: opening, changing and ending sessions,
+//! and reading the API. Event streams of a session need none beside their unguessable path.
 
-use axum::http::{HeaderMap, header};
+use std::collections::HashMap;
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Path, Query, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::Response;
+use axum::{Extension, RequestPartsExt};
 
 use crate::control::{Action, Grant, Identity, Side, StreamName};
+use crate::problem::Problem;
+use crate::router::Shared;
 
-/// The permission under which a request on one side of a stream runs.
-pub(crate) fn grant(side: Side, stream: &StreamName, headers: &HeaderMap) -> Grant {
-    let action = match side {
-        Side::Publish => Action::Publish,
-        Side::Watch => Action::Watch,
-    };
-    let identity = bearer_token(headers).map(Identity::of_token);
-    Grant { action, stream: stream.clone(), expires_in: None, identity }
+/// Who wants to do what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ask {
+    /// What for.
+    pub action: Action,
+    /// On which stream; `None` is none in particular.
+    pub stream: Option<StreamName>,
+    /// The bearer token, as it came.
+    pub token: Option<String>,
+    /// Who asks.
+    pub client: Option<IpAddr>,
+}
+
+/// Why somebody may not.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Denied {
+    /// No token came where one is needed (401).
+    #[error("this needs a token: Authorization: Bearer TOKEN")]
+    Missing,
+    /// The token is worth nothing (401).
+    #[error("the token is not accepted: {0}")]
+    Invalid(String),
+    /// The token is for something else (403).
+    #[error("the token is for something else: {0}")]
+    Insufficient(String),
+    /// Nobody can tell at the moment (503).
+    #[error("who may do this cannot be told at the moment")]
+    Unavailable,
+}
+
+/// The future of a decision.
+pub type Decision<'a, T> = Pin<Box<dyn Future<Output = Result<T, Denied>> + Send + 'a>>;
+
+/// Which streams somebody may watch.
+pub type Sight = Arc<dyn Fn(&StreamName) -> bool + Send + Sync>;
+
+/// What decides who may do what.
+pub trait Authority: Send + Sync + 'static {
+    /// Whether somebody may do something, and under which terms.
+    fn authorize(&self, ask: Ask) -> Decision<'_, Grant>;
+
+    /// Which streams whoever has this token may know of.
+    fn sight(&self, token: Option<String>) -> Decision<'_, Sight>;
+}
+
+/// An authority that lets everybody do everything.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Everybody;
+
+// === impl Everybody ===
+
+impl Authority for Everybody {
+    fn authorize(&self, ask: Ask) -> Decision<'_, Grant> {
+        let identity = ask.token.as_deref().map(Identity::of_token);
+        Box::pin(std::future::ready(Ok(Grant::new(ask.action, ask.stream, identity))))
+    }
+
+    fn sight(&self, _: Option<String>) -> Decision<'_, Sight> {
+        let all: Sight = Arc::new(|_| true);
+        Box::pin(std::future::ready(Ok(all)))
+    }
+}
+
+/// Lets a request on a stream's endpoint or session pass if it may, with its [`Grant`].
+pub(crate) async fn guard(
+    State(shared): State<Shared>,
+    Extension(side): Extension<Side>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let changes = [Method::POST, Method::PATCH, Method::DELETE].contains(&parts.method);
+    let names = parts.extract::<Path<HashMap<String, String>>>().await;
+    let names = names.map(|Path(names)| names).unwrap_or_default();
+    // The path of an event stream is a secret of its own.
+    let stream = names.get("stream").filter(|_| changes && !names.contains_key("events"));
+    // What is no name finds nothing further on.
+    if let Some(stream) = stream.and_then(|name| name.parse::<StreamName>().ok()) {
+        let action = match side {
+            Side::Publish => Action::Publish,
+            Side::Watch => Action::Watch,
+        };
+        let token = bearer_token(&parts.headers).map(str::to_owned);
+        let ask = Ask { action, stream: Some(stream), token, client: client(&parts) };
+        let grant = shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
+        parts.extensions.insert(grant);
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Lets only who may do everything pass.
+pub(crate) async fn admin(
+    State(shared): State<Shared>,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    if parts.method != Method::OPTIONS {
+        let token = token(&parts);
+        let ask = Ask { action: Action::Admin, stream: None, token, client: client(&parts) };
+        shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
+    }
+    Ok(next.run(Request::from_parts(parts, body)).await)
+}
+
+/// Which streams a request may be told of.
+pub(crate) struct Seen {
+    sight: Sight,
+    has_token: bool,
+}
+
+// === impl Seen ===
+
+impl Seen {
+    /// Whether this stream is one of them.
+    pub(crate) fn has(&self, stream: &StreamName) -> bool {
+        (self.sight)(stream)
+    }
+
+    /// The same as a closure.
+    pub(crate) fn sight(&self) -> Sight {
+        Arc::clone(&self.sight)
+    }
+
+    /// Refuses what is not one of them.
+    pub(crate) fn check(&self, shared: &Shared, stream: &StreamName) -> Result<(), Problem> {
+        match (self.has(stream), self.has_token) {
+            (true, _) => Ok(()),
+            (false, false) => Err(shared.denied(&Denied::Missing)),
+            (false, true) => {
+                Err(shared
+                    .denied(&Denied::Insufficient("it does not let watch this stream".into())))
+            }
+        }
+    }
+}
+
+impl axum::extract::FromRequestParts<Shared> for Seen {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
+        let token = token(parts);
+        let has_token = token.is_some();
+        let sight = shared.authority.sight(token).await.map_err(|no| shared.denied(&no))?;
+        Ok(Self { sight, has_token })
+    }
+}
+
+fn client(parts: &Parts) -> Option<IpAddr> {
+    let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+    client.map(|ConnectInfo(address)| address.ip().to_canonical())
+}
+
+/// The bearer token of a request; of one that reads also from its query, as event sources and players
+/// can send no header (RFC 6750 section 2.3).
+fn token(parts: &Parts) -> Option<String> {
+    bearer_token(&parts.headers).map(str::to_owned).or_else(|| query_token(&parts.uri))
+}
+
+/// The `token` of a query.
+pub fn query_token(uri: &axum::http::Uri) -> Option<String> {
+    let Query(query) = Query::<Vec<(String, String)>>::try_from_uri(uri).ok()?;
+    query.into_iter().find_map(|(key, value)| (key == TOKEN).then_some(value))
 }
 
 /// The token of the one `Authorization: Bearer` (RFC 6750 section 2.1).
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+pub fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let (value, None) = (values.next()?, values.next()) else { return None };
     let (scheme, token) = value.to_str().ok()?.trim().split_once(' ')?;
     let token = token.trim();
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
+
+/// The key of a token in a query.
+pub(crate) const TOKEN: &str = "token";
 
 #[cfg(test)]
 mod tests {
@@ -45,8 +219,14 @@ mod tests {
                 headers.append(header::AUTHORIZATION, value.parse().unwrap());
             }
             assert_eq!(bearer_token(&headers), token, "{values:?}");
-            let grant = grant(Side::Publish, &"a".parse().unwrap(), &headers);
-            assert_eq!(grant.identity, token.map(Identity::of_token), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn a_query_has_a_token_too() {
+        let rows = [("/x", None), ("/x?token=a.b-c", Some("a.b-c")), ("/x?a=1&token=z", Some("z"))];
+        for (uri, token) in rows {
+            assert_eq!(query_token(&uri.parse().unwrap()).as_deref(), token, "{uri}");
         }
     }
 }

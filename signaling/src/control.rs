@@ -131,12 +131,21 @@ pub enum Action {
 pub struct Grant {
     /// What is allowed.
     pub action: Action,
-    /// The stream it is allowed on.
-    pub stream: StreamName,
+    /// The stream it is allowed on; `None` is none in particular.
+    pub stream: Option<StreamName>,
     /// How long it is valid; `None` is without end.
     pub expires_in: Option<Duration>,
     /// Who holds it; without one it is never the same as another.
     pub identity: Option<Identity>,
+    /// The most that a publisher may send in bits per second, where it is less than for others.
+    pub max_bitrate_bps: Option<u64>,
+}
+
+impl Grant {
+    /// A permission without an end.
+    pub fn new(action: Action, stream: Option<StreamName>, identity: Option<Identity>) -> Self {
+        Self { action, stream, expires_in: None, identity, max_bitrate_bps: None }
+    }
 }
 
 /// A request to open a session.

@@ -8,10 +8,10 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-use crate::control::{Open, Opened, SessionPath, Side, StreamName};
+use crate::control::{Grant, Open, Opened, SessionPath, Side, StreamName};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{auth, cors, etag, events, fragment, limit, location};
+use crate::{cors, etag, events, fragment, limit, location};
 
 /// The media type of an offer and an answer.
 pub(crate) const SDP: HeaderValue = HeaderValue::from_static("application/sdp");
@@ -98,7 +98,7 @@ impl FromRequest<Shared> for Offer {
         let (mut parts, body) = request.into_parts();
         let Target(stream) = Target::from_request_parts(&mut parts, shared).await?;
         let side = side_of(&parts);
-        let grant = auth::grant(side, &stream, &parts.headers);
+        let grant = parts.extensions.remove::<Grant>().ok_or_else(Problem::fault)?;
         if !limit::has_type(&parts.headers, "application/sdp") {
             return Err(Problem::wrong_type("application/sdp"));
         }

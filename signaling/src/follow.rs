@@ -6,6 +6,7 @@ use axum::response::Response;
 use axum::response::sse::Event;
 use serde::Serialize;
 
+use crate::auth::{self, Seen};
 use crate::control::{Happened, Happening, Interest, StreamName, TrackInfo};
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -24,12 +25,16 @@ struct Data<'a> {
 /// Answers `GET /api/v1/events?stream=a&stream=b`; `stream=*` is whatever is live.
 pub(crate) async fn open(
     State(shared): State<Shared>,
+    seen: Seen,
     query: Result<Query<Vec<(String, String)>>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, Problem> {
     let bad = |detail: &'static str| Problem::new(StatusCode::BAD_REQUEST, detail);
     let Query(query) = query.map_err(|_| bad("the query cannot be read"))?;
     let mut interest = Interest::default();
     for (key, value) in query {
+        if key == auth::TOKEN {
+            continue;
+        }
         if key != "stream" {
             return Err(bad("the query may name streams only: stream=NAME"));
         }
@@ -39,6 +44,7 @@ pub(crate) async fn open(
         }
         let name: StreamName =
             value.parse().map_err(|no: crate::control::InvalidName| bad_name(no.to_string()))?;
+        seen.check(&shared, &name)?;
         if !interest.names.contains(&name) {
             interest.names.push(name);
         }
@@ -50,7 +56,8 @@ pub(crate) async fn open(
         return Err(bad("the query must name streams: stream=NAME"));
     }
     let follow = shared.control.follow(interest).await.map_err(|no| shared.refused(&no))?;
-    Ok(sse::tell(follow, |happened| Some(event(&happened))))
+    let sight = seen.sight();
+    Ok(sse::tell(follow, move |happened| sight(&happened.stream).then(|| event(&happened))))
 }
 
 fn event(happened: &Happened) -> Event {

@@ -17,6 +17,11 @@ impl Identity {
     pub fn of_token(token: &str) -> Self {
         Self(Sha256::digest(token.as_bytes()).into())
     }
+
+    /// The digest, to tell holders apart. It is never shown.
+    pub fn digest(&self) -> [u8; 32] {
+        self.0
+    }
 }
 
 impl fmt::Debug for Identity {

@@ -4,7 +4,7 @@
 //! of sessions, shards or packets: a fake port is enough to test them. [`router()`] never binds.
 
 mod api;
-mod auth;
+pub mod auth;
 mod config;
 pub mod control;
 mod cors;

@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
+use crate::auth::Denied;
 use crate::control::Refusal;
 
 /// A reason to answer with an error status.
@@ -18,6 +19,7 @@ pub(crate) struct Problem {
     status: StatusCode,
     detail: Cow<'static, str>,
     retry_after_s: Option<u64>,
+    challenge: Option<HeaderValue>,
 }
 
 /// The members of the body.
@@ -34,7 +36,7 @@ struct Body<'a> {
 impl Problem {
     /// A problem that trying again does not solve.
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), retry_after_s: None }
+        Self { status, detail: detail.into(), retry_after_s: None, challenge: None }
     }
 
     /// What a refusal of the port is over HTTP; `retry_after_s` goes where time may solve it.
@@ -62,7 +64,27 @@ impl Problem {
             | Refusal::Closing => retry_after_s,
         };
         let retry_after_s = later.then_some(retry_after_s);
-        Self { status, detail: refusal.to_string().into(), retry_after_s }
+        Self { status, detail: refusal.to_string().into(), retry_after_s, challenge: None }
+    }
+
+    /// What a denial is over HTTP (RFC 6750 section 3).
+    pub(crate) fn denied(denied: &Denied, retry_after_s: u64) -> Self {
+        let (status, challenge) = match denied {
+            Denied::Missing => (StatusCode::UNAUTHORIZED, Some("Bearer")),
+            Denied::Invalid(_) => {
+                (StatusCode::UNAUTHORIZED, Some("Bearer error=\"invalid_token\""))
+            }
+            Denied::Insufficient(_) => {
+                (StatusCode::FORBIDDEN, Some("Bearer error=\"insufficient_scope\""))
+            }
+            Denied::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
+        };
+        Self {
+            status,
+            detail: denied.to_string().into(),
+            retry_after_s: (*denied == Denied::Unavailable).then_some(retry_after_s),
+            challenge: challenge.map(HeaderValue::from_static),
+        }
     }
 
     /// 404 for a path that names nothing.
@@ -95,6 +117,9 @@ impl IntoResponse for Problem {
         let mut response = (self.status, [(header::CONTENT_TYPE, kind)], body).into_response();
         if let Some(seconds) = self.retry_after_s {
             response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+        }
+        if let Some(challenge) = self.challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }

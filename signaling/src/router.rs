@@ -6,6 +6,7 @@ use axum::http::HeaderValue;
 use axum::routing::{any, get};
 use axum::{Router, extract, middleware};
 
+use crate::auth::{Authority, Denied};
 use crate::config::Config;
 use crate::control::{Control, Refusal};
 use crate::cors::{self, Origins};
@@ -18,6 +19,7 @@ pub(crate) type Shared = Arc<State>;
 /// What the handlers need beside the request.
 pub(crate) struct State {
     pub(crate) control: Arc<dyn Control>,
+    pub(crate) authority: Arc<dyn Authority>,
     pub(crate) config: Config,
     pub(crate) ice_links: Vec<HeaderValue>,
     pub(crate) origins: Origins,
@@ -27,17 +29,18 @@ pub(crate) struct State {
 /// and `/api`, so that others can be merged with it.
 ///
 /// `axum::extract::ConnectInfo<SocketAddr>`, where the server provides it, tells the port who asks.
-pub fn router(config: Config, control: Arc<dyn Control>) -> Router {
+pub fn router(config: Config, control: Arc<dyn Control>, authority: Arc<dyn Authority>) -> Router {
     let shared = Arc::new(State {
         control,
+        authority,
         ice_links: config.ice_links(),
         origins: Origins::new(&config.cors_origins),
         config,
     });
     Router::new()
-        .nest("/whip", whip::routes().fallback(problem::nowhere))
-        .nest("/whep", whep::routes().fallback(problem::nowhere))
-        .nest("/api", api::routes().fallback(problem::nowhere))
+        .nest("/whip", whip::routes(&shared).fallback(problem::nowhere))
+        .nest("/whep", whep::routes(&shared).fallback(problem::nowhere))
+        .nest("/api", api::routes(&shared).fallback(problem::nowhere))
         .route("/whip/", any(problem::nowhere))
         .route("/whep/", any(problem::nowhere))
         .route("/api/", any(problem::nowhere))
@@ -60,5 +63,10 @@ impl State {
     /// What a refusal of the port is over HTTP.
     pub(crate) fn refused(&self, refusal: &Refusal) -> Problem {
         Problem::refused(refusal, self.config.retry_after_s)
+    }
+
+    /// What a denial of the authority is over HTTP.
+    pub(crate) fn denied(&self, denied: &Denied) -> Problem {
+        Problem::denied(denied, self.config.retry_after_s)
     }
 }

@@ -1,23 +1,24 @@
 //! A WHEP endpoint that lets viewers in, and their choice of a layer (draft-ietf-wish-whep-03).
 
 use std::future::{Ready, ready};
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use axum::{Extension, Router};
+use axum::{Extension, Router, middleware};
 use serde_json::error::Category;
 
 use crate::control::{LayerChoice, Side};
 use crate::endpoint::{self, ACCEPT_POST, Offer, SDP, Target};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, events, limit, session};
+use crate::{auth, cors, events, limit, session};
 
 /// The endpoint, its sessions and their layer resources.
-pub(crate) fn routes() -> Router<Shared> {
+pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
     let endpoint = get(look).head(discover).post(open).options(endpoint::options);
     let layer = post(choose).delete(unchoose).options(layer_options);
     Router::new()
@@ -25,6 +26,7 @@ pub(crate) fn routes() -> Router<Shared> {
         .route("/{stream}/{session}", session::methods())
         .route("/{stream}/{session}/layer", layer)
         .merge(events::routes())
+        .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::guard))
         .layer(Extension(Side::Watch))
 }
 

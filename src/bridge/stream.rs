@@ -5,15 +5,18 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, trace, warn};
-use whitewater_core::bridge::{self, Announced, Bridge, Opened, Output, RenditionId};
+use whitewater_core::bridge::{self, Announced, Bridge, Ladder, Opened, Output, RenditionId};
 use whitewater_core::media::{Kind, Packaged};
+use whitewater_core::package;
 use whitewater_core::playlist::{self, Bandwidth, Name};
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
+use super::picture::{Made, Picture};
 use super::sound::Sound;
-use super::{Bridges, Stage, When};
+use super::{Bridges, Codec, Stage, When};
 use crate::origin::{EpochId, Offered, Writer};
+use crate::transcode::video;
 
 /// What a stream's task works with.
 pub(super) struct Task {
@@ -32,6 +35,10 @@ pub(super) struct Task {
     arrived: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
+    /// What the picture becomes where it is transcoded.
+    codec: Codec,
+    picture: Option<Picture>,
+    rungs: usize,
 }
 
 // === impl Task ===
@@ -43,12 +50,18 @@ impl Task {
         (id, home): (StreamId, ShardId),
         stage: watch::Sender<Stage>,
     ) -> Self {
-        let sound = Sound::start().inspect_err(|error| {
+        let wanted = (bridges.config.sound)(name.as_str());
+        let sound = wanted.aac.then(Sound::start).transpose().unwrap_or_else(|error| {
             warn!(stream = %name, %error, "sound stays Opus, which not every player takes");
+            None
         });
-        let sound = sound.ok();
-        let (opus, aac) = (sound.is_none(), sound.is_some());
-        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac });
+        let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
+        let super::Picture { mut ladder, codec } = (bridges.config.picture)(name.as_str());
+        if let Err(error) = video::check(codec) {
+            warn!(stream = %name, %error, "pictures stay as they are, and VP8 has none in HLS");
+            ladder = Ladder::default();
+        }
+        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac, ladder });
         Self {
             bridges,
             name,
@@ -62,6 +75,9 @@ impl Task {
             has_opened: false,
             arrived: None,
             sound,
+            codec,
+            picture: None,
+            rungs: 0,
         }
     }
 
@@ -82,7 +98,14 @@ impl Task {
                     None => std::future::pending().await,
                 }
             };
+            let picture = async {
+                match &mut self.picture {
+                    Some(picture) => picture.next().await,
+                    None => std::future::pending().await,
+                }
+            };
             tokio::select! {
+                Some(made) = picture => self.take_picture(made),
                 Some(frame) = sound => {
                     self.bridge.handle_frame(Instant::now(), RenditionId::Aac, frame);
                 }
@@ -119,6 +142,19 @@ impl Task {
         }
     }
 
+    fn take_picture(&mut self, made: Made) {
+        match made {
+            Made::Frame(rung, frame) => {
+                self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
+            }
+            Made::WantKeyframe => self.tell(LinkMessage::WantAll { stream: self.id }),
+            Made::Failed(error) => {
+                warn!(stream = %self.name, %error, "the picture is not transcoded");
+                self.withdraw_rungs();
+            }
+        }
+    }
+
     fn is_idle(&self) -> bool {
         let config = &self.bridges.config;
         (config.when)(self.name.as_str()) == When::OnDemand
@@ -141,6 +177,16 @@ impl Task {
                         sound.push(frame);
                     }
                 }
+                Output::Picture(frame, cut) => {
+                    if let Some(picture) = &mut self.picture {
+                        picture.push(frame, cut);
+                    }
+                }
+                Output::Still(ticks) => {
+                    if let Some(picture) = &self.picture {
+                        picture.still_until(ticks);
+                    }
+                }
                 Output::Ended(exceeded) => {
                     if let Some(id) = exceeded {
                         let rendition = id.name();
@@ -152,9 +198,12 @@ impl Task {
             }
         }
         self.push();
+        let stage = *self.stage.borrow();
         // Only now: who asks finds all renditions.
-        if self.has_parts && *self.stage.borrow() == Stage::Starting {
+        if self.has_parts && matches!(stage, Stage::Starting | Stage::Learning) {
             self.stage.send_replace(Stage::Open);
+        } else if stage == Stage::Starting && self.bridge.is_learning(Instant::now()) {
+            self.stage.send_replace(Stage::Learning);
         }
     }
 
@@ -196,14 +245,36 @@ impl Task {
         match self.bridges.store.open(self.name.clone(), id.clone(), offered) {
             Ok(writer) => {
                 info!(stream = %self.name, epoch = %id, "HLS begins");
+                if opened.segment > SEGMENT {
+                    warn!(stream = %self.name, segment = ?opened.segment, "the publisher's keyframes are far \
+                        apart and do not come when asked for, so HLS begins late and switches slowly: a \
+                        keyframe interval of 2 s or less is better");
+                }
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
-                let absent = opened.renditions.iter();
-                let absent =
-                    absent.filter(|one| one.id.kind() == Kind::Video && one.frame_rate.is_none());
+                let absent = opened.renditions.iter().filter(|one| !one.due);
                 absent.for_each(|one| self.offer(one.id, false));
             }
             Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
+        }
+        self.rungs = opened.rungs.len();
+        // Its predecessor's times count from another zero.
+        self.picture = None;
+        if self.rungs > 0 {
+            match Picture::start(opened, self.codec) {
+                Ok(picture) => self.picture = Some(picture),
+                Err(error) => {
+                    warn!(stream = %self.name, %error, "the picture is not transcoded");
+                    self.withdraw_rungs();
+                }
+            }
+        }
+    }
+
+    fn withdraw_rungs(&mut self) {
+        self.picture = None;
+        for rung in 0..self.rungs {
+            self.offer(RenditionId::Rung(rung as u8), false);
         }
     }
 
@@ -217,6 +288,7 @@ impl Task {
 
     fn end(&mut self) {
         self.push();
+        self.picture = None;
         if let Some(epoch) = self.epoch.take() {
             info!(stream = %self.name, epoch = %epoch.id(), "HLS ends");
             epoch.end();
@@ -235,11 +307,11 @@ fn arrival(message: &LinkMessage) -> Option<Instant> {
 }
 
 fn offered(announced: &Announced, opened: &Opened) -> Offered {
-    let Announced { id, bits_per_second, frame_rate } = *announced;
+    let Announced { id, bits_per_second, frame_rate, .. } = *announced;
     let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
     let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
     config.part_target = opened.part_target;
-    config.target_duration_s = (SEGMENT + Duration::from_secs(1)).as_secs() as u32;
+    config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
     let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
     let average_bps = bits_per_second.unwrap_or(guess);
     let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };

@@ -2,11 +2,11 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Config, ConfigError};
+use super::{Access, Config, ConfigError};
 
 /// Refuses addresses that other machines can reach while everybody may publish and watch.
 pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
-    if config.insecure_open {
+    if config.insecure_open || config.auth.usual_access() != Access::Open {
         return Ok(());
     }
     for (key, address, example) in
@@ -16,7 +16,7 @@ pub(super) fn check(config: &Config) -> Result<(), ConfigError> {
             return Err(ConfigError::Conflict(format!(
                 "{key} is {address}, which other machines may reach, while no authentication is \
                  configured and everybody could publish and watch: bind a loopback address such \
-                 as {example}, or accept that with --insecure-open"
+                 as {example}, configure [auth], or accept that with --insecure-open"
             )));
         }
     }

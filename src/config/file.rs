@@ -5,6 +5,7 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
+use super::auth::AUTH_KEYS;
 use super::options::{self, Arity, ICE_SERVER_KEYS, Key, STREAM_KEYS};
 use super::setting::{Origin, Setting};
 use super::value;
@@ -40,6 +41,11 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
                     let policy = fill("streams", table, file, STREAM_KEYS)?;
                     Ok(options::complete_policy(policy))
                 })?;
+            }
+            ("auth", DeValue::Table(table)) => config.auth = fill("auth", table, file, AUTH_KEYS)?,
+            ("auth", _) => {
+                let reason = "it is a section that starts with [auth]".into();
+                return Err(options::bad_value("auth", &origin, reason));
             }
             ("streams" | "ice_servers", DeValue::Table(_)) => {
                 let reason = format!("a section of it starts with [[{}]]", key.get_ref());

@@ -2,6 +2,7 @@
 //!
 //! Flags, the environment, the file and the documentation all read this table.
 
+use super::auth::{AUTH_KEYS, Auth};
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
 use super::{Config, ConfigError, IceServer, Policy, StreamPolicy, Tls};
@@ -37,7 +38,12 @@ pub fn documented() -> Vec<Documented> {
     };
     let ice = ICE_SERVER_KEYS.iter().map(|key| (key.name, key.default));
     let streams = STREAM_KEYS.iter().map(|key| (key.name, key.default));
-    top.chain(ice.map(section("ice_servers"))).chain(streams.map(section("streams"))).collect()
+    let auth = AUTH_KEYS.iter().map(|key| Documented {
+        variable: Some(variable(&format!("auth_{}", key.name))),
+        ..section("auth")((key.name, key.default))
+    });
+    let sections = ice.map(section("ice_servers")).chain(auth);
+    top.chain(sections).chain(streams.map(section("streams"))).collect()
 }
 
 /// A top-level key.
@@ -73,6 +79,10 @@ pub(super) struct Key<T> {
 
 /// Applies one setting.
 pub(super) fn apply(setting: &Setting, config: &mut Config) -> Result<(), ConfigError> {
+    if let (Some(key), Origin::Environment(_)) = (auth_key(&setting.key), &setting.origin) {
+        let bad = |reason| bad_value(&setting.key, &setting.origin, reason);
+        return (key.set)(&mut config.auth, &setting.values).map_err(bad);
+    }
     let Some(option) = OPTIONS.iter().find(|option| option.key == setting.key) else {
         return Err(unknown(&setting.key, &setting.origin, OPTIONS.iter().map(|o| o.key)));
     };
@@ -81,6 +91,12 @@ pub(super) fn apply(setting: &Setting, config: &mut Config) -> Result<(), Config
         return Err(bad("it takes one value, not a list".into()));
     }
     (option.set)(config, &setting.values).map_err(bad)
+}
+
+/// A key of the `[auth]` section by its name in the environment.
+fn auth_key(name: &str) -> Option<&'static Key<Auth>> {
+    let name = name.strip_prefix("auth_")?;
+    AUTH_KEYS.iter().find(|key| key.name == name)
 }
 
 /// Gives every key its default.
@@ -98,6 +114,7 @@ pub(super) fn is_known(key: &str) -> bool {
 /// Whether a key takes a list.
 pub(super) fn takes_list(key: &str) -> bool {
     OPTIONS.iter().any(|option| option.key == key && option.arity == Arity::Many)
+        || auth_key(key).is_some_and(|key| key.arity == Arity::Many)
 }
 
 pub(super) fn unknown<'a>(
@@ -392,6 +409,30 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         default: "on_demand",
         arity: Arity::One,
         set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
+    },
+    Key {
+        name: "hls_sound",
+        default: "aac",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_sound(&v[0]).map(|sound| policy.hls_sound = sound),
+    },
+    Key {
+        name: "hls_ladder",
+        default: "off",
+        arity: Arity::Many,
+        set: |(_, policy), v| value::hls_ladder(v).map(|ladder| policy.hls_ladder = ladder),
+    },
+    Key {
+        name: "hls_codec",
+        default: "h264",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_codec(&v[0]).map(|codec| policy.hls_codec = codec),
+    },
+    Key {
+        name: "access",
+        default: "",
+        arity: Arity::One,
+        set: |(_, policy), v| value::access(&v[0]).map(|access| policy.access = Some(access)),
     },
 ];
 

@@ -135,6 +135,9 @@ fn the_first_section_that_matches_decides_for_a_stream() {
         reconnect_window_s = 30
         takeover = true
         hls = "always"
+        hls_sound = "both"
+        hls_ladder = ["360p", "1080p", "540"]
+        hls_codec = "h265"
     "#;
     let config = merged(file, &[], &[]).unwrap();
     let hd = config.policy("show-hd");
@@ -142,6 +145,11 @@ fn the_first_section_that_matches_decides_for_a_stream() {
     assert_eq!(hd.reconnect_window, Duration::from_secs(10));
     assert!(!hd.takeover && config.policy("show-2").takeover);
     assert_eq!((hd.hls, config.policy("show-2").hls), (Hls::OnDemand, Hls::Always));
+    let sound = |name| config.policy(name).hls_sound;
+    assert_eq!((hd.hls_sound, sound("show-2")), (HlsSound::Aac, HlsSound::Both));
+    let (ladder, codec) = (config.policy("show-2").hls_ladder, config.policy("show-2").hls_codec);
+    assert_eq!((ladder, codec), (vec![1080, 540, 360], HlsCodec::H265));
+    assert_eq!((hd.hls_ladder, hd.hls_codec), (vec![], HlsCodec::H264));
     assert_eq!(config.policy("show-2").reconnect_window, Duration::from_secs(30));
     assert_eq!(config.policy("other"), Policy::default());
 }

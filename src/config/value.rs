@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{Hls, IceServer, LogFormat};
+use super::{Access, Hls, HlsCodec, HlsSound, IceServer, LogFormat};
 
 /// What a parser answers.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -98,6 +98,78 @@ pub(super) fn hls(text: &str) -> Parsed<Hls> {
         "always" => Ok(Hls::Always),
         "off" => Ok(Hls::Off),
         other => Err(format!("{other:?} is none of on_demand, always and off")),
+    }
+}
+
+pub(super) fn hls_sound(text: &str) -> Parsed<HlsSound> {
+    match text {
+        "aac" => Ok(HlsSound::Aac),
+        "opus" => Ok(HlsSound::Opus),
+        "both" => Ok(HlsSound::Both),
+        other => Err(format!("{other:?} is none of aac, opus and both")),
+    }
+}
+
+pub(super) fn access(text: &str) -> Parsed<Access> {
+    match text {
+        "open" => Ok(Access::Open),
+        "token" => Ok(Access::Token),
+        "hook" => Ok(Access::Hook),
+        other => Err(format!("{other:?} is none of open, token and hook")),
+    }
+}
+
+pub(super) fn when_down(text: &str) -> Parsed<bool> {
+    match text {
+        "deny" => Ok(false),
+        "allow" => Ok(true),
+        other => Err(format!("{other:?} is neither deny nor allow")),
+    }
+}
+
+pub(super) fn not_empty(text: &str) -> Parsed<String> {
+    if text.is_empty() { Err("it is empty".into()) } else { Ok(text.into()) }
+}
+
+pub(super) fn http_url(text: &str) -> Parsed<String> {
+    match reqwest::Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(text.into()),
+        Ok(_) | Err(_) => Err(format!("{text:?} is no http:// or https:// URL")),
+    }
+}
+
+/// A ladder: `off`, `auto`, or qualities by their short sides.
+pub(super) fn hls_ladder(texts: &[String]) -> Parsed<Vec<u16>> {
+    let words: Vec<&str> = texts.iter().map(String::as_str).collect();
+    match words[..] {
+        ["off"] => return Ok(Vec::new()),
+        ["auto"] => return Ok(AUTO_LADDER.to_vec()),
+        _ if words.len() > MAX_RUNGS => return Err(format!("more than {MAX_RUNGS} qualities")),
+        _ => {}
+    }
+    let side = |text: &&str| {
+        let side = text.strip_suffix('p').unwrap_or(text).parse::<u16>().ok();
+        let fits = side.filter(|side| SIDES.contains(side) && side % 2 == 0);
+        fits.ok_or_else(|| {
+            format!("{text:?} is none of off and auto, and no quality, such as 720p or 360p")
+        })
+    };
+    let mut sides = words.iter().map(side).collect::<Parsed<Vec<u16>>>()?;
+    sides.sort_unstable_by(|a, b| b.cmp(a));
+    sides.dedup();
+    Ok(sides)
+}
+
+const AUTO_LADDER: &[u16] = &[720, 360];
+const MAX_RUNGS: usize = 6;
+/// Short sides that anybody could mean.
+const SIDES: std::ops::RangeInclusive<u16> = 90..=2160;
+
+pub(super) fn hls_codec(text: &str) -> Parsed<HlsCodec> {
+    match text {
+        "h264" => Ok(HlsCodec::H264),
+        "h265" => Ok(HlsCodec::H265),
+        other => Err(format!("{other:?} is neither h264 nor h265")),
     }
 }
 

@@ -318,8 +318,7 @@ mod tests {
         };
         registry.streams.insert(name.clone(), entry);
         let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
-        let grant =
-            Grant { action: Action::Publish, stream: name, expires_in: None, identity: None };
+        let grant = Grant::new(Action::Publish, Some(name), None);
         let session = SessionEntry {
             path,
             grant,

@@ -1,5 +1,8 @@
 //! Sessions: how control opens them for publishers and viewers, patches and ends them.
 
+use std::time::Duration;
+
+use tokio::time::Instant;
 use tracing::{debug, info};
 use whitewater_core::media::{Kind, Mid, Rid, Ssrc};
 use whitewater_core::rtc::{Credentials, sdp};
@@ -92,7 +95,11 @@ impl Control {
         }
         let shard = was.as_ref().map_or_else(|| registry.least_loaded(), |stream| stream.home);
         let local = self.secrets.credentials(shard);
-        let policy_sdp = sdp::PublishPolicy { max_bitrate_bps: policy.max_bitrate_bps };
+        let max_bitrate_bps = match (policy.max_bitrate_bps, request.grant.max_bitrate_bps) {
+            (0, granted) => granted.unwrap_or(0),
+            (max, granted) => granted.map_or(max, |granted| granted.min(max)),
+        };
+        let policy_sdp = sdp::PublishPolicy { max_bitrate_bps };
         let agreed =
             self.negotiate(&local, |side| sdp::answer_publish(&request.offer, side, &policy_sdp))?;
         let stream = was.as_ref().map_or_else(|| registry.next_stream(), |stream| stream.id);
@@ -126,7 +133,7 @@ impl Control {
             sections: agreed.sections,
             window: policy.reconnect_window,
             // The publisher is asked to stay below its limit; a quarter more is still taken.
-            max_bitrate_bps: policy.max_bitrate_bps + policy.max_bitrate_bps / 4,
+            max_bitrate_bps: max_bitrate_bps + max_bitrate_bps / 4,
         }));
         Ok(Claimed::Reserved(Box::new(Reserved { id, was, shard, command, opened })))
     }
@@ -151,7 +158,7 @@ impl Control {
             SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
         if let Some(old) = request.replaces {
             // What is replaced may have ended by itself.
-            let _ = self.end(&old).await;
+            let _ = self.end(&old, "for another one").await;
         }
         let (shard, command, opened) = {
             let mut registry = self.registry();
@@ -205,6 +212,7 @@ impl Control {
         match self.engine.ask(shard, command).await {
             Some(Reply::Opened(key)) => {
                 if self.registry().confirm(id, key) {
+                    self.limit_life(id);
                     return Ok(Some(opened));
                 }
                 // It was replaced or deleted while it opened.
@@ -217,7 +225,33 @@ impl Control {
         }
     }
 
-    pub(super) async fn end(&self, path: &SessionPath) -> Result<(), Refusal> {
+    /// Ends a session when its permission does.
+    fn limit_life(&self, id: &SessionId) {
+        let entry = self
+            .registry()
+            .sessions
+            .get(id)
+            .map(|entry| (entry.path.clone(), entry.grant.expires_in));
+        let Some((path, Some(left))) = entry else { return };
+        let (me, end) = (self.me.clone(), Instant::now() + left + self.config.grace);
+        tokio::spawn(async move {
+            loop {
+                // It looks now and then, so as not to outlive its session for long.
+                tokio::time::sleep_until(end.min(Instant::now() + LOOK_INTERVAL)).await;
+                let Some(me) = me.upgrade() else { return };
+                if me.registry().session(&path).is_none() {
+                    return;
+                }
+                if Instant::now() >= end {
+                    let _ = me.end(&path, "as its permission ended").await;
+                    return;
+                }
+            }
+        });
+    }
+
+    /// Ends a session, for a reason that the log tells.
+    pub(super) async fn end(&self, path: &SessionPath, why: &str) -> Result<(), Refusal> {
         let session = {
             let mut registry = self.registry();
             let known = registry.session(path).is_some();
@@ -229,7 +263,7 @@ impl Control {
         if let Some(key) = session.key {
             self.engine.ask(session.shard, Command::Close(key)).await;
         }
-        info!(stream = %path.stream, side = ?path.side, "a session was ended by its client");
+        info!(stream = %path.stream, side = ?path.side, "a session was ended {why}");
         Ok(())
     }
 
@@ -313,3 +347,6 @@ fn what_is_published(sections: &[whitewater_core::rtc::Section]) -> (sdp::Publis
 
 /// A stream that ended while it was asked for is asked for again, as a new one.
 const ATTEMPTS: usize = 2;
+
+/// What waits for the end of a session's permission looks after the session so often.
+const LOOK_INTERVAL: Duration = Duration::from_secs(60);

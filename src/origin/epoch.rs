@@ -10,6 +10,7 @@ use whitewater_core::media::Kind;
 use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
 
 use super::answer::Text;
+use super::door::Pass;
 use super::rendition::Rendition;
 
 /// The name of an epoch in URIs: 1 to 64 of `[A-Za-z0-9-]`. Never used twice, whatever restarts.
@@ -40,10 +41,18 @@ pub struct Offered {
 pub(super) struct Epoch {
     pub(super) id: EpochId,
     renditions: Vec<Rendition>,
-    index: Mutex<Option<(Vec<Described>, Arc<Text>)>>,
+    index: Mutex<Index>,
     began: Instant,
     /// Milliseconds after that, when somebody asked last.
     asked: AtomicU64,
+}
+
+/// The multivariant playlist as it was written last.
+#[derive(Default)]
+struct Index {
+    described: Vec<Described>,
+    /// For everybody, and under the passes that are in use.
+    texts: Vec<(Option<Pass>, Arc<Text>)>,
 }
 
 // === impl EpochId ===
@@ -100,7 +109,7 @@ impl Epoch {
             renditions: renditions
                 .map(|(offered, urgency)| Rendition::new(offered, urgency))
                 .collect(),
-            index: Mutex::new(None),
+            index: Mutex::default(),
             began: Instant::now(),
             asked: AtomicU64::new(0),
         }
@@ -128,18 +137,27 @@ impl Epoch {
         })
     }
 
-    /// The multivariant playlist, written anew where something has changed.
-    pub(super) fn index(&self) -> Option<Arc<Text>> {
+    /// The multivariant playlist, written anew where something has changed. What it names lies under
+    /// the pass.
+    pub(super) fn index(&self, pass: Option<&Pass>) -> Option<Arc<Text>> {
         let described: Vec<_> = self.renditions.iter().filter_map(Rendition::described).collect();
         if described.is_empty() {
             return None;
         }
         let mut index = self.index.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, text)) = index.as_ref().filter(|(before, _)| *before == described) {
+        if index.described != described {
+            *index = Index { described, texts: Vec::new() };
+        }
+        if let Some((_, text)) = index.texts.iter().find(|(under, _)| under.as_ref() == pass) {
             return Some(Arc::clone(text));
         }
-        let text = Arc::new(Text::new(multivariant(&described, &format!("{}/", self.id))));
-        *index = Some((described, Arc::clone(&text)));
+        let under = pass.map(|Pass(pass)| format!("{pass}/")).unwrap_or_default();
+        let text = multivariant(&index.described, &format!("{under}{}/", self.id));
+        let text = Arc::new(Text::new(text));
+        if index.texts.len() == MAX_TEXTS {
+            index.texts.remove(0);
+        }
+        index.texts.push((pass.cloned(), Arc::clone(&text)));
         Some(text)
     }
 
@@ -172,6 +190,9 @@ fn urgencies(offered: &[Offered]) -> Vec<u8> {
     };
     offered.iter().map(urgency).collect()
 }
+
+/// A pass holds for a day at most and is for a full hour.
+const MAX_TEXTS: usize = 32;
 
 const AUDIO_URGENCY: u8 = 2;
 

@@ -10,9 +10,14 @@ use whitewater_signaling::control::StreamName;
 use super::answer::{self, Age};
 use super::epoch::Epoch;
 use super::hold::{Held, hold};
-use super::{Origin, Wanted};
+use super::{Origin, Pass, Wanted};
 
-pub(super) async fn serve(origin: &Origin, stream: StreamName, headers: &HeaderMap) -> Response {
+pub(super) async fn serve(
+    origin: &Origin,
+    stream: StreamName,
+    pass: Option<&Pass>,
+    headers: &HeaderMap,
+) -> Response {
     let deadline = Instant::now() + origin.store.limits().max_wait;
     let epoch = match origin.store.current(&stream) {
         Some(epoch) => epoch,
@@ -25,7 +30,7 @@ pub(super) async fn serve(origin: &Origin, stream: StreamName, headers: &HeaderM
     if let Err(response) = wait_for_parts(origin, &epoch, deadline).await {
         return response;
     }
-    match epoch.index() {
+    match epoch.index(pass) {
         // It changes rarely, but where it does, players should see it soon.
         Some(text) => text.answer(headers, Age::of(half_target(&epoch))),
         None => not_ready(),

@@ -10,6 +10,8 @@ use whitewater_signaling::control::StreamName;
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Path<'a> {
     pub(super) stream: StreamName,
+    /// What lets in whoever knows it.
+    pub(super) pass: Option<&'a str>,
     pub(super) what: What<'a>,
 }
 
@@ -35,15 +37,19 @@ pub(super) enum File {
 pub(super) fn parse(path: &str) -> Option<Path<'_>> {
     let (stream, rest) = path.strip_prefix("/hls/")?.split_once('/')?;
     let stream = stream.parse().ok()?;
+    let (pass, rest) = match rest.split_once('/') {
+        Some((pass, rest)) if pass.starts_with('~') => (Some(pass), rest),
+        Some(_) | None => (None, rest),
+    };
     if rest == "index.m3u8" {
-        return Some(Path { stream, what: What::Index });
+        return Some(Path { stream, pass, what: What::Index });
     }
     let (epoch, rest) = rest.split_once('/')?;
     let (rendition, file) = match rest.split_once('/') {
         None => (rest.strip_suffix(".m3u8")?, File::Playlist),
         Some((rendition, file)) => (rendition, media(file)?),
     };
-    Some(Path { stream, what: What::Below { epoch, rendition, file } })
+    Some(Path { stream, pass, what: What::Below { epoch, rendition, file } })
 }
 
 fn media(file: &str) -> Option<File> {

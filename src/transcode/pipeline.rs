@@ -1,5 +1,7 @@
 //! A pipeline that ends with its owner and tells when it failed.
 
+use std::time::Duration;
+
 use gstreamer as gst;
 use gstreamer::prelude::*;
 use gstreamer_app::{AppSink, AppSinkCallbacks, AppSrc};
@@ -61,6 +63,15 @@ impl Pipeline {
         self.pipeline.set_state(gst::State::Playing).map(|_| ()).map_err(|_| {
             Error::Pipeline(self.failure().unwrap_or_else(|| "it does not run".into()))
         })
+    }
+
+    /// Ends its source and lets what is in it come out, but does not wait for ever.
+    pub(super) fn drain(&self, source: &AppSrc, patience: Duration) {
+        if source.end_of_stream().is_ok() {
+            let wait = gst::ClockTime::from_nseconds(patience.as_nanos() as u64);
+            let ends = [gst::MessageType::Eos, gst::MessageType::Error];
+            self.bus.timed_pop_filtered(wait, &ends);
+        }
     }
 
     /// What went wrong since this was last asked.

@@ -87,6 +87,26 @@ describe("HLS in the pages", () => {
     assert.deepEqual(viewer.problems, []);
   });
 
+  test("what is published in VP8 is seen too, with its sound, less than five seconds late", async () => {
+    const stream = uniqueName("hls-vp8");
+    // As small as it gets: it is decoded and encoded beside all else that runs here.
+    const small = { codec: "VP8", resolution: "360", simulcast: "0" };
+    await publish(await browser.context(), stream, small);
+    const viewer = await watch(await browser.context(), stream, HLS);
+    await waitClocks(viewer, 90, START_MS);
+    const late = await ageNow(viewer);
+    const { height, sound } = await viewer.evaluate(() => {
+      const video = document.querySelector("#video");
+      return { height: video.videoHeight, sound: video.webkitAudioDecodedByteCount };
+    });
+    const { stalls, dropped } = await viewer.evaluate(() => window.whitewater.figures);
+    print("hls of VP8", { latencyMs: tenth(late), height, stalls, dropped });
+    assert.ok(late < LATE_MS + 1_000, `the picture is ${late} ms late`);
+    assert.ok(height >= 90 && height <= 360, `${height}`);
+    assert.ok(sound > 0, "there is sound");
+    assert.deepEqual(viewer.problems, []);
+  });
+
   test("a viewer who was there first goes on when the publisher reloads its page", async () => {
     const stream = uniqueName("hls-reload");
     const viewer = await watch(await browser.context(), stream, HLS);

@@ -200,7 +200,7 @@ async fn a_post_is_never_redirected() {
     let server = Server::start().await;
     for path in ["/whip/a", "/whip/a/", "/whip//a", "/whep/a", "/whep/a/", "/WHIP/a"] {
         let status = post(&server, path, &offers::publish_simulcast()).await.status();
-        assert!(!status.is_redirection(), "W11, E16: {path} answers {status}");
+        assert!(!status.is_redirection(), "W11, W55, E16: {path} answers {status}");
     }
 }
 

@@ -40,7 +40,7 @@ impl Origin {
             *counter.lock().unwrap().entry(name).or_default() += 1;
             next.run(request)
         });
-        let router = origin::router(store.clone(), hooks);
+        let router = origin::router(store.clone(), hooks, origin::OpenDoors);
         let (counted, one) = listen(router.clone().layer(counting)).await;
         let (direct, other) = listen(router).await;
         Self { store, counted, direct, counts, tasks: vec![one, other] }

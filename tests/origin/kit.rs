@@ -141,7 +141,7 @@ impl Origin {
     pub(crate) async fn serve(store: Store, hooks: impl Hooks) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let router = origin::router(store, hooks);
+        let router = origin::router(store, hooks, origin::OpenDoors);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, task }
     }

@@ -1,6 +1,7 @@
 // A connection to the API's events that keeps itself up, through a sleep of the machine too. No DOM.
 
 import { EVENT_NAMES, type Connect, type StreamEvent } from "./hub";
+import { addressed } from "./token";
 
 /** A failed connection is tried again after so long. */
 const AGAIN_MS = 2_000;
@@ -19,7 +20,7 @@ export const connect: Connect = (streams, on) => {
   const open = () => {
     clearTimeout(timer);
     timer = setTimeout(() => on.up(false), SLOW_MS);
-    source = new EventSource(`/api/v1/events?${query}`);
+    source = new EventSource(addressed(`/api/v1/events?${query}`));
     source.onopen = () => {
       clearTimeout(timer);
       on.up(true);

@@ -1,4 +1,6 @@
-// A reader that turns HTTP answers of WHIP and WHEP servers into plain values. No DOM.
+// A reader that turns HTTP answers of WHIP and WHEP servers into plain values. No DOM. Needs: token.ts.
+
+import { refusalSentence, withToken } from "./token";
 
 /** One value of a `Link` header: its target and its parameters, names in lower case. */
 export interface Link {
@@ -32,7 +34,8 @@ export class Unreachable extends Error {
 /** Fetches with a deadline; a failure of the network becomes `Unreachable`. */
 export async function request(url: string, init: RequestInit = {}, timeoutMs = 10_000) {
   try {
-    return await fetch(url, { ...init, signal: AbortSignal.timeout(timeoutMs) });
+    const headers = withToken(url, init.headers);
+    return await fetch(url, { ...init, headers, signal: AbortSignal.timeout(timeoutMs) });
   } catch {
     throw new Unreachable();
   }
@@ -41,6 +44,8 @@ export async function request(url: string, init: RequestInit = {}, timeoutMs = 1
 /** Reads `application/problem+json` (RFC 9457), or makes a sentence from the status. */
 export async function problemOf(response: Response): Promise<HttpProblem> {
   const retryAfterS = parseRetryAfter(response.headers.get("Retry-After"));
+  const refused = refusalSentence(response.status);
+  if (refused !== null) return new HttpProblem(response.status, refused, retryAfterS);
   let detail = "";
   if (response.headers.get("Content-Type")?.includes("json")) {
     const body: unknown = await response.json().catch(() => null);

@@ -3,8 +3,10 @@
 // Browsers hold at most six connections to a host over HTTP/1.1. One per tab would leave the seventh tab, and
 // every other request of the six, without any. So a shared worker holds one for all tabs, or one of the tabs.
 
-import { type FromHub, type StreamEvent, type ToHub } from "./hub";
+import { connect } from "./event-source";
+import { type FromHub, Hub, type StreamEvent, type ToHub } from "./hub";
 import { openRelay, type Port } from "./relay";
+import { token } from "./token";
 
 /** What a page may want to hear. */
 export interface Ear {
@@ -66,6 +68,8 @@ export function listen(names: readonly string[], ear: Ear): Listening {
 }
 
 function openPort(): Port | null {
+  // Other tabs have other tokens: what this one may hear is its own.
+  if (token !== null) return ownPort();
   if (!("SharedWorker" in globalThis)) return openRelay();
   try {
     const worker = new SharedWorker(new URL("./events.worker.ts", import.meta.url), {
@@ -76,6 +80,18 @@ function openPort(): Port | null {
     // A browser that keeps nothing for a framed page gives it no shared worker either.
     return null;
   }
+}
+
+/** A hub for this page alone. */
+function ownPort(): Port {
+  const hub = new Hub(connect);
+  const port: Port = {
+    onmessage: null,
+    postMessage: (message) => hub.hear(tab, message),
+    close: () => hub.close(),
+  };
+  const tab = { postMessage: (said: FromHub) => port.onmessage?.({ data: said }) };
+  return port;
 }
 
 function portOf(inner: MessagePort): Port {

@@ -9,6 +9,7 @@
 import { HlsViewer } from "./hls";
 import { givesUp, hlsPath, type Protocol, type Rule, type Why } from "./protocol";
 import type { Status } from "./session";
+import { addressed } from "./token";
 import { WhepViewer } from "./whep";
 
 /** What is played, where, and by which rule. */
@@ -171,7 +172,7 @@ export class Player {
 
   private startHls(): void {
     const { name, video } = this.options;
-    const viewer = new HlsViewer({ url: hlsPath(name), video });
+    const viewer = new HlsViewer({ url: addressed(hlsPath(name)), video });
     this.segments = viewer;
     viewer.onmedia = () => viewer === this.segments && this.onmedia?.();
     viewer.onlevels = () => viewer === this.segments && this.onlevels?.();

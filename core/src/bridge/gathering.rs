@@ -12,6 +12,28 @@ pub(super) struct Gathering {
     bytes: usize,
     first: Option<Instant>,
     first_picture: Option<Instant>,
+    keyframes: [Keyframes; MAX_LAYERS as usize],
+    /// Requests for keyframes that were due.
+    asked: u32,
+}
+
+/// The keyframes of one layer.
+#[derive(Clone, Copy, Debug, Default)]
+struct Keyframes {
+    last: Option<i64>,
+    /// The longest time from one to the next, in ticks.
+    apart: Option<i64>,
+}
+
+/// What an epoch waits for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Needs {
+    /// Sound, as there is nothing else.
+    Sound,
+    /// A picture, whose keyframes are made here.
+    Picture,
+    /// A picture and how often its keyframes come.
+    Keyframes,
 }
 
 /// Where an epoch begins.
@@ -30,6 +52,8 @@ impl Gathering {
         self.first.get_or_insert(now);
         if kind == Kind::Video {
             self.first_picture.get_or_insert(now);
+            let keyframes = self.keyframes.get_mut(usize::from(layer));
+            keyframes.filter(|_| frame.keyframe).into_iter().for_each(|own| own.add(frame.dts));
         }
         self.bytes += frame.data.len();
         self.frames.push((now, kind, layer, frame));
@@ -39,21 +63,46 @@ impl Gathering {
         }
     }
 
-    pub(super) fn is_ready(&self, now: Instant, has_video: bool) -> bool {
-        self.due(has_video).is_some_and(|due| now >= due) && self.start().is_some()
+    pub(super) fn is_ready(&self, now: Instant, needs: Needs) -> bool {
+        self.due(needs).is_some_and(|due| now >= due) && self.start().is_some()
     }
 
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.due(self.first_picture.is_some() || self.frames.is_empty())
+    /// When it is ready, or keyframes are to be asked for.
+    pub(super) fn poll_timeout(&self, needs: Needs) -> Option<Instant> {
+        self.due(needs).into_iter().chain(self.ask_due(needs)).min()
     }
 
-    fn due(&self, has_video: bool) -> Option<Instant> {
-        match (self.first_picture, has_video) {
+    /// Whether keyframes are to be asked for, so that two of one layer come.
+    pub(super) fn asks(&mut self, now: Instant, needs: Needs) -> bool {
+        let asks = self.ask_due(needs).is_some_and(|due| now >= due);
+        self.asked += u32::from(asks);
+        asks
+    }
+
+    /// Whether it goes on for want of a second keyframe.
+    pub(super) fn is_learning(&self, now: Instant) -> bool {
+        self.gop().is_none() && self.first_picture.is_some_and(|first| now >= first + GATHER)
+    }
+
+    /// The longest time from one keyframe to the next, where two of one layer came.
+    pub(super) fn gop(&self) -> Option<Duration> {
+        let apart = self.keyframes.iter().filter_map(|own| own.apart).max()?;
+        Some(Duration::from_micros(ticks_to_micros(apart, VIDEO_RATE).unsigned_abs()))
+    }
+
+    fn due(&self, needs: Needs) -> Option<Instant> {
+        match (self.first_picture, needs) {
+            (Some(first), Needs::Keyframes) if self.gop().is_none() => Some(first + GATHER_GOP),
             (Some(first), _) => Some(first + GATHER),
+            (None, Needs::Sound) => Some(self.first? + GATHER_SOUND),
             // Its picture may never come; until then its sound waits.
-            (None, true) => Some(self.first? + WITHOUT_PICTURE),
-            (None, false) => Some(self.first? + GATHER_SOUND),
+            (None, _) => Some(self.first? + WITHOUT_PICTURE),
         }
+    }
+
+    fn ask_due(&self, needs: Needs) -> Option<Instant> {
+        let first = self.first_picture.filter(|_| needs == Needs::Keyframes)?;
+        self.gop().is_none().then(|| first + ASK_INTERVAL * (self.asked + 1))
     }
 
     /// The epoch begins with the first keyframe that the most layers have in common.
@@ -90,6 +139,14 @@ impl Gathering {
         layers.min_by_key(Vec::len).unwrap_or_default()
     }
 
+    /// The pictures of a layer.
+    pub(super) fn pictures(&self, layer: u8) -> impl Iterator<Item = &Frame> {
+        let own = move |(_, kind, ix, _): &&(Instant, Kind, u8, Frame)| {
+            *kind == Kind::Video && *ix == layer
+        };
+        self.frames.iter().filter(own).map(|(.., frame)| frame)
+    }
+
     /// Bits and frames per second of a source, where it shows them.
     pub(super) fn rate(&self, kind: Kind, layer: u8, clock_rate: u32) -> Option<(u64, f64)> {
         let own = || self.frames.iter().filter(|(_, k, ix, _)| *k == kind && *ix == layer);
@@ -109,8 +166,25 @@ impl Gathering {
     }
 }
 
+// === impl Keyframes ===
+
+impl Keyframes {
+    fn add(&mut self, dts: i64) {
+        let apart = self.last.map(|last| dts - last);
+        if apart.is_some_and(|ticks| ticks < TWIN_TICKS) {
+            return;
+        }
+        self.last = Some(dts);
+        self.apart = self.apart.max(apart);
+    }
+}
+
 /// Frame rates are learned in two seconds, and a player needs to have nearly as much ahead.
 const GATHER: Duration = Duration::from_secs(2);
+/// Who ignores requests for keyframes shows within this how far its own are apart.
+const GATHER_GOP: Duration = Duration::from_secs(10);
+/// Keyframes are asked for this often until there are two.
+const ASK_INTERVAL: Duration = Duration::from_millis(900);
 const GATHER_SOUND: Duration = Duration::from_millis(500);
 const WITHOUT_PICTURE: Duration = Duration::from_secs(10);
 
@@ -121,3 +195,6 @@ const MIN_RATED_US: i64 = 300_000;
 
 /// Half a frame of 30 a second, in ticks of 90 kHz.
 const JOINT_TICKS: i64 = 1_500;
+/// Two keyframes within a quarter of a second answer two requests for the same.
+const TWIN_TICKS: i64 = 22_500;
+const VIDEO_RATE: u32 = 90_000;

@@ -36,6 +36,10 @@ pub(super) struct Rendition {
     last: Option<i64>,
     /// Whether frames come.
     live: bool,
+    /// From where on frames are another publisher's that have yet to come out of the transcoder.
+    turns: Option<i64>,
+    /// Until then nothing is filled up: what was gathered before the epoch opened comes all at once.
+    settles: Duration,
 }
 
 // === impl RenditionId ===
@@ -63,7 +67,8 @@ impl RenditionId {
 // === impl Rendition ===
 
 impl Rendition {
-    pub(super) fn new(id: RenditionId, config: package::Config) -> Self {
+    /// A rendition of an epoch that opens so long after its zero.
+    pub(super) fn new(id: RenditionId, config: package::Config, opens: Duration) -> Self {
         Self {
             id,
             clock_rate: config.timescale,
@@ -74,6 +79,11 @@ impl Rendition {
             interval: 0,
             last: None,
             live: false,
+            turns: None,
+            settles: match id {
+                RenditionId::Layer(_) | RenditionId::Opus => opens,
+                RenditionId::Rung(_) | RenditionId::Aac => opens + BACKLOG,
+            },
         }
     }
 
@@ -96,6 +106,10 @@ impl Rendition {
             // A gap has taken its place.
             return Ok(());
         }
+        if frame.keyframe && self.turns.is_some_and(|at| frame.dts + self.ticks(BESIDE) >= at) {
+            self.turns = None;
+            self.segmenter.discontinuity();
+        }
         if self.last.is_some() && frame.dts - self.end > self.ticks(LONGEST_FRAME) {
             self.segmenter.gap(frame.dts)?;
         }
@@ -116,7 +130,7 @@ impl Rendition {
     /// of late.
     pub(super) fn fill(&mut self, now: Duration) -> Result<(), Exceeded> {
         // What has not begun has nothing to go on with.
-        let Some(last) = self.last else { return Ok(()) };
+        let Some(last) = self.last.filter(|_| now >= self.settles) else { return Ok(()) };
         let (now_ticks, patience) = (self.ticks(now), self.ticks(self.patience()));
         if self.end + patience <= now_ticks {
             let until = now_ticks - patience;
@@ -132,7 +146,21 @@ impl Rendition {
 
     /// What follows comes from another publisher, and begins about now.
     pub(super) fn discontinue(&mut self) {
-        self.segmenter.discontinuity();
+        // Of what is transcoded some is still to come.
+        if !self.is_rung() {
+            self.segmenter.discontinuity();
+        }
+    }
+
+    /// What is transcoded comes from another publisher from this tick on, and begins with a keyframe.
+    pub(super) fn discontinue_at(&mut self, dts: i64) {
+        if self.is_rung() {
+            self.turns = Some(dts);
+        }
+    }
+
+    fn is_rung(&self) -> bool {
+        matches!(self.id, RenditionId::Rung(_))
     }
 
     /// Nothing follows.
@@ -143,6 +171,11 @@ impl Rendition {
     /// How many segment numbers it is behind the grid, once it has begun.
     pub(super) fn lag(&self) -> Option<i64> {
         self.last.map(|_| self.segmenter.lag())
+    }
+
+    /// Whether nothing can be packaged before a keyframe comes.
+    pub(super) fn wants_keyframe(&self) -> bool {
+        self.segmenter.wants_keyframe()
     }
 
     /// Whether frames come.
@@ -158,13 +191,13 @@ impl Rendition {
     fn patience(&self) -> Duration {
         match self.id {
             RenditionId::Layer(_) | RenditionId::Opus => PATIENCE,
-            // What was gathered before the epoch opened is transcoded all at once.
-            _ if self.end < self.ticks(BACKLOG) => BACKLOG,
-            RenditionId::Rung(_) | RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Aac => PATIENCE + TRANSCODING,
+            RenditionId::Rung(_) => PATIENCE + TRANSCODING_PICTURES,
         }
     }
 
-    fn ticks(&self, time: Duration) -> i64 {
+    /// A time since the epoch began in ticks of the rendition.
+    pub(super) fn ticks(&self, time: Duration) -> i64 {
         let us = i64::try_from(time.as_micros()).unwrap_or(i64::MAX);
         crate::media::time::micros_to_ticks(us, self.clock_rate)
     }
@@ -179,8 +212,14 @@ const PATIENCE: Duration = Duration::from_millis(600);
 /// How much later it may come from a transcoder.
 const TRANSCODING: Duration = Duration::from_millis(400);
 
-/// The beginning of an epoch, in which a transcoder catches up.
+/// Pictures take longer on a busy machine. What does not come at all is filled up before.
+const TRANSCODING_PICTURES: Duration = Duration::from_millis(900);
+
+/// How long a transcoder may take to catch up as an epoch opens.
 const BACKLOG: Duration = Duration::from_secs(4);
+
+/// A transcoder puts pictures onto a regular grid, at most this far from their places.
+const BESIDE: Duration = Duration::from_millis(60);
 
 /// A rendition without frames for so long is no longer offered.
 const GONE: Duration = Duration::from_secs(3);

@@ -1,3 +1,5 @@
+mod rungs;
+
 use std::time::{Duration, Instant};
 
 use super::*;
@@ -16,10 +18,15 @@ struct Publisher {
     clocks: [u32; 4],
     seqs: [u16; 4],
     layers: usize,
+    codec: Codec,
+    /// Of the frames that a camera would send, every so many comes.
+    every: u64,
     /// When keyframes of all layers are due.
     keyframe_at: Option<u64>,
     /// Whether it hears requests.
     answers: bool,
+    /// How often it makes keyframes by itself, and how long after the layer below it each layer does.
+    own: Option<(u64, u64)>,
 }
 
 /// What came out of a rendition.
@@ -31,6 +38,7 @@ struct Got {
     ends: Vec<(u64, u64)>,
     inits: u32,
     discontinuities: usize,
+    walls: Vec<(i64, Ntp)>,
 }
 
 struct World {
@@ -42,19 +50,29 @@ struct World {
     got: std::collections::BTreeMap<RenditionId, Got>,
     offers: Vec<(u64, RenditionId, bool)>,
     asked: Vec<u64>,
+    /// Keyframes that were asked for of one layer.
+    wanted: usize,
     ended: usize,
+    transcoder: rungs::Transcoder,
 }
 
 impl World {
     fn new() -> Self {
+        Self::of(Codec::H264, 3, Ladder::default())
+    }
+
+    fn of(codec: Codec, layers: usize, ladder: Ladder) -> Self {
         let publisher = Publisher {
             clocks: [7_000, 4_294_960_000, 123, 99],
             seqs: [65_530, 1, 2, 3],
-            layers: 3,
+            layers,
+            codec,
+            every: 1,
             keyframe_at: Some(0),
             answers: true,
+            own: None,
         };
-        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false, ladder };
         let mut world = Self {
             began: Instant::now(),
             ms: 0,
@@ -64,7 +82,9 @@ impl World {
             got: std::collections::BTreeMap::new(),
             offers: Vec::new(),
             asked: Vec::new(),
+            wanted: 0,
             ended: 0,
+            transcoder: rungs::Transcoder::default(),
         };
         world.tell_tracks(1);
         world
@@ -85,12 +105,15 @@ impl World {
     }
 
     fn tell_tracks(&mut self, generation: u32) {
-        let rids = ["q", "h", "f"].map(Rid::new).to_vec();
+        let rids = match self.publisher.layers {
+            1 => Vec::new(),
+            _ => ["q", "h", "f"].map(Rid::new).to_vec(),
+        };
         let head =
             |mid: &str, format, rids| TrackHead { generation, mid: Mid::new(mid), format, rids };
         let tracks = vec![
             head("0", Format::opus(), vec![]),
-            head("1", Format::video(Codec::H264, "packetization-mode=1"), rids),
+            head("1", Format::video(self.publisher.codec, "packetization-mode=1"), rids),
         ];
         self.tell(LinkMessage::Tracks { stream: STREAM, tracks });
         for layer in 0..3 {
@@ -116,7 +139,9 @@ impl World {
             }
             // Cameras are not exact.
             let jitter = [0, 9, 3, 20][(self.ms / FRAME_MS % 4) as usize];
-            if self.ms % FRAME_MS == jitter {
+            let answer = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+            let comes = (self.ms / FRAME_MS).is_multiple_of(self.publisher.every);
+            if self.ms % FRAME_MS == jitter && (comes || answer) {
                 self.send_pictures();
             }
             if self.bridge.poll_timeout().is_some_and(|due| due <= self.now()) {
@@ -134,10 +159,19 @@ impl World {
     }
 
     fn send_pictures(&mut self) {
-        let keyframe = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+        let asked = self.publisher.keyframe_at.is_some_and(|at| at <= self.ms);
+        let frame = self.ms / FRAME_MS;
         for layer in 0..self.publisher.layers {
+            let keyframe = asked
+                || self.publisher.own.is_some_and(|(every, phase)| {
+                    (frame + 10_000 - layer as u64 * phase).is_multiple_of(every)
+                });
             let timestamp = self.publisher.clocks[layer].wrapping_add(self.ms as u32 * 90);
-            if keyframe {
+            if self.publisher.codec == Codec::Vp8 {
+                self.publisher.keyframe_at.take_if(|_| keyframe);
+                let payload = rungs::vp8(keyframe, layer);
+                self.send(Kind::Video, layer, timestamp, true, &payload);
+            } else if keyframe {
                 self.publisher.keyframe_at = None;
                 self.send(Kind::Video, layer, timestamp, false, &PARAMETERS);
                 self.send(Kind::Video, layer, timestamp, true, &[0x65, 0x88, 0x80, 0x10]);
@@ -156,7 +190,7 @@ impl World {
         bytes.extend([0, 0, 0, index as u8]);
         bytes.extend(payload);
         let packet = Packet::parse(bytes.into(), &ExtensionIds::default()).unwrap();
-        let codec = if kind == Kind::Video { Codec::H264 } else { Codec::Opus };
+        let codec = if kind == Kind::Video { self.publisher.codec } else { Codec::Opus };
         let first = i64::from(self.publisher.clocks[index]);
         let rate = if kind == Kind::Video { 90 } else { 48 };
         let arrived = Arrived {
@@ -179,6 +213,7 @@ impl World {
         while let Some(output) = self.bridge.poll() {
             match output {
                 Output::Opened(opened) => {
+                    self.transcoder = rungs::Transcoder::new(opened.rungs.len());
                     self.opened.push(opened);
                     self.got.clear();
                 }
@@ -192,7 +227,15 @@ impl World {
                         self.publisher.keyframe_at.get_or_insert(self.ms + 50);
                     }
                 }
-                Output::Want(_) | Output::Sound(_) => {}
+                Output::Want(_) => {
+                    self.wanted += 1;
+                    if self.publisher.answers {
+                        self.publisher.keyframe_at.get_or_insert(self.ms + 50);
+                    }
+                }
+                Output::Sound(_) => {}
+                Output::Picture(frame, cut) => self.transcode(&frame, cut),
+                Output::Still(ticks) => self.show_again(ticks),
                 Output::Ended(_) => self.ended += 1,
             }
         }
@@ -209,6 +252,7 @@ impl Got {
             }
             Packaged::SegmentEnd { segment, duration } => self.ends.push((segment, duration)),
             Packaged::Discontinuity => self.discontinuities += 1,
+            Packaged::Wall { from, zero } => self.walls.push((from, zero)),
         }
     }
 
@@ -354,13 +398,80 @@ fn a_publisher_that_returns_is_a_discontinuity_in_every_rendition() {
 }
 
 #[test]
+fn segments_last_as_long_as_the_gop_of_who_ignores_requests() {
+    // Frames from keyframe to keyframe, frames between layers' keyframes, the segment's length.
+    let rows =
+        [(30, 0, 2_000), (60, 20, 2_000), (120, 0, 3_990), (120, 37, 3_990), (250, 80, 8_280)];
+    for (every, phase, segment) in rows {
+        let mut world = World::new();
+        world.publisher.answers = false;
+        world.publisher.keyframe_at = None;
+        world.publisher.own = Some((every, phase));
+        world.run(19_000);
+        assert!(world.asked.len() < 20, "{:?}", world.asked);
+        world.run(161_000);
+        let name = format!("every {every} + {phase}");
+        assert_eq!((world.opened.len(), world.ended), (1, 0), "{name}");
+        let opened = &world.opened[0];
+        let off = opened.segment.as_millis().abs_diff(segment);
+        assert!(off <= 40, "{name}: {:?}", opened.segment);
+        for layer in 0..3 {
+            let got = &world.got[&RenditionId::Layer(layer)];
+            got.assert_continuous();
+            assert!(got.parts.iter().all(|part| part.bytes.is_some()), "{name} {layer} has a gap");
+            let wanted = 160_000 / segment as usize - 1;
+            assert!(got.ends.len() >= wanted, "{name} {layer}: {:?}", got.ends);
+            let begins = |part: &&Part| part.index == 0;
+            assert!(got.parts.iter().filter(begins).all(|part| part.independent), "{name} {layer}");
+            let longest = package::target_duration(opened.segment).as_millis() as u64 * 90 + 45_000;
+            assert!(got.ends.iter().all(|(_, ticks)| *ticks < longest), "{name} {layer}");
+        }
+    }
+}
+
+#[test]
+fn a_still_picture_is_gaps_and_is_seen_soon_when_it_moves() {
+    let mut world = World::new();
+    world.run(10_000);
+    assert_eq!(world.wanted, 0);
+    // One frame in a second, then 30 again.
+    world.publisher.every = 30;
+    world.run(20_000);
+    assert!((30..=60).contains(&world.wanted), "in three layers: {}", world.wanted);
+    let got = &world.got[&RenditionId::Layer(0)];
+    got.assert_continuous();
+    let shown = |part: &&Part| part.start > 11 * 90_000 && part.bytes.is_some();
+    let times: Vec<_> = got.parts.iter().filter(shown).map(|part| part.start / 90).collect();
+    assert!(times.len() >= 16, "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] < 2_200), "{times:?}");
+    assert!(got.parts.iter().any(|part| part.bytes.is_none()));
+    world.publisher.every = 1;
+    world.run(5_000);
+    let parts = &world.got[&RenditionId::Layer(0)].parts;
+    let late = parts.iter().filter(|part| part.start > 31 * 90_000);
+    assert!(late.clone().count() > 8 && late.clone().all(|part| part.bytes.is_some()));
+    assert_eq!((world.opened.len(), world.ended), (1, 0));
+}
+
+#[test]
+fn who_never_makes_another_keyframe_is_played_for_a_while() {
+    let mut world = World::new();
+    world.publisher.answers = false;
+    world.run(9_000);
+    assert!(world.opened.is_empty() && world.bridge.is_learning(world.now()));
+    world.run(3_000);
+    assert_eq!((world.opened.len(), world.ended), (1, 0));
+    assert!(!world.bridge.is_learning(world.now()));
+    let parts = &world.got[&RenditionId::Layer(0)].parts;
+    assert!(parts.iter().map(|part| part.duration).sum::<u64>() > 10 * 90_000);
+}
+
+#[test]
 fn who_ignores_requests_is_cut_at_keyframes_of_its_own() {
     let mut world = World::new();
     world.publisher.answers = false;
-    for _ in 0..10 {
-        world.publisher.keyframe_at = Some(0);
-        world.run(2_310);
-    }
+    world.publisher.own = Some((70, 0));
+    world.run(23_100);
     let got = &world.got[&RenditionId::Layer(1)];
     got.assert_continuous();
     assert!(got.ends.len() >= 7, "{:?}", got.ends);

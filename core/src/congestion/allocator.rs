@@ -22,9 +22,17 @@ pub struct Step<T> {
 pub struct Change<T> {
     /// The highest step; `None` for whatever is highest.
     pub ceiling: Option<T>,
-    /// Whether what is sent now overloads the network and should stop, and how long what is on its
-    /// way keeps the network busy.
-    pub at_once: Option<Duration>,
+    /// Whether what is sent now overloads the network and should stop.
+    pub at_once: Option<Overload>,
+}
+
+/// What a network is left with that does not carry what was sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Overload {
+    /// How long what is on its way keeps it busy.
+    pub backlog: Duration,
+    /// Whether it carries twice what is given from now on, so that what was lost can be sent again.
+    pub has_room: bool,
 }
 
 /// The allocator of one viewer.
@@ -131,7 +139,9 @@ impl<T: Copy + PartialEq> Allocator<T> {
                 let is_news = lower < wanted;
                 self.ceiling = Some(target).filter(|_| lower < top);
                 self.went_down = true;
-                let at_once = (lower < here).then(|| self.path.backlog(now));
+                let has_room = ladder[lower].bitrate_bps * 2 <= delivered_bps;
+                let at_once =
+                    (lower < here).then(|| Overload { backlog: self.path.backlog(now), has_room });
                 is_news.then_some(Change { ceiling: self.ceiling, at_once })
             }
             Sign::Strained | Sign::Silent => {

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use super::left::Left;
 use super::munger::{Munger, Rewrite, Start};
 use super::selector::{Parts, Selector, Verdict};
 use super::sent::SentMap;
@@ -76,8 +77,8 @@ pub struct Forwarder {
     limit: Option<Target>,
     /// A pause of a layer that the network does not carry.
     hold: Option<Hold>,
-    /// The layer that was left because the network does not carry it.
-    left: Option<u8>,
+    /// What was left because the network does not carry it.
+    left: Option<Left>,
     source: Option<Source>,
     /// When a viewer that could not decode what it got was last given it once more.
     again: Option<Instant>,
@@ -85,7 +86,7 @@ pub struct Forwarder {
     due: Option<Instant>,
     /// How much of a scalable layer the viewer asked for.
     parts: Parts,
-    /// Whether the viewer can do with a part of a scalable layer.
+    /// Whether the viewer can tell the parts of a scalable layer apart.
     takes_parts: bool,
     /// There while not everything of the source is sent.
     selector: Option<Box<Selector>>,
@@ -190,20 +191,39 @@ impl Forwarder {
     ///
     /// Where that does not come in time, the layer goes on where it stopped.
     pub fn limit_at_once(&mut self, now: Instant, limit: Option<Target>, busy: Duration) {
-        if limit.is_some_and(|limit| self.layer() == Some(limit.layer)) {
-            // Less of the same layer needs no keyframe.
-            return self.limit(now, limit);
+        if let Some(kept) = limit.filter(|limit| self.layer() == Some(limit.layer)) {
+            // Less of the same layer needs no keyframe, unless something of it is lost.
+            self.limit(now, limit);
+            self.left = Some(Left::above(now, kept));
+            return;
         }
         self.limit = limit;
-        let from = now + busy.saturating_sub(KEYFRAME_TAKES).min(MAX_BUSY);
-        self.hold = Some(Hold { from, until: from + MAX_HOLD });
-        self.left = self.layer();
+        self.hold = Some(Hold::while_busy(now, busy));
+        self.left = self.layer().map(Left::Layer);
     }
 
-    /// Whether a layer's packets are not worth sending again: the network does not carry them, and a
-    /// keyframe will make them needless.
-    pub fn has_left(&self, now: Instant, layer: u8) -> bool {
-        self.left == Some(layer) && (self.is_holding(now) || self.layer() != Some(layer))
+    /// The network has room for sending again what it lost of a layer that goes on.
+    pub fn keep_left(&mut self) {
+        self.left.take_if(|left| matches!(left, Left::Above { .. }));
+    }
+
+    /// Whether packets of a layer's spatial layer are not worth sending again: the network does not
+    /// carry them, and a keyframe will make them needless.
+    pub fn has_left(&self, now: Instant, layer: u8, spatial: u8) -> bool {
+        self.left.is_some_and(|left| match left {
+            Left::Layer(_) if !self.is_holding(now) && self.layer() == Some(layer) => false,
+            Left::Layer(_) | Left::Above { .. } => left.covers(layer, spatial),
+        })
+    }
+
+    /// The viewer needs a keyframe. If it lacks something of what was left, nothing more is sent before
+    /// that, and it is asked for when the network is free. Says whether it is so.
+    pub fn puts_off_keyframe(&mut self, now: Instant, busy: Duration) -> bool {
+        let Some(left) = self.left.filter(|left| left.explains(now)) else { return false };
+        if left.is_settled(now) && !self.is_holding(now) {
+            self.hold = Some(Hold::while_busy(now, busy));
+        }
+        true
     }
 
     /// Chooses how much of a scalable layer to send at most. Less is sent from the next picture on.
@@ -211,7 +231,8 @@ impl Forwarder {
         self.parts = parts;
     }
 
-    /// Tells whether the viewer understands a part of a scalable layer; else it gets every layer whole.
+    /// Tells whether the viewer understands the parts of a scalable layer; else it gets the smallest
+    /// size of every layer, and all of that.
     pub fn take_parts(&mut self, takes_parts: bool) {
         self.takes_parts = takes_parts;
     }
@@ -257,7 +278,7 @@ impl Forwarder {
         Some(Target { layer: self.layer()?, spatial, temporal })
     }
 
-    /// Whether the viewer can do with a part of a scalable layer.
+    /// Whether the viewer can tell the parts of a scalable layer apart.
     pub fn takes_parts(&self) -> bool {
         self.takes_parts
     }
@@ -265,7 +286,7 @@ impl Forwarder {
     /// How much of its layer the viewer gets now: what it asked for, what its network carries.
     fn limits(&self) -> Parts {
         if !self.takes_parts {
-            return Parts::ALL;
+            return Parts { spatial: 0, ..Parts::ALL };
         }
         let Parts { spatial, temporal } = self.carried();
         Parts {
@@ -316,7 +337,10 @@ impl Forwarder {
         budget: usize,
         out: &mut Vec<Planned>,
     ) -> Need {
-        let need = self.follow(now, track);
+        let need = match self.follow(now, track) {
+            Need::Nothing => self.resume(now, track),
+            need @ Need::Keyframe(_) => need,
+        };
         self.due = (need != Need::Nothing).then(|| now + ASK_AGAIN);
         let holding = self.is_holding(now);
         let limits = self.limits();
@@ -405,6 +429,24 @@ impl Forwarder {
                     Need::Nothing
                 }
             },
+        }
+    }
+
+    /// Goes on with a keyframe of the same layer after what was left of it.
+    fn resume(&mut self, now: Instant, track: &impl Layers) -> Need {
+        let (Some(source), Some(hold)) = (self.source, self.hold) else { return Need::Nothing };
+        let target = self.target(track);
+        if target != Some(source.layer) || !(hold.from..hold.until).contains(&now) {
+            return Need::Nothing;
+        }
+        match track.keyframe(source.layer).filter(|position| *position >= source.cursor) {
+            None => Need::Keyframe(source.layer),
+            Some(_) if source.in_frame(now) => Need::Nothing,
+            Some(position) => {
+                self.start(now, track, source.layer, position);
+                self.left.iter_mut().for_each(|left| left.note_keyframe(now));
+                Need::Nothing
+            }
         }
     }
 
@@ -503,6 +545,16 @@ impl Source {
     fn in_frame(&self, now: Instant) -> bool {
         self.frame_open
             .is_some_and(|(_, since)| now.saturating_duration_since(since) < MAX_FRAME_WAIT)
+    }
+}
+
+// === impl Hold ===
+
+impl Hold {
+    /// While a network is busy, and until a keyframe has had the time to come after that.
+    fn while_busy(now: Instant, busy: Duration) -> Self {
+        let from = now + busy.saturating_sub(KEYFRAME_TAKES).min(MAX_BUSY);
+        Self { from, until: from + MAX_HOLD }
     }
 }
 

@@ -21,6 +21,8 @@ pub struct Sent {
     pub tl0_pic_idx: u8,
     /// The layer whose ring holds it.
     pub layer: u8,
+    /// Its spatial layer within that.
+    pub spatial: u8,
     /// Bytes of RTP padding it carried.
     pub padding: u8,
     /// The frame number that its dependency descriptor carried.
@@ -93,6 +95,7 @@ mod tests {
             picture_id: 0,
             tl0_pic_idx: 0,
             layer: 0,
+            spatial: 0,
             padding: 0,
             frame_number: 0,
             marker: false,

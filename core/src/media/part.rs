@@ -2,6 +2,8 @@
 
 use bytes::Bytes;
 
+use super::Ntp;
+
 /// What a rendition's packager puts out, in order.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packaged {
@@ -18,6 +20,14 @@ pub enum Packaged {
     },
     /// What follows does not continue what came before: a publisher returned.
     Discontinuity,
+    /// The publisher's clock drifts: from a tick on, tick 0 is another time in the server's clock. It is
+    /// told of before anything that begins there.
+    Wall {
+        /// In ticks of the rendition.
+        from: i64,
+        /// The wall-clock time of tick 0.
+        zero: Ntp,
+    },
 }
 
 /// An initialization section (CMAF header).

@@ -12,6 +12,8 @@ pub(super) struct Grid {
     pub(super) segment: i64,
     /// How long before a tick a keyframe may come to count as its.
     pub(super) early: i64,
+    /// How far apart keyframes are, if they do not come when they are asked for.
+    pub(super) gop: Option<i64>,
     /// What every segment is shorter than.
     pub(super) limit: i64,
 }
@@ -43,14 +45,18 @@ impl Grid {
     /// Whether a keyframe at this time ends the open segment.
     pub(super) fn cuts(&self, open: &Segment, time: i64) -> bool {
         let lag = self.lag(open);
+        let late = self.segment / 8;
+        // The segment may have to end because the next keyframe would come too late for it.
+        let too_long = |next: i64| next + late - open.start >= self.limit;
+        let is_last = self.gop.map(|gop| too_long(time + gop));
         if self.tick(time) <= self.tick(open.start) {
             // Between ticks: only to catch up, and not with crumbs.
-            return lag > 0 && time - open.start >= self.segment / 2;
+            return is_last == Some(true) || (lag > 0 && time - open.start >= self.segment / 2);
         }
         // New parameters began a segment of their own: leave a tick out, if the segment stays short
-        // enough even if the next keyframe is a little late.
-        let next = (self.tick(time) + 1) * self.segment + self.segment / 8;
-        lag >= 0 || next - open.start >= self.limit
+        // enough.
+        let next_tick = || too_long((self.tick(time) + 1) * self.segment);
+        lag >= 0 || is_last.unwrap_or_else(next_tick)
     }
 
     /// Where a segment ends in which nothing comes.
@@ -72,7 +78,7 @@ mod tests {
     use super::*;
 
     /// Two seconds in milliseconds.
-    const GRID: Grid = Grid { segment: 2_000, early: 500, limit: 3_500 };
+    const GRID: Grid = Grid { segment: 2_000, early: 500, gop: None, limit: 3_500 };
 
     #[test]
     fn a_keyframe_belongs_to_the_nearest_tick_that_it_is_not_too_early_for() {
@@ -100,6 +106,19 @@ mod tests {
         ];
         for (name, (number, start), time, want) in rows {
             assert_eq!(GRID.cuts(&Segment::new(number, start), time), want, "{name}");
+        }
+    }
+
+    #[test]
+    fn keyframes_of_the_publishers_own_cut_before_it_is_too_late() {
+        let grid = Grid { early: 1_000, gop: Some(1_980), ..GRID };
+        let rows = [
+            ("the next would be too late", (0, -990), 990, true),
+            ("one ahead, the next would be too late", (1, 980), 2_960, true),
+            ("an early one, the next will do", (0, 0), 900, false),
+        ];
+        for (name, (number, start), time, want) in rows {
+            assert_eq!(grid.cuts(&Segment::new(number, start), time), want, "{name}");
         }
     }
 }

@@ -39,6 +39,8 @@ pub struct Config {
     /// How many segment numbers the stream's other renditions of this kind are behind the grid: what
     /// [`Segmenter::lag`] says there. 0 for the first.
     pub lag: i64,
+    /// How far apart keyframes are if they come when the publisher likes: a tick takes the nearest one.
+    pub gop: Option<Duration>,
 }
 
 /// A segment would be half a second or more longer than the target duration: the epoch has to end.
@@ -99,13 +101,18 @@ pub struct Segmenter {
 impl Config {
     /// The default configuration for a kind of media and its clock.
     pub fn new(kind: Kind, timescale: u32, part_target: Duration) -> Self {
-        Self { kind, timescale, part_target, segment_target: SEGMENT_TARGET, lag: 0 }
+        Self { kind, timescale, part_target, segment_target: SEGMENT_TARGET, lag: 0, gop: None }
     }
 
     fn ticks(&self, duration: Duration) -> i64 {
         let ticks = duration.as_micros().saturating_mul(self.timescale.into()) / 1_000_000;
         i64::try_from(ticks).unwrap_or(MAX_TICKS).clamp(1, MAX_TICKS)
     }
+}
+
+/// The target duration that a playlist has for such segments: whole seconds, up to one second more.
+pub fn target_duration(segment: Duration) -> Duration {
+    Duration::from_secs((segment + TARGET_DURATION_MORE).as_secs())
 }
 
 // === impl Segmenter ===
@@ -121,10 +128,12 @@ impl Segmenter {
             // more a moment later would be refused: encoders answer a few requests a second. Sound can
             // be cut anywhere.
             early: match config.kind {
+                Kind::Video if config.gop.is_some() => segment / 2,
                 Kind::Video => (segment / 4).min(i64::from(config.timescale)),
                 Kind::Audio => 0,
             },
-            limit: segment + config.ticks(TARGET_DURATION_MORE + TOLERATED),
+            gop: config.gop.filter(|_| config.kind == Kind::Video).map(|gop| config.ticks(gop)),
+            limit: config.ticks(target_duration(config.segment_target) + TOLERATED),
         };
         Self {
             kind: config.kind,

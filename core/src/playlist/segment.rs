@@ -6,8 +6,8 @@ use bytes::{Bytes, BytesMut};
 
 use super::Config;
 use super::text::{Seconds, push_date, put};
+use super::wall::WallClock;
 use crate::media::Part;
-use crate::media::time::ticks_to_micros;
 
 /// A segment of a window. Its lines are written once, when they become known.
 #[derive(Debug)]
@@ -50,10 +50,9 @@ pub(super) struct Closed {
 
 impl Segment {
     /// An empty one.
-    pub(super) fn open(config: &Config, msn: u64, start: i64, init: u32) -> Self {
+    pub(super) fn open(wall: &mut WallClock, msn: u64, start: i64, init: u32) -> Self {
         let mut head = String::from("#EXT-X-PROGRAM-DATE-TIME:");
-        let since_epoch = ticks_to_micros(start, config.timescale);
-        push_date(&mut head, config.epoch.unix_micros().saturating_add(since_epoch));
+        push_date(&mut head, wall.unix_micros(start));
         head.push('\n');
         Self {
             msn,

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use super::measure::{Bandwidth, Meter};
 use super::segment::Segment;
+use super::wall::WallClock;
 use super::{Config, Name};
 use crate::media::{Init, Packaged, Part};
 
@@ -18,6 +19,7 @@ use crate::media::{Init, Packaged, Part};
 #[derive(Debug)]
 pub struct Window {
     config: Config,
+    wall: WallClock,
     inits: Vec<Init>,
     /// Segments with consecutive numbers.
     kept: VecDeque<Segment>,
@@ -105,6 +107,7 @@ impl Window {
     /// An empty one.
     pub fn new(config: Config) -> Self {
         Self {
+            wall: WallClock::new(config.timescale, config.epoch),
             config,
             inits: Vec::new(),
             kept: VecDeque::new(),
@@ -131,6 +134,11 @@ impl Window {
             Packaged::Part(part) => self.take_part(part)?,
             Packaged::SegmentEnd { segment, duration } => self.take_end(segment, duration)?,
             Packaged::Discontinuity => self.take_discontinuity(),
+            Packaged::Wall { from, zero } => {
+                // No playlist tells of it yet.
+                self.wall.set(from, zero);
+                return Ok(());
+            }
         }
         self.version += 1;
         Ok(())
@@ -273,7 +281,7 @@ impl Window {
         if index == 0 {
             self.close_open();
             self.fill_up_to(part.segment, part.start, init);
-            let mut segment = Segment::open(&self.config, part.segment, part.start, init);
+            let mut segment = Segment::open(&mut self.wall, part.segment, part.start, init);
             segment.discontinuity = std::mem::take(&mut self.discontinuity);
             self.kept.push_back(segment);
         }
@@ -355,7 +363,7 @@ impl Window {
         }
         for number in missing.saturating_sub(MAX_FILL)..missing {
             let at = from.saturating_add_unsigned(number.saturating_mul(duration));
-            let gap = Segment::open(&self.config, next + number, at, init);
+            let gap = Segment::open(&mut self.wall, next + number, at, init);
             self.kept.push_back(gap);
             self.close(duration);
         }

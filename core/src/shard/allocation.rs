@@ -13,7 +13,7 @@ use super::egress::Egress;
 use super::history::History;
 use super::ladder::ladder;
 use super::session::Role;
-use crate::congestion::{Allocator, Step};
+use crate::congestion::{Allocator, Overload, Step};
 use crate::forward::Target;
 use crate::hub::Track;
 use crate::media::Kind;
@@ -123,10 +123,13 @@ impl Shard {
         }
         let Some(change) = allocator.decide(now, &steps, (target, since)) else { return };
         match change.at_once {
-            Some(backlog) => {
+            Some(Overload { backlog, has_room }) => {
                 egress.resend.clear();
                 egress.repair.note_overload();
                 video.forwarder.limit_at_once(now, change.ceiling, backlog);
+                if has_room {
+                    video.forwarder.keep_left();
+                }
             }
             None => video.forwarder.limit(now, change.ceiling),
         }

@@ -132,6 +132,7 @@ pub(super) fn write(
                 picture_id: plan.rewrite.picture.picture_id.unwrap_or(0),
                 tl0_pic_idx: plan.rewrite.picture.tl0_pic_idx.unwrap_or(0),
                 layer: plan.layer,
+                spatial: arrived.info.spatial,
                 padding: padding as u8,
                 frame_number: plan.rewrite.frame_number.unwrap_or(0),
                 marker: plan.rewrite.marker,

@@ -199,10 +199,13 @@ impl Egress {
     /// Takes in a NACK: what is still remembered will be sent again.
     pub(super) fn handle_nack(&mut self, now: Instant, seqs: impl Iterator<Item = u16>) {
         let Some(video) = &mut self.video else { return };
+        let mut lacks_left = false;
         let again_after_ms = self.repair.again_after_ms();
         for seq in seqs {
-            let layer = video.forwarder.sent.get_mut(seq).map(|sent| sent.layer);
-            if layer.is_none_or(|layer| video.forwarder.has_left(now, layer)) {
+            let sent = video.forwarder.sent.get_mut(seq).map(|sent| (sent.layer, sent.spatial));
+            let Some((layer, spatial)) = sent else { continue };
+            if video.forwarder.has_left(now, layer, spatial) {
+                lacks_left = true;
                 continue;
             }
             let Some(sent) = video.forwarder.sent.get_mut(seq) else { continue };
@@ -214,6 +217,16 @@ impl Egress {
                 self.resend.push_back(seq);
             }
         }
+        if lacks_left {
+            self.puts_off_keyframe(now);
+        }
+    }
+
+    /// The viewer needs a keyframe: whether its network is too busy for one.
+    pub(super) fn puts_off_keyframe(&mut self, now: Instant) -> bool {
+        let busy = self.allocator.as_mut().map(|allocator| allocator.path_mut().backlog(now));
+        let Some((busy, video)) = busy.zip(self.video.as_mut()) else { return false };
+        video.forwarder.puts_off_keyframe(now, busy)
     }
 
     /// Takes in what the viewer reports of our SSRCs.
@@ -259,7 +272,8 @@ impl Outgoing {
         }
         self.payload_generation = Some(generation);
         self.codec = Some(format.codec);
-        // Whoever reads AV1 without the descriptor takes every hole for a loss.
+        // Whoever reads AV1 without the descriptor takes every hole for a loss, and Chromium decodes
+        // nothing of several sizes (docs/clients.md).
         let described = self.section.extensions.id(ExtensionKind::DependencyDescriptor).is_some();
         self.forwarder.take_parts(format.codec != Codec::Av1 || described);
         let agreed = best_match(&self.section.formats, format);

@@ -324,7 +324,9 @@ impl Shard {
                 let (mut delivered, mut lost) = (0, 0);
                 rtcp::parse(&plain, |packet| match packet {
                     Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
-                    Rtcp::Pli { .. } | Rtcp::Fir { .. } => wants_keyframe = true,
+                    Rtcp::Pli { .. } | Rtcp::Fir { .. } => {
+                        wants_keyframe |= !egress.puts_off_keyframe(now);
+                    }
                     Rtcp::TransportWide(feedback) => {
                         let settled = egress.handle_transport_wide(now, &feedback);
                         delivered += settled.delivered;

@@ -20,10 +20,14 @@ mod payload;
 mod rtcp;
 mod rtp;
 mod sdp;
+mod segmenter;
 mod shard;
 mod stun;
 
 use std::path::Path;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
 
 macro_rules! replays {
     ($($target:ident: $test:ident,)+) => {
@@ -44,8 +48,20 @@ replays! {
     rtcp: the_corpus_of_rtcp_is_taken,
     rtp: the_corpus_of_rtp_is_taken,
     sdp: the_corpus_of_sdp_is_taken,
+    segmenter: the_corpus_of_segmenters_is_taken,
     shard: the_corpus_of_shards_is_taken,
     stun: the_corpus_of_stun_is_taken,
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn any_frames_gaps_and_restarts_make_playlists_that_never_go_back(
+        plan in vec(any::<u8>(), 0..600),
+    ) {
+        segmenter::run(&plan);
+    }
 }
 
 fn replay(target: &str, run: fn(&[u8])) {

@@ -25,8 +25,12 @@ use whitewater_core::shard::{
 mod agreed;
 #[path = "input.rs"]
 mod input;
+#[path = "../simulation/ledger.rs"]
+#[allow(dead_code, unreachable_pub, reason = "shared with the simulation")]
+mod ledger;
 
 use input::Input;
+use ledger::Ledger;
 
 /// Runs one plan.
 pub fn run(data: &[u8]) {
@@ -52,6 +56,7 @@ struct House {
     seqs: [u16; SOURCES],
     buffer: Vec<u8>,
     links: usize,
+    ledger: Ledger,
 }
 
 /// The far end of a session.
@@ -77,8 +82,17 @@ impl House {
         let shards =
             [0, 1].map(|id| Shard::new(Config { id: ShardId(id), seed: 7, wall, max_burst: 64 }));
         let (buffer, clients) = (vec![0; 65_000], Vec::new());
-        let mut house =
-            Self { now, codec, shards, clients, opened: 0, seqs: [1; SOURCES], buffer, links: 0 };
+        let mut house = Self {
+            now,
+            codec,
+            shards,
+            clients,
+            opened: 0,
+            seqs: [1; SOURCES],
+            buffer,
+            links: 0,
+            ledger: Ledger::default(),
+        };
         house.publish(3, false);
         house.watch(0);
         house.watch(1);
@@ -354,6 +368,9 @@ impl House {
                 while let Some(transmit) = shard.poll_transmit(self.now, &mut self.buffer) {
                     assert!((1..=self.buffer.len()).contains(&transmit.len));
                     assert!(transmit.segment > 0 && transmit.segment <= 65_000);
+                    for datagram in self.buffer[..transmit.len].chunks(transmit.segment) {
+                        self.ledger.record(transmit.transport.remote, datagram);
+                    }
                 }
                 while shard.poll_event().is_some() {}
             }

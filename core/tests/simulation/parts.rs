@@ -78,5 +78,33 @@ fn the_narrowest_network_gets_the_smallest_picture_slower() {
     fares("170 kbit/s, then 1.4 Mbit/s", 64, &phases);
 }
 
+#[test]
+fn a_try_that_fails_goes_back_to_where_it_began() {
+    for (rate_bps, queue_ms) in
+        [(700_000, 300), (800_000, 100), (800_000, 1000), (1_000_000, 100), (1_000_000, 300)]
+    {
+        let mut world = World::new(1, 65);
+        world.codec = Codec::Vp9;
+        world.publish(0);
+        world.run(3000);
+        let viewer = world.watch(0);
+        let down = Conditions::clean().taking(20).carrying(rate_bps, queue_ms);
+        world.viewers[viewer].down = Some(down);
+        world.run(60_000);
+        world.assert_sound();
+        let seen = &world.viewers[viewer].viewer.seen;
+        let name = format!("{rate_bps} bit/s with {queue_ms} ms of queue");
+        eprintln!("{name}: {:?}", seen.layers_at_ms);
+        // The middle fits, and is what there is but for two or three tries of the whole.
+        assert_eq!(seen.by_layer[0], 0, "{name}: {:?}", seen.layers_at_ms);
+        assert!(seen.by_layer[1] >= 1_650, "{name}: {:?}", seen.by_layer);
+        assert!(seen.longest_gap < Duration::from_millis(1_300), "{name}: {seen:#?}");
+        let tries: Vec<u64> =
+            seen.layers_at_ms.iter().filter(|(_, layer)| *layer == 2).map(|(ms, _)| *ms).collect();
+        let waits = tries.windows(2).skip(1).map(|pair| pair[1] - pair[0]);
+        assert!(waits.min().is_none_or(|wait| wait >= 20_000), "{name}: {tries:?}");
+    }
+}
+
 /// Over how much of its end a phase is measured.
 const MEASURED_S: u64 = 15;

@@ -37,7 +37,7 @@ impl Server {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let service = others
-            .merge(router(config, fake.clone()))
+            .merge(router(config, fake.clone(), Arc::new(whitewater_signaling::auth::Everybody)))
             .into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { address, fake, client: Client::new() }

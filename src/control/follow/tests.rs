@@ -51,12 +51,7 @@ impl Book {
         let id = SessionId(id.into());
         let session = SessionEntry {
             path: SessionPath { side: Side::Watch, stream: name(), id: id.clone() },
-            grant: Grant {
-                action: Action::Watch,
-                stream: name(),
-                expires_in: None,
-                identity: None,
-            },
+            grant: Grant::new(Action::Watch, Some(name()), None),
             stream: StreamId(1),
             shard: ShardId(0),
             key: None,

@@ -549,14 +549,14 @@ fn a_layer_that_overloads_the_network_stops_after_its_frame_until_the_other_s_ke
     track.push(start, 1, 12, 2, true);
     track.push(start, 1, 13, 3, true);
     assert_eq!(viewer.plan(start + ms(5), &track), (vec![(1, 2)], Need::Nothing));
-    assert!(viewer.forwarder.has_left(start + ms(5), 1));
+    assert!(viewer.forwarder.has_left(start + ms(5), 1, 0));
     // Old enough not to be gone back to.
     track.layers[0].keyframe = None;
     assert_eq!(viewer.plan(start + ms(101), &track), (vec![], Need::Keyframe(0)));
     track.push_key(start + ms(150), 0, 15, 6);
     assert_eq!(viewer.plan(start + ms(150), &track), (vec![(0, 1)], Need::Nothing));
-    assert!(viewer.forwarder.has_left(start + ms(150), 1));
-    assert!(!viewer.forwarder.has_left(start + ms(150), 0));
+    assert!(viewer.forwarder.has_left(start + ms(150), 1, 0));
+    assert!(!viewer.forwarder.has_left(start + ms(150), 0, 0));
 }
 
 #[test]
@@ -575,7 +575,7 @@ fn a_layer_goes_on_where_it_stopped_when_no_keyframe_comes() {
         assert!(sent.is_empty() || now >= start + MAX_HOLD);
     }
     assert_eq!(viewer.seqs(), (0..19).collect::<Vec<_>>());
-    assert!(!viewer.forwarder.has_left(start + ms(640), 1));
+    assert!(!viewer.forwarder.has_left(start + ms(640), 1, 0));
 }
 
 #[test]

@@ -77,7 +77,7 @@ impl Sps {
 /// Reads the depth of luma or chroma samples, 8 to 14 bits.
 pub(super) fn bit_depth(bits: &mut Bits<'_>) -> Option<u8> {
     let more = bits.unsigned()?;
-    (more <= 6).then_some(8 + more as u8)
+    (more <= 6).then(|| 8 + more as u8)
 }
 
 /// Reads `aspect_ratio_info` of a VUI, which H.265 has too.

@@ -151,7 +151,7 @@ fn sound_is_cut_at_the_first_frame_of_each_tick() {
             .iter()
             .filter_map(|item| match item {
                 Packaged::SegmentEnd { duration, .. } => Some(*duration),
-                Packaged::Init(_) | Packaged::Part(_) | Packaged::Discontinuity => None,
+                _ => None,
             })
             .collect();
         assert_eq!(ends, durations);

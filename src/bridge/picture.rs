@@ -1,0 +1,73 @@
+//! The picture of one epoch as a ladder of qualities that every player takes.
+
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tracing::warn;
+use whitewater_core::bridge::Opened;
+use whitewater_core::media::Frame;
+
+use crate::transcode::{self, video};
+pub(super) use video::Made;
+
+/// A transcoder and what it has made.
+pub(super) struct Picture {
+    transcoder: video::Handle,
+    made: mpsc::Receiver<Made>,
+    /// Whether it was said that the machine is too slow.
+    is_behind: bool,
+}
+
+// === impl Picture ===
+
+impl Picture {
+    /// Starts a transcoder for an epoch.
+    pub(super) fn start(opened: &Opened, codec: video::Codec) -> Result<Self, transcode::Error> {
+        let (made_in, made) = mpsc::channel(MADE_BOUND);
+        let config = video::Config {
+            codec,
+            rungs: opened.rungs.clone(),
+            rate: opened.rate,
+            segment: opened.segment,
+            backlog: opened.gathered + CATCHES_UP,
+        };
+        let transcoder = video::start(config, move |made| {
+            if made_in.try_send(made).is_err() && !made_in.is_closed() {
+                warn!("packaging does not keep up with its picture: a frame is dropped");
+            }
+        })?;
+        Ok(Self { transcoder, made, is_behind: false })
+    }
+
+    /// Takes in a frame of the source. `cut`: it is the first of another publisher.
+    pub(super) fn push(&mut self, frame: Frame, cut: bool) {
+        // What finds no room is counted there.
+        self.transcoder.push(frame, cut);
+        if !self.is_behind {
+            let counters = self.transcoder.counters();
+            if counters.dropped_behind + counters.dropped_late > MANY_DROPPED {
+                self.is_behind = true;
+                warn!(?counters, "the machine is too slow to transcode: pictures are dropped");
+            }
+        }
+    }
+
+    /// No picture comes for what lies before.
+    pub(super) fn still_until(&self, ticks: i64) {
+        self.transcoder.still_until(ticks);
+    }
+
+    /// What comes out next.
+    pub(super) async fn next(&mut self) -> Option<Made> {
+        self.made.recv().await
+    }
+}
+
+/// Frames that wait to be packaged: two seconds of a few rungs.
+const MADE_BOUND: usize = 512;
+
+/// After what was gathered the transcoder may be late for so long, and nothing is left out.
+const CATCHES_UP: Duration = Duration::from_secs(2);
+
+/// A second of pictures.
+const MANY_DROPPED: u64 = 30;
