@@ -220,9 +220,9 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        let part = items.iter().rev().find_map(|item| match item {
-            Packaged::Part(part) => Some((part.segment, part.index)),
-            Packaged::Init(_) | Packaged::SegmentEnd { .. } | Packaged::Discontinuity => None,
+        let part = items.iter().rev().find_map(|item| {
+            let Packaged::Part(part) = item else { return None };
+            Some((part.segment, part.index))
         });
         self.has_parts |= part.is_some();
         if let Err(error) = epoch.push(&name_of(id), items) {
