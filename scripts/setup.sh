@@ -108,7 +108,7 @@ if [ "$purpose" = tests ]; then
     packages+=(python3-venv valgrind)
 fi
 if [ "$purpose" = bench ]; then
-    packages+=(nghttp2-client wrk)
+    packages+=(gstreamer1.0-tools nghttp2-client wrk)
 fi
 
 install_packages "${packages[@]}"

@@ -97,17 +97,14 @@ impl Hls {
         self.exceeded.inc();
     }
 
-    /// A part can be asked for, so long after the packet that completed it came, where one did.
-    pub fn part(&self, after: Option<Duration>) {
-        self.parts.inc();
-        if let Some(after) = after {
-            self.part_latency.observe(after.as_secs_f64());
+    /// Parts can be asked for, so long after the packet that completed the last of them, where one did;
+    /// and so many stand for what did not come.
+    pub fn packaged(&self, parts: usize, gaps: usize, waited: Option<Duration>) {
+        self.parts.inc_by(parts as u64);
+        self.gaps.inc_by(gaps as u64);
+        if let Some(waited) = waited.filter(|_| parts > 0) {
+            self.part_latency.observe(waited.as_secs_f64());
         }
-    }
-
-    /// A part for which nothing came.
-    pub fn gap(&self) {
-        self.gaps.inc();
     }
 
     /// Layers began a segment so far apart.

@@ -31,14 +31,14 @@ pub(super) struct Task {
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
     has_opened: bool,
+    /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
+    arrived: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
     /// What the picture becomes where it is transcoded.
     codec: Codec,
     picture: Option<Picture>,
     rungs: usize,
-    /// When the packet came that is being handled.
-    came: Option<Instant>,
 }
 
 // === impl Task ===
@@ -73,11 +73,11 @@ impl Task {
             batch: None,
             has_parts: false,
             has_opened: false,
+            arrived: None,
             sound,
             codec,
             picture: None,
             rungs: 0,
-            came: None,
         }
     }
 
@@ -112,10 +112,10 @@ impl Task {
                 message = messages.recv() => {
                     let Some(message) = message else { break };
                     let now = Instant::now();
-                    // The oldest: what is measured is no shorter than that.
-                    self.came = received(&message);
+                    self.arrived = arrival(&message);
                     self.bridge.handle_link(now, message);
                     while let Ok(message) = messages.try_recv() {
+                        self.arrived = self.arrived.or_else(|| arrival(&message));
                         self.bridge.handle_link(now, message);
                     }
                 }
@@ -128,7 +128,7 @@ impl Task {
                 }
             }
             self.drain();
-            self.came = None;
+            self.arrived = None;
         }
         self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
         drop(messages);
@@ -222,21 +222,28 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        let parts = items.iter().filter_map(|item| match item {
-            Packaged::Part(part) => Some(part.bytes.is_some()),
+        let last = items.iter().rev().find_map(|item| match item {
+            Packaged::Part(part) => Some((part.segment, part.index)),
             Packaged::Init(_)
             | Packaged::SegmentEnd { .. }
             | Packaged::Discontinuity
             | Packaged::Wall { .. } => None,
         });
-        let (whole, gaps): (Vec<_>, Vec<_>) = parts.partition(|has_bytes| *has_bytes);
-        self.has_parts |= !whole.is_empty() || !gaps.is_empty();
+        let count = |has_bytes: bool| {
+            let is = |item: &&Packaged| matches!(item, Packaged::Part(part) if part.bytes.is_some() == has_bytes);
+            items.iter().filter(is).count()
+        };
+        let (parts, gaps) = (count(true), count(false));
+        self.has_parts |= last.is_some();
         if let Err(error) = epoch.push(&name_of(id), items) {
             warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
         }
-        let metrics = &self.bridges.config.metrics;
-        whole.iter().for_each(|_| metrics.part(self.came.map(|came| came.elapsed())));
-        gaps.iter().for_each(|_| metrics.gap());
+        let waited = self.arrived.map(|arrived| arrived.elapsed());
+        self.bridges.config.metrics.packaged(parts, gaps, waited);
+        if let (Some((segment, part)), Some(waited)) = (last, waited) {
+            let waited_us = waited.as_micros();
+            trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
+        }
     }
 
     fn open(&mut self, opened: &Opened) {
@@ -305,9 +312,10 @@ impl Task {
     }
 }
 
-/// When the packet of a message came.
-fn received(message: &LinkMessage) -> Option<Instant> {
-    if let LinkMessage::Packet { arrived, .. } = message { Some(arrived.received) } else { None }
+/// When the machine received a packet.
+fn arrival(message: &LinkMessage) -> Option<Instant> {
+    let LinkMessage::Packet { arrived, .. } = message else { return None };
+    Some(arrived.received)
 }
 
 /// What the origin is told of a rendition.

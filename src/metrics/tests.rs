@@ -49,7 +49,7 @@ fn names_units_and_labels_are_as_documented() {
     let hls = Hls::default();
     hls.answered("part", 200);
     hls.answered("part", 200);
-    hls.part(Some(Duration::from_millis(3)));
+    hls.packaged(2, 1, Some(Duration::from_millis(3)));
     hls.skew(Duration::from_millis(15));
     let text = text(&hls, snapshot()).unwrap();
     for line in [
@@ -67,6 +67,8 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_forwarding_delay_seconds_count 5",
         "whitewater_hls_requests_total{kind=\"part\",code=\"200\"} 2",
         "whitewater_hls_held_requests 2",
+        "whitewater_hls_parts_total 2",
+        "whitewater_hls_gap_parts_total 1",
         "whitewater_hls_part_latency_seconds_bucket{le=\"0.005\"} 1",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.01\"} 0",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.02\"} 1",
