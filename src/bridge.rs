@@ -124,7 +124,7 @@ impl Bridges {
     /// played.
     pub async fn want(self: Arc<Self>, stream: StreamName) -> Wanted {
         if (self.config.when)(stream.as_str()) == When::Never {
-            return Wanted::NotLive;
+            return Wanted::Off;
         }
         let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
         let asked = Instant::now();

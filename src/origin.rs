@@ -66,6 +66,8 @@ pub enum Wanted {
     NotLive,
     /// It is published, and there is nothing to play yet.
     NotReady,
+    /// It is never packaged, whoever publishes it.
+    Off,
 }
 
 /// The future of a [`Wanted`].

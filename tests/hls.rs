@@ -12,14 +12,21 @@ mod media;
 #[allow(dead_code, reason = "it makes VP8 only")]
 mod pictures;
 
+#[path = "hls/boxes.rs"]
+mod boxes;
+
+#[path = "hls/slow.rs"]
+mod slow;
+
+#[path = "hls/vp8.rs"]
+mod vp8;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
 use support::Server;
-use support::peer::{Ask, Outgoing, Peer};
-use whitewater_core::media::Kind;
 
 /// A publisher of three layers that ends with the test.
 struct Publisher(Child);
@@ -55,6 +62,8 @@ struct Playlist {
     part_target: f64,
     first: u64,
     init: String,
+    /// When segments begin by the wall clock.
+    dates: Vec<String>,
     /// Complete segments: duration and address.
     segments: Vec<(f64, String)>,
     /// Each part with the place of its segment; whether the segment is complete.
@@ -78,6 +87,11 @@ impl Playlist {
         let mut playlist = Self::default();
         let mut duration = 0.0;
         for line in text.lines() {
+            let open =
+                || playlist.parts.last().is_some_and(|p| p.segment == playlist.segments.len());
+            if ["MAP", "DISCONTINUITY", "PROGRAM-DATE-TIME"].iter().any(|tag| is_tag(line, tag)) {
+                assert!(!open(), "H12: {line} stands behind a part of its segment: {text}");
+            }
             let value = |name: &str| -> Option<String> {
                 let rest = line.split_once(&format!("{name}="))?.1;
                 let rest = rest.trim_start_matches('"');
@@ -100,6 +114,8 @@ impl Playlist {
                     gap: line.contains("GAP=YES"),
                 });
                 playlist.gaps += usize::from(line.contains("GAP=YES"));
+            } else if let Some(date) = line.strip_prefix("#EXT-X-PROGRAM-DATE-TIME:") {
+                playlist.dates.push(date.to_owned());
             } else if let Some(text) = line.strip_prefix("#EXTINF:") {
                 duration = text.trim_end_matches(',').parse().unwrap();
             } else if line == "#EXT-X-DISCONTINUITY" {
@@ -131,6 +147,12 @@ impl Playlist {
             );
         }
     }
+}
+
+/// Whether a line is that tag and no longer one.
+fn is_tag(line: &str, tag: &str) -> bool {
+    let rest = line.strip_prefix("#EXT-X-").and_then(|line| line.strip_prefix(tag));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
 }
 
 async fn get(server: &Server, path: &str) -> (StatusCode, bytes::Bytes) {
@@ -186,7 +208,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
     let index = index(&server, "show").await;
     let paths = playlists(&index);
     assert_eq!(paths.len(), 4, "three pictures and their sound: {index}");
-    assert!(index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\""), "H81: {index}");
+    let avc1_and_aac = index.contains("CODECS=\"avc1.") && index.contains("mp4a.40.2\"");
+    assert!(avc1_and_aac, "H81, H89, H91: {index}");
 
     let follow = |at: usize| follow(&server, "show", &paths[at], 4);
     let (a, b, c, d) = tokio::join!(follow(0), follow(1), follow(2), follow(3));
@@ -199,6 +222,7 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
         let name = path.rsplit('/').next().unwrap().trim_end_matches(".m3u8");
         let base = format!("/hls/show/{}", path.rsplit_once('/').unwrap().0);
         let mut file = get(&server, &format!("{base}/{}", playlist.init)).await.1.to_vec();
+        let (timescale, mut ends) = (boxes::timescale(&file), None);
         for (number, (_, uri)) in playlist.segments.iter().enumerate() {
             let whole = get(&server, &format!("{base}/{uri}")).await.1;
             let mut joined = Vec::new();
@@ -207,6 +231,16 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             }
             // The parts of old segments are no longer listed.
             assert!(joined.is_empty() || joined == whole, "H13: {name} {number}");
+            let fragment = boxes::Fragment::read(&whole);
+            assert!(fragment.starts_with_sync, "H24, C6: {name} {number}");
+            assert!(fragment.rising, "{name} {number}: the numbers of fragments rise");
+            if let Some(end) = ends {
+                assert_eq!(fragment.start, end, "H30, C5: {name} {number}");
+            }
+            let seconds = (fragment.end - fragment.start) as f64 / f64::from(timescale);
+            let said = playlist.segments[number].0;
+            assert!((seconds - said).abs() < 0.000_01, "H30: {name}: {seconds} s, EXTINF {said}");
+            ends = Some(fragment.end);
             file.extend(&whole);
         }
         let file_name = folder.path().join(format!("{name}.mp4"));
@@ -224,6 +258,8 @@ async fn layers_are_qualities_with_the_same_segments_and_parts_that_decode() {
             durations.insert(name.to_owned(), list[..4].to_vec());
         }
     }
+    let dates: Vec<_> = all.iter().map(|playlist| playlist.dates[..4].to_vec()).collect();
+    assert!(dates[..3].iter().all(|list| *list == dates[0]), "H19, H87: {dates:?}");
     let first = durations.values().next().unwrap().clone();
     assert!(durations.values().all(|list| *list == first), "H87: {durations:?}");
     drop(publisher);
@@ -307,63 +343,13 @@ async fn a_stream_whose_policy_says_off_is_not_packaged() {
     }
     let deadline = Instant::now() + Duration::from_secs(3);
     while Instant::now() < deadline {
-        let (status, _) = get(&server, "/hls/show/index.m3u8").await;
+        let (status, body) = get(&server, "/hls/show/index.m3u8").await;
         assert_eq!(status, StatusCode::NOT_FOUND);
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(problem["detail"], "HLS is off for this stream", "{problem}");
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     drop(publisher);
-}
-
-/// Publishes VP8 that a decoder takes, and packets of sound, until it is dropped.
-struct Vp8Publisher(tokio::task::AbortHandle);
-
-impl Vp8Publisher {
-    async fn start(server: &Server, stream: &str) -> Self {
-        let pictures = pictures::vp8((640, 360), 90);
-        let sound = media::opus(&media::hiss(3), 2, "20");
-        let peer = Peer::publish(server, stream, &Ask::default()).await.connected().await;
-        let task = async move {
-            let mut tick = tokio::time::interval(Duration::from_micros(33_333));
-            let (mut seq, mut heard) = (7_u16, 0_u64);
-            for number in 0_u64.. {
-                tick.tick().await;
-                // Three seconds of pictures, again and again.
-                let frame = &pictures[(number % 90) as usize];
-                let chunks: Vec<_> = frame.data.chunks(1_100).collect();
-                for (at, chunk) in chunks.iter().enumerate() {
-                    let mut payload = vec![if at == 0 { 0x10 } else { 0 }];
-                    payload.extend_from_slice(chunk);
-                    let packet = Outgoing {
-                        marker: at + 1 == chunks.len(),
-                        seq,
-                        timestamp: (number * 3_000) as u32,
-                        payload,
-                        ..Outgoing::default()
-                    };
-                    peer.send(Kind::Video, 0, &packet);
-                    seq = seq.wrapping_add(1);
-                }
-                while heard * 3 < number * 5 {
-                    let packet = Outgoing {
-                        marker: false,
-                        seq: heard as u16,
-                        timestamp: (heard * 960) as u32,
-                        payload: sound[(heard % 150) as usize].clone(),
-                        ..Outgoing::default()
-                    };
-                    peer.send(Kind::Audio, 0, &packet);
-                    heard += 1;
-                }
-            }
-        };
-        Self(tokio::spawn(task).abort_handle())
-    }
-}
-
-impl Drop for Vp8Publisher {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
 }
 
 /// What `ffprobe` finds in a file: rows of these entries.
@@ -382,7 +368,7 @@ fn probed(file: &std::path::Path, entries: &str) -> Vec<Vec<String>> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
     let server = Server::start().await;
-    let publisher = Vp8Publisher::start(&server, "show").await;
+    let publisher = vp8::Publisher::start(&server, "show").await;
     let index = index(&server, "show").await;
     let paths = playlists(&index);
     assert_eq!(paths.len(), 2, "a picture and its sound: {index}");
@@ -437,5 +423,30 @@ async fn one_layer_is_a_ladder_where_the_policy_says_so() {
     assert_eq!(layer.first, rung.first, "H87");
     // The layer is cut at its own keyframes about the ticks, what is made of it at the ticks.
     assert!(rung.segments.iter().all(|(seconds, _)| (seconds - 2.0).abs() < 1e-5), "{rung:#?}");
+    drop(publisher);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ten_thousand_slow_connections_harm_nobody() {
+    let process = slow::Process::start();
+    let server = &process.server;
+    let publisher = Publisher::start(server, "show");
+    let path = playlists(&index(server, "show").await).remove(0);
+    let before = follow(server, "show", &path, 2).await;
+    let media = format!("/hls/show/{}/{}", path.rsplit_once('/').unwrap().0, before.segments[0].1);
+    let count = slow::allowed(10_000);
+    let resident = process.resident_kib();
+    let mut crowd = slow::Crowd::connect(server, count, &media).await;
+    let began = Instant::now();
+    let after = follow(server, "show", &path, before.segments.len() + 2).await;
+    assert!(began.elapsed() < Duration::from_secs(15), "{:?} for 4 s", began.elapsed());
+    assert_eq!(after.gaps, 0, "{after:#?}");
+    let each = process.resident_kib().saturating_sub(resident) / count;
+    assert!(each < 64, "{each} KiB for each of {count}");
+    // Who does not finish a request is given up after 10 s.
+    let given_up = crowd.given_up(Duration::from_secs(20)).await;
+    assert_eq!(given_up, crowd.silent.len(), "of {count} connections");
+    let (status, _) = get(server, &media).await;
+    assert!(status.is_success(), "{status} beside {} who do not read", crowd.deaf.len());
     drop(publisher);
 }

@@ -55,6 +55,10 @@ async fn wait_for_epoch(
             Age::MOMENT,
         )),
         Ok(Wanted::NotReady) | Err(_) => Err(not_ready()),
+        Ok(Wanted::Off) => {
+            let detail = "HLS is off for this stream";
+            Err(answer::problem(StatusCode::NOT_FOUND, detail, Age::SHORT))
+        }
     }
 }
 

@@ -12,7 +12,7 @@ import {
   until,
   watch,
 } from "./lib/browser.mjs";
-import { print, quantile, tenth } from "./lib/figures.mjs";
+import { median, print, quantile, tenth } from "./lib/figures.mjs";
 import { behindMs, watchPrints } from "./lib/prints.mjs";
 import { publishLike } from "./lib/load.mjs";
 
@@ -22,6 +22,7 @@ const FIRST_MS = 1_500;
 const BEHIND_MS = 180;
 const GOP_MS = 4_000;
 const FRAMES = 50;
+const QUIET_S = 6;
 
 /** When who joins on a keyframe joins after it. */
 const ON_KEYFRAME_S = 0.1;
@@ -99,8 +100,18 @@ test("OBS-like layers are changed at their own keyframes, and stay with the soun
     await until("three layers", async () => (await layers(stream)).length === 3);
     const viewer = await watch(await browser.context(), stream);
     await until("a picture", async () => (await samples(viewer)).length > 10);
-    const offsets = [await avOffset(viewer)];
+    // What a busy machine does to it when nothing is changed.
+    const quiet = [await avOffset(viewer)];
+    await forget(viewer);
+    for (let second = 0; second < QUIET_S; second += 1) {
+      await viewer.waitForTimeout(1_000);
+      quiet.push(await avOffset(viewer));
+    }
+    const quietGapMs = largestGap(await samples(viewer));
     const before = await stat(viewer, "inbound-rtp", "video");
+    // In its first seconds a browser still fits its buffers to each other.
+    const settled = quiet.slice(-4).filter((offset) => offset !== null);
+    const offsets = settled.slice(-1);
     await forget(viewer);
     const tookMs = [];
     for (const rid of ["2", "0", "1", "0", "2", "1"]) {
@@ -109,23 +120,25 @@ test("OBS-like layers are changed at their own keyframes, and stay with the soun
       await viewer.waitForTimeout(500);
       offsets.push(await avOffset(viewer));
     }
-    const taken = await samples(viewer);
-    const gaps = taken.slice(1).map((sample, i) => sample.shown - taken[i].shown);
+    const gapMs = largestGap(await samples(viewer));
     const after = await stat(viewer, "inbound-rtp", "video");
     const known = offsets.filter((offset) => offset !== null);
     const figures = {
       tookMs: tookMs.map(tenth),
-      largestGapMs: tenth(Math.max(...gaps)),
+      largestGapMs: tenth(gapMs),
+      quietGapMs: tenth(quietGapMs),
+      quietSoundAfterPictureMs: settled.map(tenth),
       freezes: after.freezeCount - before.freezeCount,
       soundAfterPictureMs: known.map(tenth),
     };
     print("OBS-like layers", figures);
     assert.ok(Math.max(...tookMs) <= 3 * 2_000, "a change took longer than three GOPs");
-    assert.ok(figures.largestGapMs <= 600, `a gap of ${figures.largestGapMs} ms`);
+    assert.ok(gapMs <= 600 + quietGapMs, `a gap of ${gapMs} ms, of ${quietGapMs} ms before`);
     assert.ok(known.length > 2, "the browser does not estimate playout times");
     // What the browser makes of the sender reports does not move with the layer.
-    const spread = Math.max(...known) - Math.min(...known);
-    assert.ok(spread <= 180, `lip sync moves by ${spread} ms from layer to layer`);
+    const [moves, usual] = [spread(known), spread(settled)];
+    const by = `lip sync moves by ${moves} ms from layer to layer, and by ${usual} ms without`;
+    assert.ok(moves <= 180 + usual, by);
   } finally {
     await publisher.stop();
     await browser.close();
@@ -206,11 +219,30 @@ function latency(page) {
 
 /** How far the sound's playout lies after the picture's, as the browser estimates it; null if it does not. */
 async function avOffset(page) {
-  const [audio, picture] = await Promise.all(
-    ["audio", "video"].map((kind) => stat(page, "inbound-rtp", kind)),
-  );
-  const [a, v] = [audio?.estimatedPlayoutTimestamp, picture?.estimatedPlayoutTimestamp];
-  return a && v ? a - v : null;
+  const offsets = await page.evaluate(async () => {
+    const found = [];
+    for (let sample = 0; sample < 5; sample += 1) {
+      // Both out of one report: playout goes on between two.
+      const report = await window.whitewater.pc.getStats();
+      const of = (kind) =>
+        [...report.values()].find((it) => it.type === "inbound-rtp" && it.kind === kind)
+          ?.estimatedPlayoutTimestamp;
+      const [audio, picture] = [of("audio"), of("video")];
+      if (audio && picture) found.push(audio - picture);
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    return found;
+  });
+  return offsets.length > 0 ? median(offsets) : null;
+}
+
+/** The longest time between two frames that were shown. */
+function largestGap(taken) {
+  return Math.max(...taken.slice(1).map((sample, i) => sample.shown - taken[i].shown));
+}
+
+function spread(values) {
+  return Math.max(...values) - Math.min(...values);
 }
 
 /** In the page: asks for a layer, and says after how many ms its size was shown. */

@@ -36,7 +36,8 @@ async fn https_is_served_where_a_certificate_is_configured() {
     let client = Client::builder().danger_accept_invalid_certs(true).build().unwrap();
     let request = client.post(url).header("Content-Type", "application/sdp");
     let response = request.body(offers::publish_simulcast()).send().await.unwrap();
-    assert_eq!(response.status(), 201, "W16: over TLS");
+    assert_eq!(response.status(), 201, "W16, H71: over TLS");
+    assert_eq!(response.version(), reqwest::Version::HTTP_2, "W16, H60: HTTP/2 over TLS");
 }
 
 #[tokio::test]

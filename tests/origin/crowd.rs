@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
+use reqwest::{Client, Version};
 use whitewater::origin::Limits;
 
 use super::kit::{Stage, both, header, part};
@@ -25,7 +25,8 @@ async fn a_thousand_held_requests_are_released_by_one_part() {
             requests.push(tokio::spawn(async move {
                 let response = request.send().await.unwrap();
                 assert_eq!(response.status(), 200);
-                response.bytes().await.unwrap()
+                let over_http2 = response.version() == Version::HTTP_2;
+                (over_http2, response.bytes().await.unwrap())
             }));
         }
     }
@@ -33,11 +34,14 @@ async fn a_thousand_held_requests_are_released_by_one_part() {
     let released = Instant::now();
     stage.push("video", [part(40, 0)]);
     let (mut playlists, mut parts) = (Vec::new(), Vec::new());
+    let mut over_http2 = true;
     for (number, request) in requests.into_iter().enumerate() {
-        let body = request.await.unwrap();
+        let (version, body) = request.await.unwrap();
+        over_http2 &= version;
         if number % 2 == 0 { playlists.push(body) } else { parts.push(body) }
     }
     let took = released.elapsed();
+    assert!(over_http2, "H60: all of them over HTTP/2, a hundred on a connection");
     assert!(playlists.iter().all(|body| *body == playlists[0]), "H66: all are the same");
     assert!(playlists[0].starts_with(&[0x1F, 0x8B]), "H62");
     assert!(parts.iter().all(|body| body == "<40.0>"), "H16");

@@ -33,7 +33,12 @@ async fn a_playlist_has_the_headers_that_caches_and_browsers_need() {
     let tag = header(&response, "etag").to_owned();
     let length = response.content_length();
     let plain = text(response).await;
-    assert!(plain.starts_with("#EXTM3U\n"), "H1");
+    assert!(plain.starts_with("#EXTM3U\n") && plain.ends_with('\n'), "H1: {plain}");
+    assert!(!plain.contains("\n\n") && !plain.contains(['\r', '\u{feff}']), "H1: {plain}");
+    for tag in ["#EXTM3U", "#EXT-X-VERSION", "#EXT-X-TARGETDURATION", "#EXT-X-SERVER-CONTROL"] {
+        assert_eq!(plain.matches(tag).count(), 1, "H1: {tag} in {plain}");
+    }
+    assert!(stage.origin.url(VIDEO).ends_with(".m3u8"), "H2");
 
     let client = Client::new();
     let url = stage.origin.url(VIDEO);

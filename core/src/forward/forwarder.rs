@@ -86,7 +86,7 @@ pub struct Forwarder {
     due: Option<Instant>,
     /// How much of a scalable layer the viewer asked for.
     parts: Parts,
-    /// Whether the viewer can do with a part of a scalable layer.
+    /// Whether the viewer can tell the parts of a scalable layer apart.
     takes_parts: bool,
     /// There while not everything of the source is sent.
     selector: Option<Box<Selector>>,
@@ -231,7 +231,8 @@ impl Forwarder {
         self.parts = parts;
     }
 
-    /// Tells whether the viewer understands a part of a scalable layer; else it gets every layer whole.
+    /// Tells whether the viewer understands the parts of a scalable layer; else it gets the smallest
+    /// size of every layer, and all of that.
     pub fn take_parts(&mut self, takes_parts: bool) {
         self.takes_parts = takes_parts;
     }
@@ -277,7 +278,7 @@ impl Forwarder {
         Some(Target { layer: self.layer()?, spatial, temporal })
     }
 
-    /// Whether the viewer can do with a part of a scalable layer.
+    /// Whether the viewer can tell the parts of a scalable layer apart.
     pub fn takes_parts(&self) -> bool {
         self.takes_parts
     }
@@ -285,7 +286,7 @@ impl Forwarder {
     /// How much of its layer the viewer gets now: what it asked for, what its network carries.
     fn limits(&self) -> Parts {
         if !self.takes_parts {
-            return Parts::ALL;
+            return Parts { spatial: 0, ..Parts::ALL };
         }
         let Parts { spatial, temporal } = self.carried();
         Parts {

@@ -272,7 +272,8 @@ impl Outgoing {
         }
         self.payload_generation = Some(generation);
         self.codec = Some(format.codec);
-        // Whoever reads AV1 without the descriptor takes every hole for a loss.
+        // Whoever reads AV1 without the descriptor takes every hole for a loss, and Chromium decodes
+        // nothing of several sizes (docs/clients.md).
         let described = self.section.extensions.id(ExtensionKind::DependencyDescriptor).is_some();
         self.forwarder.take_parts(format.codec != Codec::Av1 || described);
         let agreed = best_match(&self.section.formats, format);

@@ -26,5 +26,6 @@ mod scalable;
 mod sessions;
 mod streams;
 mod tap;
+mod timeline;
 mod viewer;
 mod world;

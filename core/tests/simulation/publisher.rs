@@ -35,6 +35,10 @@ pub struct Publisher {
     pub deaf: bool,
     /// Whether sender reports go out.
     pub reports: bool,
+    /// How far one sender report is from the next.
+    pub report_interval: Duration,
+    /// By how many millionths the clocks of picture and sound run faster than time.
+    pub drift_ppm: (i64, i64),
     /// Whether each frame of sound is repeated in the next packet.
     pub red: bool,
     /// The length of GOPs of its own, which begin in each layer a third later than in the one below.
@@ -116,6 +120,8 @@ impl Publisher {
             frozen: false,
             deaf: false,
             reports: true,
+            report_interval: Duration::from_secs(1),
+            drift_ppm: (0, 0),
             red: false,
             gop: None,
             codec,
@@ -212,7 +218,7 @@ impl Publisher {
             }
         }
         if self.reports && self.next_report <= now {
-            self.next_report = now + Duration::from_millis(1000);
+            self.next_report = now + self.report_interval;
             self.send_reports(now, out);
         }
     }
@@ -273,15 +279,18 @@ impl Publisher {
     fn send_sound(&mut self, now: Instant, out: &mut Vec<BytesMut>) {
         let Some(slot) = self.sound.slot else { return };
         let ms = now.saturating_duration_since(self.started).as_millis() as u32;
-        let timestamp = self.sound.offset.wrapping_add(ms * 48);
+        let timestamp = self.sound.offset.wrapping_add(ticks(ms, 48, self.drift_ppm.1));
         let seq = self.sound.seq;
         self.sound.seq = seq.wrapping_add(1);
         let number = self.sound.frame;
         self.sound.frame += 1;
-        let frame = |number: u32| [&[0x78][..], &number.to_be_bytes(), &[7; 75]].concat();
-        let (mut pt, mut payload) = (AUDIO_PT.0, frame(number));
+        let frame = |number: u32, captured_ms: u32| {
+            [&[0x78][..], &number.to_be_bytes(), &captured_ms.to_be_bytes(), &[7; 71]].concat()
+        };
+        let (mut pt, mut payload) = (AUDIO_PT.0, frame(number, ms));
         if self.red {
-            let older = number.checked_sub(1).map(frame).unwrap_or_default();
+            let older =
+                number.checked_sub(1).map(|number| frame(number, ms - 20)).unwrap_or_default();
             let (pt_in, len) = (AUDIO_PT.0, older.len() as u8);
             // 20 ms of 48 kHz before, in fourteen bits.
             let head = [pt_in | 0x80, (960_u16 >> 6) as u8, ((960_u16 & 0x3f) << 2) as u8, len];
@@ -307,7 +316,7 @@ impl Publisher {
         encoder.picture =
             encoder.picture.wrapping_add(1) & if encoder.wide { 0x7fff } else { 0x7f };
         encoder.tl0 = encoder.tl0.wrapping_add(1);
-        let timestamp = encoder.offset.wrapping_add(captured_ms.wrapping_mul(90));
+        let timestamp = encoder.offset.wrapping_add(ticks(captured_ms, 90, self.drift_ppm.0));
         let count = if keyframe { encoder.packets * 5 } else { encoder.packets };
         if codec == Codec::Vp9 {
             return self.send_scalable(layer, (keyframe, captured_ms, timestamp), jitter, out);
@@ -383,9 +392,10 @@ impl Publisher {
         let ntp = self.wall + Duration::from_millis(u64::from(ms));
         let mut plain = Vec::new();
         let sources = self.layers.iter().filter(|layer| layer.active);
-        let sources =
-            sources.map(|layer| (layer.ssrc, layer.offset.wrapping_add(ms.wrapping_mul(90))));
-        let sound = (self.sound.ssrc, self.sound.offset.wrapping_add(ms.wrapping_mul(48)));
+        let (picture_ppm, sound_ppm) = self.drift_ppm;
+        let sources = sources
+            .map(|layer| (layer.ssrc, layer.offset.wrapping_add(ticks(ms, 90, picture_ppm))));
+        let sound = (self.sound.ssrc, self.sound.offset.wrapping_add(ticks(ms, 48, sound_ppm)));
         for (ssrc, rtp_timestamp) in sources.chain([sound]) {
             let report = SenderReport { ssrc, ntp, rtp_timestamp, packets: 1, octets: 1 };
             plain.clear();
@@ -412,6 +422,11 @@ impl Publisher {
         packet.truncate(len);
         (len > 0).then_some(packet)
     }
+}
+
+/// What a clock of so many ticks a millisecond has counted, without its beginning.
+fn ticks(ms: u32, khz: i64, ppm: i64) -> u32 {
+    (i64::from(ms) * khz * (1_000_000 + ppm) / 1_000_000) as u32
 }
 
 struct Head {

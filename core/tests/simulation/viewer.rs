@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use whitewater_core::media::rtcp::{self, ReportBlock, Rtcp};
+use whitewater_core::media::time::ticks_to_micros;
 use whitewater_core::media::{
-    Codec, ExtensionKind, Packet, PayloadType, Ssrc, Unwrapper16, Unwrapper32, unwrap_rtx,
+    Codec, ExtensionKind, Ntp, Packet, PayloadType, Ssrc, Unwrapper16, Unwrapper32, unwrap_rtx,
 };
 use whitewater_core::rtc::Transport;
 use whitewater_core::rtc::connection::{Connection, Event};
@@ -51,6 +52,8 @@ pub struct Viewer {
     next_transport: Instant,
     next_pli: Instant,
     sound: (Unwrapper16, Option<(i64, i64)>, Unwrapper32),
+    /// What the picture's last sender report said.
+    clock: Option<(Ntp, u32)>,
 }
 
 /// What a viewer saw, and what was wrong with it.
@@ -98,6 +101,8 @@ pub struct Seen {
     pub last: Option<Instant>,
     /// How old each frame was when it was displayed, in milliseconds.
     pub ages_ms: Vec<u64>,
+    /// When each frame was captured, in milliseconds of the simulation, and by the sender reports.
+    pub captured: Vec<(u32, Ntp)>,
     /// The longest time without a frame.
     pub longest_gap: Duration,
     /// Milliseconds between timestamp and capture time: the least and the most of one publisher.
@@ -180,6 +185,7 @@ impl Viewer {
             next_transport: now + Duration::from_millis(100),
             next_pli: now,
             sound: (Unwrapper16::default(), None, Unwrapper32::default()),
+            clock: None,
         }
     }
 
@@ -199,7 +205,12 @@ impl Viewer {
                     return;
                 };
                 rtcp::parse(&plain, |packet| match packet {
-                    Rtcp::SenderReport(_) => self.seen.reports += 1,
+                    Rtcp::SenderReport(report) => {
+                        self.seen.reports += 1;
+                        if report.ssrc == self.ssrc {
+                            self.clock = Some((report.ntp, report.rtp_timestamp));
+                        }
+                    }
                     Rtcp::Bye { .. } => self.seen.bye = true,
                     _ => {}
                 });
@@ -554,6 +565,11 @@ impl Viewer {
         self.seen.last = Some(now);
         let age = now.saturating_duration_since(self.began).as_millis() as u64;
         self.seen.ages_ms.push(age.saturating_sub(u64::from(piece.captured_ms)));
+        if let Some((ntp, at)) = self.clock {
+            let since = (first.timestamp as u32).wrapping_sub(at) as i32;
+            let wall = ntp.plus_micros(ticks_to_micros(since.into(), 90_000));
+            self.seen.captured.push((piece.captured_ms, wall));
+        }
     }
 
     fn check_numbers(&mut self, shown: Shown, first: &Stored) {

@@ -7,19 +7,22 @@ import { join } from "node:path";
 
 const STARTS_WITHIN_MS = 20_000;
 
+/** The environment without the variables of the tests, which look like configuration to the server. */
+export function environment() {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(([name]) => !name.startsWith("WHITEWATER_")),
+  );
+}
+
 /** Starts a server. `http` and `udp` are addresses with ports; port 0 lets the system choose. */
 export async function startServer({ http = "127.0.0.1:0", udp = "127.0.0.1:0", args = [] } = {}) {
   const binary = process.env.WHITEWATER_BIN;
   if (!binary) throw new Error("WHITEWATER_BIN must name the server's binary");
   const data = mkdtempSync(join(tmpdir(), "whitewater-"));
-  // Variables of the tests look like configuration to the server.
-  const env = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !name.startsWith("WHITEWATER_")),
-  );
   const child = spawn(
     binary,
     ["serve", "--http", http, "--udp", udp, "--data", data, "--insecure-open", ...args],
-    { env, stdio: ["ignore", "pipe", "pipe"] },
+    { env: environment(), stdio: ["ignore", "pipe", "pipe"] },
   );
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => {

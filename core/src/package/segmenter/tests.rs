@@ -357,8 +357,8 @@ fn new_parameters_begin_a_segment_with_a_header_of_their_own() {
             _ => None,
         })
         .collect();
-    assert_eq!(inits, [(0, Some((640, 360))), (1, Some((320, 360)))]);
-    assert!(!bench.out.contains(&Packaged::Discontinuity));
+    assert_eq!(inits, [(0, Some((640, 360))), (1, Some((320, 360)))], "C13");
+    assert!(!bench.out.contains(&Packaged::Discontinuity), "H21: no discontinuity");
     // It leaves out a tick afterwards, and is on the grid again.
     let segments: Vec<_> = bench.segments().iter().map(|(n, s, _)| (*n, *s)).collect();
     assert_eq!(segments, [(0, 2.0), (1, 1.1), (2, 2.9), (3, 2.0), (4, 1.0)]);

@@ -174,6 +174,29 @@ fn frames(left: &Left) -> HashMap<u32, (i64, u8, u8)> {
     frames
 }
 
+#[test]
+fn who_cannot_tell_parts_apart_gets_all_pictures_in_the_smallest_size() {
+    let now = Instant::now();
+    let pictures = vec![Picture { key: false, limits: None, late: vec![0; 12] }; 30];
+    let mut ring = Ring { packets: Vec::new(), keyframe: Some(0) };
+    let mut forwarder = Forwarder::new(Kind::Video, 90_000, 3);
+    forwarder.take_parts(false);
+    let mut out = Vec::new();
+    for (arrived, _) in arrivals(now, false, &pictures) {
+        ring.packets.push(arrived);
+        forwarder.plan(now, &ring, 64, &mut out);
+    }
+    let first = out[0].rewrite.seq;
+    assert_eq!(out.len(), pictures.len());
+    for (planned, index) in out.iter().zip(0..) {
+        let arrived = &ring.packets[planned.position as usize];
+        assert_eq!((arrived.info.spatial, arrived.timestamp), (0, index * 3000));
+        // One packet each: it ends its picture, and the numbers have no holes.
+        assert!(planned.rewrite.marker && !planned.rewrite.hollow, "{planned:?}");
+        assert_eq!(planned.rewrite.seq, first + index);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
 
