@@ -209,7 +209,7 @@ impl Bridge {
         self.ask_if_due(now);
         self.open_if_ready(now);
         let Stage::Open(epoch) = &mut self.stage else { return };
-        if !epoch.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_))) {
+        if !epoch.has_layers() {
             // Sound alone needs no keyframes, and rungs make their own.
         } else if epoch.schedule.poll(epoch.begun, now) {
             self.outputs.push_back(Output::WantAll);
@@ -236,7 +236,8 @@ impl Bridge {
             Stage::Gathering(gathering) => gathering.poll_timeout(self.needs()),
             Stage::Open(epoch) => {
                 let keyframes = epoch.schedule.poll_timeout(epoch.begun);
-                Some(keyframes.min(epoch.filled + FILL_INTERVAL))
+                let keyframes = Some(keyframes).filter(|_| epoch.has_layers());
+                keyframes.into_iter().chain([epoch.filled + FILL_INTERVAL]).min()
             }
             Stage::Ended => return None,
         };
@@ -486,6 +487,11 @@ impl Epoch {
             self.renditions.push(Rendition::new(*id, config, opens));
             self.offered.push((*id, false));
         }
+    }
+
+    /// Whether pictures of the publisher are packaged as they come.
+    fn has_layers(&self) -> bool {
+        self.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_)))
     }
 
     /// Puts a frame onto the epoch's timeline, if its place is known.

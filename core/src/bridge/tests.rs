@@ -148,6 +148,8 @@ impl World {
                 let now = self.now();
                 self.bridge.handle_timeout(now);
                 self.drain();
+                let next = self.bridge.poll_timeout();
+                assert!(next.is_none_or(|next| next > now), "it would be woken for nothing");
             }
             self.ms += 1;
         }
