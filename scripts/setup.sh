@@ -114,6 +114,7 @@ fi
 install_packages "${packages[@]}"
 [ "$purpose" = build ] || install_servers varnish
 [ "$purpose" != bench ] || install_servers nginx
+[ "$purpose" != tests ] || install_servers prometheus
 install_rust
 install_node
 if [ "$purpose" = tests ]; then

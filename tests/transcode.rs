@@ -4,6 +4,9 @@
 #[path = "transcode/audio.rs"]
 mod audio;
 
+#[path = "transcode/cost.rs"]
+mod cost;
+
 #[path = "transcode/media.rs"]
 mod media;
 

@@ -172,6 +172,7 @@ impl Task {
                     self.tell(LinkMessage::WantAll { stream: self.id });
                 }
                 Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
+                Output::Skew(apart) => self.bridges.config.metrics.skew(apart),
                 Output::Sound(frame) => {
                     if let Some(sound) = &mut self.sound {
                         sound.push(frame);
@@ -189,6 +190,7 @@ impl Task {
                 }
                 Output::Ended(exceeded) => {
                     if let Some(id) = exceeded {
+                        self.bridges.config.metrics.exceeded();
                         let rendition = id.name();
                         warn!(stream = %self.name, rendition, "a segment became too long for want of a \
                             keyframe: HLS begins anew");
@@ -220,16 +222,26 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        let part = items.iter().rev().find_map(|item| {
-            let Packaged::Part(part) = item else { return None };
-            Some((part.segment, part.index))
+        let last = items.iter().rev().find_map(|item| match item {
+            Packaged::Part(part) => Some((part.segment, part.index)),
+            Packaged::Init(_)
+            | Packaged::SegmentEnd { .. }
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
         });
-        self.has_parts |= part.is_some();
+        let count = |has_bytes: bool| {
+            let is = |item: &&Packaged| matches!(item, Packaged::Part(part) if part.bytes.is_some() == has_bytes);
+            items.iter().filter(is).count()
+        };
+        let (parts, gaps) = (count(true), count(false));
+        self.has_parts |= last.is_some();
         if let Err(error) = epoch.push(&name_of(id), items) {
             warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
         }
-        if let (Some((segment, part)), Some(arrived)) = (part, self.arrived) {
-            let waited_us = arrived.elapsed().as_micros();
+        let waited = self.arrived.map(|arrived| arrived.elapsed());
+        self.bridges.config.metrics.packaged(parts, gaps, waited);
+        if let (Some((segment, part)), Some(waited)) = (last, waited) {
+            let waited_us = waited.as_micros();
             trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
         }
     }
@@ -250,6 +262,7 @@ impl Task {
                         apart and do not come when asked for, so HLS begins late and switches slowly: a \
                         keyframe interval of 2 s or less is better");
                 }
+                self.bridges.config.metrics.opened();
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
@@ -299,13 +312,13 @@ impl Task {
     }
 }
 
-/// What the origin is told of a rendition.
 /// When the machine received a packet.
 fn arrival(message: &LinkMessage) -> Option<Instant> {
     let LinkMessage::Packet { arrived, .. } = message else { return None };
     Some(arrived.received)
 }
 
+/// What the origin is told of a rendition.
 fn offered(announced: &Announced, opened: &Opened) -> Offered {
     let Announced { id, bits_per_second, frame_rate, .. } = *announced;
     let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };

@@ -118,19 +118,28 @@ fn split(data: &[u8]) -> Vec<Vec<u8>> {
     units
 }
 
-/// The sizes of the pictures that frames of H.264 decode to, one for each frame.
+/// The sizes of the pictures that frames of H.264 or H.265 decode to, one for each frame.
 pub(crate) fn decoded(frames: &[Frame]) -> Vec<usize> {
+    let is_h265 = matches!(&*frames[0].setup, Setup::H265 { .. });
     let bytes = |frame: &Frame| {
-        let Setup::H264 { sps, pps, .. } = &*frame.setup else { panic!("it is not H.264") };
+        let sets: Vec<&Bytes> = match &*frame.setup {
+            Setup::H264 { sps, pps, .. } => std::iter::once(sps).chain(pps).collect(),
+            Setup::H265 { vps, sps, pps, .. } => vps.iter().chain(sps).chain(pps).collect(),
+            other => panic!("{other:?}"),
+        };
         let mut out = Vec::new();
-        for set in std::iter::once(sps).chain(pps).filter(|_| frame.keyframe) {
+        for set in sets.into_iter().filter(|_| frame.keyframe) {
             out.extend([0, 0, 0, 1]);
             out.extend(&set[..]);
         }
         let mut rest = &frame.data[..];
         while let Some((length, units)) = rest.split_first_chunk::<4>() {
             let (unit, left) = units.split_at(u32::from_be_bytes(*length) as usize);
-            assert!(!matches!(unit[0] & 31, 7..=9), "parameter sets or delimiters in a sample");
+            let is_set = match is_h265 {
+                true => (32..=35).contains(&(unit[0] >> 1)),
+                false => (7..=9).contains(&(unit[0] & 31)),
+            };
+            assert!(!is_set, "parameter sets or delimiters in a sample");
             out.extend([0, 0, 0, 1]);
             out.extend(unit);
             rest = left;
@@ -138,8 +147,41 @@ pub(crate) fn decoded(frames: &[Frame]) -> Vec<usize> {
         out
     };
     let input: Vec<_> = frames.iter().map(bytes).collect();
-    let description = "appsrc name=in format=bytes \
-        caps=\"video/x-h264,stream-format=byte-stream,alignment=au\" \
-        ! avdec_h264 max-threads=1 ! appsink name=out sync=false";
-    media::run(description, &input).iter().map(Vec::len).collect()
+    let name = if is_h265 { "h265" } else { "h264" };
+    let description = format!(
+        "appsrc name=in format=bytes caps=\"video/x-{name},stream-format=byte-stream,alignment=au\" \
+         ! avdec_{name} max-threads=1 ! appsink name=out sync=false"
+    );
+    media::run(&description, &input).iter().map(Vec::len).collect()
+}
+
+/// Frames of VP9, as [`vp8`].
+pub(crate) fn vp9(size: (u16, u16), count: usize) -> Vec<Frame> {
+    let setup = Setup::Vp9 { size, profile: 0, bit_depth: 8, chroma: 1, full_range: false };
+    let encoder = "vp9enc deadline=1 cpu-used=8 lag-in-frames=0 keyframe-max-dist=9999";
+    of(encoder, size, count, setup)
+}
+
+/// Frames of AV1, as [`vp8`].
+pub(crate) fn av1(size: (u16, u16), count: usize) -> Vec<Frame> {
+    let setup = Setup::Av1 { size, sequence_header: Bytes::new() };
+    let encoder = "av1enc cpu-used=8 usage-profile=realtime lag-in-frames=0 keyframe-max-dist=9999 \
+        ! video/x-av1,stream-format=obu-stream,alignment=tu";
+    of(encoder, size, count, setup)
+}
+
+fn of(encoder: &str, (width, height): (u16, u16), count: usize, setup: Setup) -> Vec<Frame> {
+    let description = format!(
+        "videotestsrc pattern=smpte horizontal-speed=3 num-buffers={count} \
+         ! video/x-raw,format=I420,width={width},height={height},framerate=30/1 \
+         ! {encoder} ! appsink name=out sync=false"
+    );
+    // Of AV1, what begins a temporal unit is not in a sample.
+    let bytes = |data: Vec<u8>| match data.strip_prefix(&[0x12, 0][..]) {
+        Some(rest) if matches!(setup, Setup::Av1 { .. }) => Bytes::copy_from_slice(rest),
+        _ => data.into(),
+    };
+    let mut made = frames(&description, &Arc::new(setup.clone()), |_| false, bytes);
+    made[0].keyframe = true;
+    made
 }

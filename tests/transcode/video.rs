@@ -21,11 +21,15 @@ pub(crate) struct Running {
 
 impl Running {
     pub(crate) fn start(sides: &[u16]) -> Self {
+        Self::with(sides, Codec::H264)
+    }
+
+    fn with(sides: &[u16], codec: Codec) -> Self {
         let (sender, output) = channel();
         let rung = |(at, side): (usize, &u16)| Rung { side: *side, replaces: at == 0 };
         let rungs: Vec<_> = sides.iter().enumerate().map(rung).collect();
         let config = Config {
-            codec: Codec::H264,
+            codec,
             rungs,
             rate: 30,
             segment: Duration::from_secs(2),
@@ -150,6 +154,36 @@ fn frames_know_when_they_were_captured() {
         let off = frame.capture.unwrap().micros_since(start) - frame.dts * 100 / 9;
         assert!(off.abs() <= 2, "{off}");
     }
+}
+
+#[test]
+fn vp9_and_av1_are_decoded_as_well() {
+    for (name, frames) in
+        [("VP9", pictures::vp9((320, 180), 20)), ("AV1", pictures::av1((320, 180), 20))]
+    {
+        let mut running = Running::start(&[180, 90]);
+        running.push(&frames);
+        let got = running.until(60_000);
+        assert_regular(&got[0]);
+        assert_eq!((got[0].len(), size(&got[1][0])), (20, (160, 90)), "{name}");
+        assert_eq!(pictures::decoded(&got[0]).len(), 20, "{name}");
+        assert_eq!(running.counters().repeated, 0, "{name}");
+    }
+}
+
+#[test]
+fn h265_is_made_where_it_is_asked_for() {
+    let frames = pictures::vp8((320, 180), 66);
+    let mut running = Running::with(&[180], Codec::H265);
+    running.push(&frames);
+    let got = running.until(198_000);
+    assert_regular(&got[0]);
+    let Setup::H265 { size, vps, sps, pps } = &*got[0][0].setup else { panic!("not H.265") };
+    assert_eq!((*size, vps.len(), sps.len(), pps.len()), ((320, 180), 1, 1, 1));
+    assert_eq!(pictures::decoded(&got[0]), vec![320 * 180 * 3 / 2; 66]);
+    // It can be packaged.
+    let header = whitewater_core::package::cmaf::header(&got[0][0].setup, 90_000).unwrap();
+    assert!(header.codecs.starts_with("hvc1.1.6."), "{}", header.codecs);
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);

@@ -148,6 +148,8 @@ impl World {
                 let now = self.now();
                 self.bridge.handle_timeout(now);
                 self.drain();
+                let next = self.bridge.poll_timeout();
+                assert!(next.is_none_or(|next| next > now), "it would be woken for nothing");
             }
             self.ms += 1;
         }
@@ -233,7 +235,7 @@ impl World {
                         self.publisher.keyframe_at.get_or_insert(self.ms + 50);
                     }
                 }
-                Output::Sound(_) => {}
+                Output::Sound(_) | Output::Skew(_) => {}
                 Output::Picture(frame, cut) => self.transcode(&frame, cut),
                 Output::Still(ticks) => self.show_again(ticks),
                 Output::Ended(_) => self.ended += 1,
