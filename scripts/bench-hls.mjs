@@ -12,7 +12,7 @@ import { gzipSync } from "node:zlib";
 
 const { values: options } = parseArgs({
   options: {
-    parts: { type: "string", default: "requests,held,edge,cpu" },
+    parts: { type: "string", default: "requests,held,edge,part,cpu" },
     seconds: { type: "string", default: "4" },
     turns: { type: "string", default: "2" },
     "server-core": { type: "string", default: "0" },
@@ -33,8 +33,8 @@ const children = new Set();
 const report = (measured, ours, other, ratio, goal) => rows.push([measured, ours, other, ratio, goal]);
 
 /** A process on a core that is ended by `stop`. */
-function start(core, command, args, stdout = "ignore") {
-  const child = spawn("taskset", ["-c", core, command, ...args], { stdio: ["ignore", stdout, "inherit"] });
+function start(core, command, args, stdout = "ignore", stderr = "inherit") {
+  const child = spawn("taskset", ["-c", core, command, ...args], { stdio: ["ignore", stdout, stderr] });
   children.add(child);
   const ended = new Promise((done) => child.once("exit", done)).then(() => children.delete(child));
   const stop = async (signal = "SIGTERM") => {
@@ -53,16 +53,17 @@ async function freePort() {
 }
 
 /** A server, and a publisher of three layers with sound. */
-async function serve(hls = "always", core = serverCore) {
+async function serve(hls = "always", core = serverCore, log = "warn") {
   const file = join(folder, `${hls}.toml`);
   writeFileSync(file, `max_http_connections = 12000\n[[streams]]\nmatch = "*"\nhls = "${hls}"\n`);
   const server = start(
     core,
     binary,
     ["serve", "--config", file, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"].concat([
-      ...["--data", join(folder, "data"), "--shards", "1", "--log", "warn"],
+      ...["--data", join(folder, "data"), "--shards", "1", "--log", log],
     ]),
     "pipe",
+    log === "warn" ? "inherit" : "pipe",
   );
   const url = await new Promise((found, failed) => {
     createInterface(server.child.stdout).once("line", (line) => found(line.match(/http:\S+/)?.[0]));
@@ -73,7 +74,7 @@ async function serve(hls = "always", core = serverCore) {
     await publisher.stop("SIGINT");
     await server.stop();
   };
-  return { url, pid: server.child.pid, stop };
+  return { url, pid: server.child.pid, child: server.child, stop };
 }
 
 /** Addresses of playlists, once the stream has a few segments. */
@@ -281,6 +282,46 @@ http { map $upstream_status $asked { default 1; "" 0; } access_log ${log} combin
   return { url: `http://127.0.0.1:${own}`, requests, stop: server.stop };
 }
 
+// === From a packet to a player ===
+
+async function part() {
+  const server = await serve("always", serverCore, "warn,whitewater::bridge::stream=trace");
+  // Each part as it is pushed, with the time since its last packet arrived, in the server's log.
+  const arrived = new Map();
+  createInterface(server.child.stderr).on("line", (line) => {
+    const found = line.match(/^(\S+)Z .*a part is there.* rendition=(\S+) segment=(\d+) part=(\d+) waited_us=(\d+)/);
+    if (!found) return;
+    const [, at, rendition, segment, index, waited] = found;
+    const [whole, digits] = at.split(".");
+    const micros = Date.parse(`${whole}Z`) * 1000 + Number(digits.padEnd(6, "0").slice(0, 6));
+    arrived.set(`${rendition}/${segment}.${index}.m4s`, { came: micros - Number(waited), waited: Number(waited) });
+  });
+  await paths(server.url);
+  const times = join(folder, "times");
+  await run("taskset", [
+    ...["-c", clientCore, binary, "load", "hls", "--url", `${server.url}/hls/bench/index.m3u8`],
+    ...["--origin", server.url, "--times", times, "--seconds", "20", "--json"],
+  ]);
+  const [delays, inside] = [[], []];
+  for (const line of readFileSync(times, "utf8").trim().split("\n")) {
+    const [micros, status, path] = line.split(" ");
+    const made = arrived.get(path.split("/").slice(-2).join("/"));
+    // Parts that were there when the player came were not waited for.
+    if (status !== "200" || !made || Number(micros) - made.came > 300_000) continue;
+    delays.push((Number(micros) - made.came) / 1000);
+    inside.push(made.waited / 1000);
+  }
+  const at = (list, share) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) * share)]?.toFixed(1);
+  report(
+    `ms from a part's last packet to its last byte at a player, ${delays.length} parts`,
+    `p50 ${at(delays, 0.5)}`,
+    `p95 ${at(delays, 0.95)}`,
+    `in the store p50 ${at(inside, 0.5)}`,
+    "p50 15 or less",
+  );
+  await server.stop();
+}
+
 // === CPU of packaging ===
 
 async function cpu() {
@@ -308,12 +349,12 @@ async function cpu() {
   );
 }
 
-/** Opus to AAC in its own time by gst-launch, without the time that it takes to start. */
+/** A tone like that of `load whip` from Opus to AAC in its own time by gst-launch, without the time that it takes to start. */
 async function bareAac(seconds) {
   const opus = join(folder, "tone.ogg");
-  const encode = ["audiotestsrc", `num-buffers=${Math.ceil((seconds + 5) * 50)}`, "samplesperbuffer=960", "wave=ticks", "!"];
+  const encode = ["audiotestsrc", `num-buffers=${Math.ceil((seconds + 5) * 50)}`, "samplesperbuffer=960", "freq=440", "!"];
   await run("gst-launch-1.0", [
-    ...["-q", ...encode, "audio/x-raw,rate=48000,channels=2", "!", "opusenc", "bitrate=64000", "!"],
+    ...["-q", ...encode, "audio/x-raw,rate=48000,channels=2", "!", "opusenc", "bitrate=32000", "!"],
     ...["oggmux", "!", "filesink", `location=${opus}`],
   ]);
   const pipeline = start(serverCore, "gst-launch-1.0", [
@@ -330,7 +371,7 @@ async function bareAac(seconds) {
 
 // === The table ===
 
-const parts = { requests, held, edge, cpu };
+const parts = { requests, held, edge, part, cpu };
 const loadBefore = loadavg()[0];
 process.chdir(resolve(import.meta.dirname, ".."));
 try {

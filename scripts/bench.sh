@@ -2,7 +2,7 @@
 # Measures a release build on loopback and prints one table; docs/bench.md explains it.
 #
 #   scripts/bench.sh [--quick] [--viewers 50,200,500] [--seconds 8] [--no-delay] [--json FILE]
-#   scripts/bench.sh hls [--parts requests,held,edge,cpu] [--seconds 4] [--turns 2]
+#   scripts/bench.sh hls [--parts requests,held,edge,part,cpu] [--seconds 4] [--turns 2]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -108,12 +108,13 @@ if [ "$purpose" = tests ]; then
     packages+=(python3-venv valgrind)
 fi
 if [ "$purpose" = bench ]; then
-    packages+=(nghttp2-client wrk)
+    packages+=(gstreamer1.0-tools nghttp2-client wrk)
 fi
 
 install_packages "${packages[@]}"
 [ "$purpose" = build ] || install_servers varnish
 [ "$purpose" != bench ] || install_servers nginx
+[ "$purpose" != tests ] || install_servers prometheus
 install_rust
 install_node
 if [ "$purpose" = tests ]; then

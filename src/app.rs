@@ -8,16 +8,17 @@ use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
+use axum::middleware;
 use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
-use whitewater_signaling::control::StreamName;
+use whitewater_signaling::control::{Control as _, StreamName};
 
 use crate::auth::Gate;
 use crate::bridge::{self, Codec, Picture, Sound, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
-use crate::{addresses, engine, http, origin, web};
+use crate::{addresses, engine, http, metrics, origin, web};
 
 /// A server that runs until it is stopped.
 pub struct Running {
@@ -48,10 +49,16 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let router = signaling::router(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config(config));
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate);
+    let counted = metrics::Hls::default();
+    let bridge_config = bridge_config(config, counted.clone());
+    let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
+    let read = reading(&control, &store);
+    let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
+    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate)
+        .layer(middleware::from_fn_with_state(counted, metrics::count));
     let max_connections = config.limits.max_http_connections;
-    let http = listener.serve(router.merge(hls).merge(web::router()), max_connections)?;
+    let router = router.merge(hls).merge(metrics).merge(web::router());
+    let http = listener.serve(router, max_connections)?;
 
     Ok(Running { http, control, drain: config.drain })
 }
@@ -115,7 +122,20 @@ impl bridge::Packets for Packets {
     }
 }
 
-fn bridge_config(config: &Config) -> bridge::Config {
+/// What is read of the media half and the origin when somebody asks for metrics.
+fn reading(control: &Arc<Control>, store: &origin::Store) -> impl Fn() -> metrics::Reading + use<> {
+    let (control, store) = (Arc::downgrade(control), store.clone());
+    move || {
+        let (control, held) = (control.clone(), store.held_requests());
+        Box::pin(async move {
+            let control = control.upgrade()?;
+            let (server, streams) = (control.server().await.ok()?, control.streams().await.ok()?);
+            Some(metrics::Snapshot { server, streams, held })
+        })
+    }
+}
+
+fn bridge_config(config: &Config, metrics: metrics::Hls) -> bridge::Config {
     let (policies, sounds, pictures) = (config.clone(), config.clone(), config.clone());
     bridge::Config {
         when: Box::new(move |name| match policies.policy(name).hls {
@@ -129,6 +149,7 @@ fn bridge_config(config: &Config) -> bridge::Config {
             HlsSound::Opus => Sound { aac: false, opus: true },
             HlsSound::Both => Sound { aac: true, opus: true },
         }),
+        metrics,
         patience: Duration::from_secs(5),
         patience_for_keyframes: Duration::from_secs(12),
         idle: Duration::from_secs(30),

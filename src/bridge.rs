@@ -16,6 +16,7 @@ use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling::control::StreamName;
 
+use crate::metrics;
 use crate::origin::{Store, Wanted};
 pub use crate::transcode::video::Codec;
 
@@ -68,6 +69,8 @@ pub struct Config {
     pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
     /// What its sound is packaged as.
     pub sound: Box<dyn Fn(&str) -> Sound + Send + Sync>,
+    /// Where it is counted.
+    pub metrics: metrics::Hls,
     /// How long the first request waits until there is something to play.
     pub patience: Duration,
     /// How long it waits where the publisher's keyframes come seldom.

@@ -13,6 +13,7 @@ pub mod control;
 pub mod engine;
 pub mod http;
 pub mod load;
+pub mod metrics;
 pub mod origin;
 pub mod telemetry;
 pub mod transcode;

@@ -18,6 +18,8 @@ mod rendition;
 
 mod schedule;
 
+mod skew;
+
 mod source;
 
 mod timeline;
@@ -37,6 +39,7 @@ use pictures::Pictures;
 use rendition::Rendition;
 pub use rendition::RenditionId;
 use schedule::Schedule;
+use skew::Skew;
 use source::{Found, Sources};
 use timeline::Timeline;
 
@@ -69,6 +72,8 @@ pub enum Output {
     Picture(Frame, bool),
     /// For what lies before this tick no picture is waited for any more: the last one stands for it.
     Still(i64),
+    /// So far apart were the keyframes that layers began the same segment with.
+    Skew(Duration),
     /// Keyframes of all layers are needed.
     WantAll,
     /// A keyframe of a layer is needed.
@@ -133,6 +138,7 @@ struct Epoch {
     begun: Instant,
     part_target: Duration,
     schedule: Schedule,
+    skew: Skew,
     renditions: Vec<Rendition>,
     offered: Vec<(RenditionId, bool)>,
     filled: Instant,
@@ -327,7 +333,10 @@ impl Bridge {
         let rate = if id.kind() == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
         let wall = |pts: i64| epoch.timeline.wall(ticks_to_micros(pts, rate));
         frame.capture = frame.capture.or_else(|| Some(wall(frame.pts)));
-        if matches!(id, RenditionId::Layer(_)) && frame.keyframe {
+        if let RenditionId::Layer(layer) = id
+            && frame.keyframe
+        {
+            self.outputs.extend(epoch.skew.keyframe(layer, frame.dts).map(Output::Skew));
             let us = ticks_to_micros(frame.dts, VIDEO_RATE);
             epoch.schedule.keyframe(now, Duration::from_micros(us.max(0) as u64));
         }
@@ -422,6 +431,7 @@ impl Bridge {
             begun: now,
             part_target,
             schedule: Schedule::new(segment),
+            skew: Skew::new(micros_to_ticks(segment.as_micros() as i64, VIDEO_RATE)),
             renditions: Vec::new(),
             offered: Vec::new(),
             filled: now,

@@ -30,6 +30,8 @@ pub(super) struct Task {
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
     has_opened: bool,
+    /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
+    arrived: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
     /// What the picture becomes where it is transcoded.
@@ -66,6 +68,7 @@ impl Task {
             batch: None,
             has_parts: false,
             has_opened: false,
+            arrived: None,
             sound,
             codec,
             picture: None,
@@ -104,8 +107,10 @@ impl Task {
                 message = messages.recv() => {
                     let Some(message) = message else { break };
                     let now = Instant::now();
+                    self.arrived = arrival(&message);
                     self.bridge.handle_link(now, message);
                     while let Ok(message) = messages.try_recv() {
+                        self.arrived = self.arrived.or_else(|| arrival(&message));
                         self.bridge.handle_link(now, message);
                     }
                 }
@@ -118,6 +123,7 @@ impl Task {
                 }
             }
             self.drain();
+            self.arrived = None;
         }
         self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
         drop(messages);
@@ -161,6 +167,7 @@ impl Task {
                     self.tell(LinkMessage::WantAll { stream: self.id });
                 }
                 Output::Want(layer) => self.tell(LinkMessage::Want { stream: self.id, layer }),
+                Output::Skew(apart) => self.bridges.config.metrics.skew(apart),
                 Output::Sound(frame) => {
                     if let Some(sound) = &mut self.sound {
                         sound.push(frame);
@@ -178,6 +185,7 @@ impl Task {
                 }
                 Output::Ended(exceeded) => {
                     if let Some(id) = exceeded {
+                        self.bridges.config.metrics.exceeded();
                         let rendition = id.name();
                         warn!(stream = %self.name, rendition, "a segment became too long for want of a \
                             keyframe: HLS begins anew");
@@ -209,9 +217,27 @@ impl Task {
     fn push(&mut self) {
         let Some((id, items)) = self.batch.take() else { return };
         let Some(epoch) = &self.epoch else { return };
-        self.has_parts |= items.iter().any(|item| matches!(item, Packaged::Part(_)));
+        let last = items.iter().rev().find_map(|item| match item {
+            Packaged::Part(part) => Some((part.segment, part.index)),
+            Packaged::Init(_)
+            | Packaged::SegmentEnd { .. }
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
+        });
+        let count = |has_bytes: bool| {
+            let is = |item: &&Packaged| matches!(item, Packaged::Part(part) if part.bytes.is_some() == has_bytes);
+            items.iter().filter(is).count()
+        };
+        let (parts, gaps) = (count(true), count(false));
+        self.has_parts |= last.is_some();
         if let Err(error) = epoch.push(&name_of(id), items) {
             warn!(stream = %self.name, rendition = %name_of(id), %error, "a part is not taken");
+        }
+        let waited = self.arrived.map(|arrived| arrived.elapsed());
+        self.bridges.config.metrics.packaged(parts, gaps, waited);
+        if let (Some((segment, part)), Some(waited)) = (last, waited) {
+            let waited_us = waited.as_micros();
+            trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
         }
     }
 
@@ -231,6 +257,7 @@ impl Task {
                         apart and do not come when asked for, so HLS begins late and switches slowly: a \
                         keyframe interval of 2 s or less is better");
                 }
+                self.bridges.config.metrics.opened();
                 self.epoch = Some(writer);
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
@@ -278,6 +305,12 @@ impl Task {
             self.stage.send_replace(Stage::Over);
         }
     }
+}
+
+/// When the machine received a packet.
+fn arrival(message: &LinkMessage) -> Option<Instant> {
+    let LinkMessage::Packet { arrived, .. } = message else { return None };
+    Some(arrived.received)
 }
 
 /// What the origin is told of a rendition.

@@ -43,6 +43,9 @@ pub(super) fn run(options: &Hls) -> anyhow::Result<()> {
     if figures.answers() == 0 {
         bail!("no player got an answer");
     }
+    if let Some(file) = &options.times {
+        std::fs::write(file, log.times()).context("the times cannot be written")?;
+    }
     tell::print(&figures.json(), options.json, || figures.table());
     Ok(())
 }

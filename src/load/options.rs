@@ -1,6 +1,7 @@
 //! The command line of `whitewater load`.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Subcommand, ValueEnum};
@@ -93,6 +94,10 @@ pub struct Hls {
     /// playlist asks there, and answers to every twentieth player are compared with theirs.
     #[arg(long)]
     pub origin: Option<Url>,
+    /// A file for the time at which each answer of the origin was complete: a line of microseconds since
+    /// 1970, the status, and the address.
+    #[arg(long, requires = "origin")]
+    pub times: Option<PathBuf>,
     /// Players.
     #[arg(long, default_value_t = 1)]
     pub viewers: usize,

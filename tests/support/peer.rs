@@ -125,6 +125,7 @@ impl Peer {
             Format::video(Codec::Vp8, ""),
             Format::video(Codec::H264, "packetization-mode=1;profile-level-id=42e01f"),
             Format::video(Codec::H265, ""),
+            Format::video(Codec::Vp9, "profile-id=0"),
         ];
         let offer = |local: &Local<'_>| sdp::offer_watch(local, &formats);
         Self::open(server, &format!("/whep/{stream}"), ask, offer).await

@@ -235,7 +235,7 @@ impl World {
                         self.publisher.keyframe_at.get_or_insert(self.ms + 50);
                     }
                 }
-                Output::Sound(_) => {}
+                Output::Sound(_) | Output::Skew(_) => {}
                 Output::Picture(frame, cut) => self.transcode(&frame, cut),
                 Output::Still(ticks) => self.show_again(ticks),
                 Output::Ended(_) => self.ended += 1,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use mp4_atom::{Atom, Decode, Header, Moof};
-use whitewater_core::bridge::{Bridge, Config, Output, RenditionId};
+use whitewater_core::bridge::{Bridge, Config, Ladder, Output, RenditionId};
 use whitewater_core::media::time::ticks_to_micros;
 use whitewater_core::media::{Codec, Kind, Ntp, Packaged, Part};
 use whitewater_core::shard::{LinkMessage, ShardId};
@@ -40,7 +40,12 @@ struct Sample {
 
 impl Player {
     fn new() -> Self {
-        let config = Config { segment: Duration::from_secs(2), opus: true, aac: false };
+        let config = Config {
+            segment: Duration::from_secs(2),
+            opus: true,
+            aac: false,
+            ladder: Ladder::default(),
+        };
         Self {
             bridge: Bridge::new(config),
             epochs: 0,

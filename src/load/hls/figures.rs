@@ -1,8 +1,9 @@
 //! A log of answers, and the figures that come out of it.
 
 use std::collections::{BTreeMap, HashMap};
+use std::fmt::Write;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -66,6 +67,18 @@ impl Log {
             Seat::Witness => drop(log.witnessed.insert(name, answer)),
             Seat::Crowd | Seat::Sampled => log.played.entry(name).or_default().push(answer),
         }
+    }
+
+    /// A line for each answer of the origin: when it was complete, its status, and what it was.
+    pub(super) fn times(&self) -> String {
+        let (now, wall) = (Instant::now(), SystemTime::now());
+        let mut text = String::new();
+        for (name, answer) in &self.lock().witnessed {
+            let at = wall - now.saturating_duration_since(answer.complete);
+            let micros = at.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_micros());
+            let _ = writeln!(text, "{micros} {} {name}", answer.status);
+        }
+        text
     }
 
     fn lock(&self) -> MutexGuard<'_, Logged> {
@@ -181,6 +194,7 @@ mod tests {
         assert_eq!(figures.late, [Duration::from_millis(30), Duration::ZERO]);
         assert_eq!(figures.kept, [Duration::from_millis(5)]);
         assert!(figures.all.contains(&Duration::from_millis(800)));
+        assert!(log.times().ends_with(" 200 /a\n"), "{}", log.times());
         assert_eq!(figures.json()["statuses"]["503"], 1);
     }
 }

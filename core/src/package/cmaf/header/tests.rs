@@ -142,7 +142,7 @@ fn sample_entries_hold_the_decoders_parameters() {
     // AAC-LC, 48 kHz, stereo.
     let mp4a = of(aac(&[0x11, 0x90]));
     assert!(mp4a.contains("05021190"), "C15: {mp4a}");
-    assert!(of(av1(&AV1)).contains(&format!("{}", hex(&AV1[..4]))), "C16");
+    assert!(of(av1(&AV1)).contains(&hex(&AV1[..4])), "C16");
     assert!(of(vp9(SIZE, 0, 8)).contains("vpcC 01"), "C16");
     assert_eq!(header(&Setup::Vp8 { size: SIZE }, 90_000), Err(Unpackable::Vp8), "C16");
 }

@@ -1,0 +1,205 @@
+//! Metrics for Prometheus (OpenMetrics text, version 1.0.0): what is counted, under stable names.
+//!
+//! What the shards count is read when somebody asks. What the HLS side counts is kept here, in handles
+//! that are cheap to clone.
+
+mod media;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::registry::{Registry, Unit};
+use whitewater_signaling::auth::{Ask, Authority, Denied, bearer_token};
+use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
+
+/// What the HLS side counts.
+#[derive(Clone, Debug)]
+pub struct Hls {
+    requests: Family<Asked, Counter>,
+    epochs: Counter,
+    exceeded: Counter,
+    parts: Counter,
+    gaps: Counter,
+    part_latency: Histogram,
+    skew: Histogram,
+}
+
+/// A kind of request of players, and how it was answered.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct Asked {
+    kind: &'static str,
+    code: u16,
+}
+
+/// What is read when somebody asks.
+#[derive(Clone, Debug, Default)]
+pub struct Snapshot {
+    /// What the media half counts.
+    pub server: ServerInfo,
+    /// The live streams.
+    pub streams: Vec<StreamInfo>,
+    /// Requests of players that are held.
+    pub held: usize,
+}
+
+/// The future of a [`Snapshot`]; `None` where the server ends.
+pub type Reading = Pin<Box<dyn Future<Output = Option<Snapshot>> + Send>>;
+
+struct Scraped {
+    hls: Hls,
+    authority: Arc<dyn Authority>,
+    read: Box<dyn Fn() -> Reading + Send + Sync>,
+}
+
+// === impl Hls ===
+
+impl Default for Hls {
+    fn default() -> Self {
+        Self {
+            requests: Family::default(),
+            epochs: Counter::default(),
+            exceeded: Counter::default(),
+            parts: Counter::default(),
+            gaps: Counter::default(),
+            part_latency: Histogram::new(PART_LATENCY_S),
+            skew: Histogram::new(SKEW_S),
+        }
+    }
+}
+
+impl Hls {
+    /// A player's request was answered.
+    pub fn answered(&self, kind: &'static str, code: u16) {
+        self.requests.get_or_create(&Asked { kind, code }).inc();
+    }
+
+    /// An epoch begins.
+    pub fn opened(&self) {
+        self.epochs.inc();
+    }
+
+    /// An epoch ended, as a segment became too long.
+    pub fn exceeded(&self) {
+        self.exceeded.inc();
+    }
+
+    /// Parts can be asked for, so long after the packet that completed the last of them, where one did;
+    /// and so many stand for what did not come.
+    pub fn packaged(&self, parts: usize, gaps: usize, waited: Option<Duration>) {
+        self.parts.inc_by(parts as u64);
+        self.gaps.inc_by(gaps as u64);
+        if let Some(waited) = waited.filter(|_| parts > 0) {
+            self.part_latency.observe(waited.as_secs_f64());
+        }
+    }
+
+    /// Layers began a segment so far apart.
+    pub fn skew(&self, apart: Duration) {
+        self.skew.observe(apart.as_secs_f64());
+    }
+
+    fn register(&self, registry: &mut Registry) {
+        let requests =
+            "Requests of HLS players, by what was asked for and the status of the answer";
+        registry.register("hls_requests", requests, self.requests.clone());
+        registry.register("hls_epochs", "HLS playlists that were begun", self.epochs.clone());
+        let exceeded = "HLS playlists that ended because a segment had no keyframe in time";
+        registry.register("hls_epochs_exceeded", exceeded, self.exceeded.clone());
+        registry.register("hls_parts", "Parts that were packaged", self.parts.clone());
+        registry.register("hls_gap_parts", "Parts for which nothing came", self.gaps.clone());
+        let latency = "From the packet that completes a part to its being there for players";
+        let histogram = self.part_latency.clone();
+        registry.register_with_unit("hls_part_latency", latency, Unit::Seconds, histogram);
+        let skew = "How far apart the keyframes are that layers begin the same segment with";
+        registry.register_with_unit("layer_keyframe_skew", skew, Unit::Seconds, self.skew.clone());
+    }
+}
+
+/// The route `/metrics`.
+///
+/// Where tokens or a hook guard the server, it is for administrators.
+pub fn router(
+    hls: Hls,
+    authority: Arc<dyn Authority>,
+    read: impl Fn() -> Reading + Send + Sync + 'static,
+) -> Router {
+    let scraped = Arc::new(Scraped { hls, authority, read: Box::new(read) });
+    Router::new().route("/metrics", get(scrape)).with_state(scraped)
+}
+
+/// Counts a request of a player, as a layer around the origin.
+pub async fn count(State(hls): State<Hls>, request: Request, next: Next) -> Response {
+    let kind = kind_of(request.uri().path());
+    let response = next.run(request).await;
+    hls.answered(kind, response.status().as_u16());
+    response
+}
+
+fn kind_of(path: &str) -> &'static str {
+    let file = path.rsplit('/').next().unwrap_or_default();
+    match file.rsplit_once('.') {
+        Some(("index", "m3u8")) => "index",
+        Some((_, "m3u8")) => "playlist",
+        Some((number, "m4s")) if number.contains('.') => "part",
+        Some((_, "m4s")) => "segment",
+        Some((_, "mp4")) => "init",
+        Some(_) | None => "other",
+    }
+}
+
+async fn scrape(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
+    let token = bearer_token(&headers).map(str::to_owned);
+    let ask = Ask { action: Action::Admin, stream: None, token, client: None };
+    if let Err(denied) = scraped.authority.authorize(ask).await {
+        let status = match denied {
+            Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
+            Denied::Insufficient(_) => StatusCode::FORBIDDEN,
+            Denied::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        return (status, [(header::WWW_AUTHENTICATE, "Bearer")], denied.to_string())
+            .into_response();
+    }
+    let Some(snapshot) = (scraped.read)().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response();
+    };
+    match text(&scraped.hls, snapshot) {
+        Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics cannot be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}
+
+fn text(hls: &Hls, snapshot: Snapshot) -> Result<String, std::fmt::Error> {
+    let mut registry = Registry::with_prefix("whitewater");
+    hls.register(&mut registry);
+    let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
+    registry.register("hls_held_requests", "Requests of HLS players that wait", held);
+    registry.register_collector(Box::new(media::Media::of(&snapshot)));
+    let mut out = String::new();
+    encode(&mut out, &registry)?;
+    Ok(out)
+}
+
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+const PART_LATENCY_S: [f64; 10] = [0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0];
+const SKEW_S: [f64; 9] = [0.001, 0.005, 0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 1.0];
+
+#[cfg(test)]
+mod tests;

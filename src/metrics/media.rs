@@ -1,0 +1,218 @@
+//! What the media half counts, as metrics.
+
+use std::fmt::Error;
+
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::metrics::counter::ConstCounter;
+use prometheus_client::metrics::gauge::ConstGauge;
+use prometheus_client::registry::Unit;
+use whitewater_signaling::control::{DelayInfo, ShardInfo, StreamInfo};
+
+use super::Snapshot;
+
+/// A snapshot that is written at once.
+#[derive(Debug)]
+pub(super) struct Media {
+    version: String,
+    followers: u64,
+    delay: DelayInfo,
+    shards: Vec<ShardInfo>,
+    streams: Vec<StreamInfo>,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Shard {
+    shard: usize,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Reason {
+    shard: usize,
+    reason: &'static str,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct State {
+    state: &'static str,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Stream {
+    stream: String,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Layer {
+    stream: String,
+    kind: String,
+    rid: String,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Version {
+    version: String,
+}
+
+/// A name, what it means, and where it is.
+type Row = (&'static str, &'static str, fn(&ShardInfo) -> u64);
+
+const GAUGES: &[Row] = &[
+    ("sessions", "Sessions open", |shard| shard.sessions),
+    ("shard_streams", "Streams that a shard knows, mirrors too", |shard| shard.streams),
+    ("addresses", "Client addresses known", |shard| shard.addresses),
+    ("tcp_connections", "ICE-TCP connections open", |shard| shard.tcp_connections),
+];
+
+const COUNTERS: &[Row] = &[
+    ("datagrams_received", "Datagrams received", |shard| shard.datagrams_in),
+    ("packets_received", "Media packets taken in", |shard| shard.packets_in),
+    ("packets_sent", "Media packets sent, without retransmissions", |shard| shard.packets_out),
+    ("packets_resent", "Retransmissions sent", |shard| shard.resent),
+    ("packets_delivered", "Packets that viewers reported received", |shard| shard.delivered),
+    ("packets_reported_lost", "Packets that viewers reported lost", |shard| shard.reported_lost),
+    ("keyframe_requests", "Keyframe requests (PLI) sent to publishers", |shard| {
+        shard.keyframe_requests
+    }),
+    ("datagrams_sent", "Datagrams sent, of every kind", |shard| shard.datagrams_out),
+    ("receive_calls", "System calls that received", |shard| shard.receives),
+    ("send_calls", "System calls that sent", |shard| shard.sends),
+    ("datagrams_handed_over", "Datagrams handed to another shard", |shard| shard.handed_over),
+    ("tcp_connections_refused", "ICE-TCP connections refused", |shard| shard.tcp_refused),
+];
+
+/// Why something was dropped.
+const DROPS: &[(&str, fn(&ShardInfo) -> u64)] = &[
+    ("stranger", |shard| shard.dropped_stranger),
+    ("handshake", |shard| shard.dropped_handshake),
+    ("flood", |shard| shard.dropped_flood),
+    ("unauthentic", |shard| shard.dropped_unauthentic),
+    ("unknown_ssrc", |shard| shard.dropped_unknown_ssrc),
+    ("over_limit", |shard| shard.dropped_over_limit),
+    ("duplicate", |shard| shard.dropped_duplicate),
+    ("full", |shard| shard.dropped_full),
+    ("error", |shard| shard.dropped_error),
+    ("link", |shard| shard.dropped_link),
+];
+
+// === impl Media ===
+
+impl Media {
+    pub(super) fn of(Snapshot { server, streams, .. }: &Snapshot) -> Self {
+        Self {
+            version: server.version.clone(),
+            followers: server.followers,
+            delay: server.forwarding_delay.clone(),
+            shards: server.shards.clone(),
+            streams: streams.clone(),
+        }
+    }
+
+    fn shards(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        for (rows, kind) in [(GAUGES, MetricType::Gauge), (COUNTERS, MetricType::Counter)] {
+            for (name, help, value) in rows {
+                let mut family = encoder.encode_descriptor(name, help, None, kind)?;
+                for (shard, info) in self.shards.iter().enumerate() {
+                    let labels = Shard { shard };
+                    let one = family.encode_family(&labels)?;
+                    encode(kind, value(info), one)?;
+                }
+            }
+        }
+        let bytes = Some(&Unit::Bytes);
+        let help = "Bytes sent, of every kind";
+        let mut family = encoder.encode_descriptor("sent", help, bytes, MetricType::Counter)?;
+        for (shard, info) in self.shards.iter().enumerate() {
+            let labels = Shard { shard };
+            encode(MetricType::Counter, info.bytes_out, family.encode_family(&labels)?)?;
+        }
+        let help = "What was dropped, by reason";
+        let mut family = encoder.encode_descriptor("dropped", help, None, MetricType::Counter)?;
+        for (shard, info) in self.shards.iter().enumerate() {
+            for (reason, value) in DROPS {
+                let labels = Reason { shard, reason };
+                encode(MetricType::Counter, value(info), family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn streams(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let gauge = MetricType::Gauge;
+        let help = "Streams, by whether their publisher is there";
+        let mut family = encoder.encode_descriptor("streams", help, None, gauge)?;
+        for (state, live) in [("live", true), ("waiting", false)] {
+            let count = self.streams.iter().filter(|stream| stream.live == live).count() as u64;
+            encode(gauge, count, family.encode_family(&State { state })?)?;
+        }
+        let help = "Viewers over WHEP";
+        let mut family = encoder.encode_descriptor("stream_viewers", help, None, gauge)?;
+        for info in &self.streams {
+            let labels = Stream { stream: info.name.clone() };
+            encode(gauge, info.viewers, family.encode_family(&labels)?)?;
+        }
+        let help = "What a publisher sends in one layer, in bits per second";
+        let mut family = encoder.encode_descriptor("layer_bitrate_bps", help, None, gauge)?;
+        for info in &self.streams {
+            for track in &info.tracks {
+                for layer in &track.layers {
+                    let labels = Layer {
+                        stream: info.name.clone(),
+                        kind: track.kind.clone(),
+                        rid: layer.rid.clone().unwrap_or_default(),
+                    };
+                    encode(gauge, layer.bitrate_bps, family.encode_family(&labels)?)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The sum of a histogram is taken from the upper ends of its fine buckets, which grow by a twelfth.
+    fn delay(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
+        let mut buckets: Vec<(f64, u64)> = DELAY_S.iter().map(|end| (*end, 0)).collect();
+        buckets.push((f64::INFINITY, 0));
+        let mut sum = 0.0;
+        for (upper_us, count) in &self.delay.buckets {
+            let upper = *upper_us as f64 / 1e6;
+            sum += upper * *count as f64;
+            if let Some(bucket) = buckets.iter_mut().find(|(end, _)| upper <= *end) {
+                bucket.1 += count;
+            }
+        }
+        let help = "From the kernel's receive time of a write's oldest packet to its return";
+        let seconds = Some(&Unit::Seconds);
+        let kind = MetricType::Histogram;
+        let mut one = encoder.encode_descriptor("forwarding_delay", help, seconds, kind)?;
+        one.encode_histogram::<NoLabelSet>(sum, self.delay.count, &buckets, None)
+    }
+}
+
+impl Collector for Media {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let gauge = MetricType::Gauge;
+        let mut build = encoder.encode_descriptor("build", "The server's version", None, gauge)?;
+        let version = Version { version: self.version.clone() };
+        encode(gauge, 1, build.encode_family(&version)?)?;
+        let help = "Connections that are told of events";
+        let followers = encoder.encode_descriptor("followers", help, None, gauge)?;
+        encode(gauge, self.followers, followers)?;
+        self.shards(&mut encoder)?;
+        self.streams(&mut encoder)?;
+        self.delay(&mut encoder)
+    }
+}
+
+fn encode(
+    kind: MetricType,
+    value: u64,
+    into: prometheus_client::encoding::MetricEncoder<'_>,
+) -> Result<(), Error> {
+    match kind {
+        MetricType::Counter => ConstCounter::new(value).encode(into),
+        _ => ConstGauge::new(value as f64).encode(into),
+    }
+}
+
+const DELAY_S: [f64; 10] = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1];

@@ -1,0 +1,82 @@
+use whitewater_signaling::control::{DelayInfo, LayerInfo, ShardInfo, TrackInfo};
+
+use super::*;
+
+fn snapshot() -> Snapshot {
+    let shard =
+        ShardInfo { packets_out: 12, bytes_out: 9, dropped_flood: 3, ..ShardInfo::default() };
+    let layer = LayerInfo { rid: Some("h".into()), bitrate_bps: 700_000, ..LayerInfo::default() };
+    let video = TrackInfo { kind: "video".into(), layers: vec![layer], ..TrackInfo::default() };
+    Snapshot {
+        server: ServerInfo {
+            version: "1.2.3".into(),
+            forwarding_delay: DelayInfo {
+                count: 5,
+                buckets: vec![(90, 1), (900, 3), (400_000, 1)],
+                ..DelayInfo::default()
+            },
+            shards: vec![shard, ShardInfo::default()],
+            ..ServerInfo::default()
+        },
+        streams: vec![StreamInfo {
+            name: "show".into(),
+            live: true,
+            viewers: 4,
+            tracks: vec![video],
+            ..StreamInfo::default()
+        }],
+        held: 2,
+    }
+}
+
+#[test]
+fn requests_are_told_apart_by_their_files() {
+    let rows = [
+        ("/hls/a/index.m3u8", "index"),
+        ("/hls/a/e-1/v0.m3u8", "playlist"),
+        ("/hls/a/~1.x/e-1/v0/7.m4s", "segment"),
+        ("/hls/a/e-1/v0/7.3.m4s", "part"),
+        ("/hls/a/e-1/v0/init-0.mp4", "init"),
+        ("/hls/a", "other"),
+    ];
+    for (path, kind) in rows {
+        assert_eq!(kind_of(path), kind, "{path}");
+    }
+}
+
+#[test]
+fn names_units_and_labels_are_as_documented() {
+    let hls = Hls::default();
+    hls.answered("part", 200);
+    hls.answered("part", 200);
+    hls.packaged(2, 1, Some(Duration::from_millis(3)));
+    hls.skew(Duration::from_millis(15));
+    let text = text(&hls, snapshot()).unwrap();
+    for line in [
+        "whitewater_build{version=\"1.2.3\"} 1.0",
+        "whitewater_packets_sent_total{shard=\"0\"} 12",
+        "whitewater_packets_sent_total{shard=\"1\"} 0",
+        "whitewater_sent_bytes_total{shard=\"0\"} 9",
+        "whitewater_dropped_total{shard=\"0\",reason=\"flood\"} 3",
+        "whitewater_streams{state=\"live\"} 1.0",
+        "whitewater_stream_viewers{stream=\"show\"} 4.0",
+        "whitewater_layer_bitrate_bps{stream=\"show\",kind=\"video\",rid=\"h\"} 700000.0",
+        "whitewater_forwarding_delay_seconds_bucket{le=\"0.0001\"} 1",
+        "whitewater_forwarding_delay_seconds_bucket{le=\"0.001\"} 4",
+        "whitewater_forwarding_delay_seconds_bucket{le=\"+Inf\"} 5",
+        "whitewater_forwarding_delay_seconds_count 5",
+        "whitewater_hls_requests_total{kind=\"part\",code=\"200\"} 2",
+        "whitewater_hls_held_requests 2",
+        "whitewater_hls_parts_total 2",
+        "whitewater_hls_gap_parts_total 1",
+        "whitewater_hls_part_latency_seconds_bucket{le=\"0.005\"} 1",
+        "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.01\"} 0",
+        "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.02\"} 1",
+    ] {
+        assert!(text.lines().any(|have| have == line), "{line}\n{text}");
+    }
+    assert!(text.ends_with("# EOF\n"), "{text}");
+    let described = text.lines().filter(|line| line.starts_with("# TYPE")).count();
+    let helped = text.lines().filter(|line| line.starts_with("# HELP")).count();
+    assert_eq!(described, helped);
+}

@@ -1,0 +1,143 @@
+//! Tests of `/metrics`: what a monitoring system reads while a stream is published, watched and played.
+
+#![allow(clippy::unwrap_used)]
+
+mod support;
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use reqwest::{Client, StatusCode};
+use support::Server;
+
+struct Publisher(Child);
+
+impl Drop for Publisher {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn publish(server: &Server, stream: &str) -> Publisher {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
+    command.args(["load", "whip", "--layers", "3", "--seconds", "60", "--url"]);
+    command.arg(server.url(&format!("/whip/{stream}")));
+    Publisher(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().unwrap())
+}
+
+/// A Prometheus that ends with the test.
+struct Prometheus {
+    process: Child,
+    url: String,
+    _folder: tempfile::TempDir,
+}
+
+impl Prometheus {
+    fn scraping(server: &Server) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let target = server.url("").trim_start_matches("http://").to_owned();
+        let config = format!(
+            "scrape_configs:\n  - job_name: whitewater\n    scrape_interval: 1s\n    \
+             scrape_timeout: 1s\n    static_configs:\n      - targets: [\"{target}\"]\n"
+        );
+        let path = folder.path().join("prometheus.yml");
+        std::fs::write(&path, config).unwrap();
+        // It does not say which port it was given.
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let process = Command::new("prometheus")
+            .arg(format!("--config.file={}", path.display()))
+            .arg(format!("--storage.tsdb.path={}", folder.path().join("data").display()))
+            .arg(format!("--web.listen-address={free}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("prometheus is installed");
+        Self { process, url: format!("http://{free}"), _folder: folder }
+    }
+
+    /// What a query gives now; `None` where it gives nothing.
+    async fn asked(&self, query: &str) -> Option<f64> {
+        let url = format!("{}/api/v1/query", self.url);
+        let url = reqwest::Url::parse_with_params(&url, [("query", query)]).unwrap();
+        let answer = Client::new().get(url).send().await.ok()?;
+        let answer: serde_json::Value = answer.json().await.ok()?;
+        answer["data"]["result"][0]["value"][1].as_str()?.parse().ok()
+    }
+}
+
+impl Drop for Prometheus {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+async fn get(server: &Server, path: &str) -> (StatusCode, String) {
+    let response = Client::new().get(server.url(path)).send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+/// The sum of what begins with a name, whatever its labels.
+fn value(text: &str, name: &str) -> f64 {
+    let lines = text
+        .lines()
+        .filter(|line| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' '])));
+    lines.filter_map(|line| line.rsplit_once(' ')?.1.parse::<f64>().ok()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_happens_is_counted_and_prometheus_reads_it() {
+    let server = Server::start().await;
+    let before = get(&server, "/metrics").await.1;
+    assert_eq!(value(&before, "whitewater_sessions"), 0.0);
+    let publisher = publish(&server, "show");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        // The keyframes of a tick are compared when the next one comes.
+        let _ = get(&server, "/hls/show/index.m3u8").await;
+        let text = get(&server, "/metrics").await.1;
+        if value(&text, "whitewater_layer_keyframe_skew_seconds_count") >= 2.0 {
+            break;
+        }
+        assert!(Instant::now() < deadline, "{text}");
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
+    let (status, text) = get(&server, "/metrics").await;
+    assert_eq!(status, 200);
+    for (name, least) in [
+        ("whitewater_sessions", 1.0),
+        ("whitewater_streams", 1.0),
+        ("whitewater_packets_received_total", 100.0),
+        ("whitewater_keyframe_requests_total", 1.0),
+        ("whitewater_layer_bitrate_bps", 100_000.0),
+        ("whitewater_hls_requests_total", 1.0),
+        ("whitewater_hls_epochs_total", 1.0),
+        ("whitewater_hls_parts_total", 10.0),
+        ("whitewater_hls_part_latency_seconds_count", 10.0),
+    ] {
+        assert!(value(&text, name) >= least, "{name} is below {least}:\n{text}");
+    }
+    // Layers of one source begin their segments with the same picture.
+    let aligned = "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.04\"}";
+    let all = value(&text, "whitewater_layer_keyframe_skew_seconds_count");
+    let at_once = text.lines().find_map(|line| line.strip_prefix(aligned)).unwrap();
+    assert!(at_once.trim().parse::<f64>().unwrap() >= all / 2.0, "{text}");
+
+    let prometheus = Prometheus::scraping(&server);
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while prometheus.asked("sum(whitewater_packets_received_total)").await.unwrap_or(0.0) < 100.0 {
+        assert!(Instant::now() < deadline, "Prometheus has read nothing");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    let shares = "histogram_quantile(0.5, whitewater_forwarding_delay_seconds_bucket)";
+    assert!(prometheus.asked(shares).await.is_some(), "histograms are understood");
+    drop(publisher);
+}
+
+#[tokio::test]
+async fn they_are_for_administrators_where_there_are_any() {
+    let server = Server::with_config("[auth]\njwt_secret = \"a secret of some length\"\n").await;
+    assert_eq!(get(&server, "/metrics").await.0, 401);
+}
