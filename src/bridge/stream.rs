@@ -269,7 +269,7 @@ impl Task {
         // Its predecessor's times count from another zero.
         self.picture = None;
         if self.rungs > 0 {
-            match Picture::start(opened, self.codec) {
+            match Picture::start(opened, self.codec, self.bridges.config.metrics.clone()) {
                 Ok(picture) => self.picture = Some(picture),
                 Err(error) => {
                     warn!(stream = %self.name, %error, "the picture is not transcoded");
