@@ -34,6 +34,9 @@ pub struct Hls {
     exceeded: Counter,
     parts: Counter,
     gaps: Counter,
+    dropped_pictures: Counter,
+    repeated_pictures: Counter,
+    rebuilt_pipelines: Counter,
     part_latency: Histogram,
     skew: Histogram,
 }
@@ -75,6 +78,9 @@ impl Default for Hls {
             exceeded: Counter::default(),
             parts: Counter::default(),
             gaps: Counter::default(),
+            dropped_pictures: Counter::default(),
+            repeated_pictures: Counter::default(),
+            rebuilt_pipelines: Counter::default(),
             part_latency: Histogram::new(PART_LATENCY_S),
             skew: Histogram::new(SKEW_S),
         }
@@ -107,6 +113,14 @@ impl Hls {
         }
     }
 
+    /// Of the pictures that are transcoded so many more were left out as the machine does not keep up, and
+    /// so many shown once more; so many pipelines failed.
+    pub fn transcoded(&self, dropped: u64, repeated: u64, rebuilt: u64) {
+        self.dropped_pictures.inc_by(dropped);
+        self.repeated_pictures.inc_by(repeated);
+        self.rebuilt_pipelines.inc_by(rebuilt);
+    }
+
     /// Layers began a segment so far apart.
     pub fn skew(&self, apart: Duration) {
         self.skew.observe(apart.as_secs_f64());
@@ -121,6 +135,21 @@ impl Hls {
         registry.register("hls_epochs_exceeded", exceeded, self.exceeded.clone());
         registry.register("hls_parts", "Parts that were packaged", self.parts.clone());
         registry.register("hls_gap_parts", "Parts for which nothing came", self.gaps.clone());
+        for (name, help, counter) in [
+            (
+                "dropped_pictures",
+                "Pictures left out before they were encoded",
+                &self.dropped_pictures,
+            ),
+            (
+                "repeated_pictures",
+                "Pictures shown again for want of another",
+                &self.repeated_pictures,
+            ),
+            ("rebuilt_pipelines", "Pipelines of pictures that failed", &self.rebuilt_pipelines),
+        ] {
+            registry.register(format!("transcoder_{name}"), help, counter.clone());
+        }
         let latency = "From the packet that completes a part to its being there for players";
         let histogram = self.part_latency.clone();
         registry.register_with_unit("hls_part_latency", latency, Unit::Seconds, histogram);

@@ -18,6 +18,9 @@ mod boxes;
 #[path = "hls/slow.rs"]
 mod slow;
 
+#[path = "hls/bare.rs"]
+mod bare;
+
 #[path = "hls/vp8.rs"]
 mod vp8;
 

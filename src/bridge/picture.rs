@@ -7,6 +7,7 @@ use tracing::warn;
 use whitewater_core::bridge::Opened;
 use whitewater_core::media::Frame;
 
+use crate::metrics;
 use crate::transcode::{self, video};
 pub(super) use video::Made;
 
@@ -14,6 +15,9 @@ pub(super) use video::Made;
 pub(super) struct Picture {
     transcoder: video::Handle,
     made: mpsc::Receiver<Made>,
+    metrics: metrics::Hls,
+    /// What is in there already.
+    counted: video::Counters,
     /// Whether it was said that the machine is too slow.
     is_behind: bool,
 }
@@ -22,7 +26,11 @@ pub(super) struct Picture {
 
 impl Picture {
     /// Starts a transcoder for an epoch.
-    pub(super) fn start(opened: &Opened, codec: video::Codec) -> Result<Self, transcode::Error> {
+    pub(super) fn start(
+        opened: &Opened,
+        codec: video::Codec,
+        metrics: metrics::Hls,
+    ) -> Result<Self, transcode::Error> {
         let (made_in, made) = mpsc::channel(MADE_BOUND);
         let config = video::Config {
             codec,
@@ -36,19 +44,24 @@ impl Picture {
                 warn!("packaging does not keep up with its picture: a frame is dropped");
             }
         })?;
-        Ok(Self { transcoder, made, is_behind: false })
+        let counted = video::Counters::default();
+        Ok(Self { transcoder, made, metrics, counted, is_behind: false })
     }
 
     /// Takes in a frame of the source. `cut`: it is the first of another publisher.
     pub(super) fn push(&mut self, frame: Frame, cut: bool) {
         // What finds no room is counted there.
         self.transcoder.push(frame, cut);
-        if !self.is_behind {
-            let counters = self.transcoder.counters();
-            if counters.dropped_behind + counters.dropped_late > MANY_DROPPED {
-                self.is_behind = true;
-                warn!(?counters, "the machine is too slow to transcode: pictures are dropped");
-            }
+        let counters = self.transcoder.counters();
+        let before = std::mem::replace(&mut self.counted, counters);
+        self.metrics.transcoded(
+            left_out(&counters) - left_out(&before),
+            counters.repeated - before.repeated,
+            counters.rebuilt - before.rebuilt,
+        );
+        if !self.is_behind && left_out(&counters) > MANY_DROPPED {
+            self.is_behind = true;
+            warn!(?counters, "the machine is too slow to transcode: pictures are dropped");
         }
     }
 
@@ -61,6 +74,10 @@ impl Picture {
     pub(super) async fn next(&mut self) -> Option<Made> {
         self.made.recv().await
     }
+}
+
+fn left_out(counters: &video::Counters) -> u64 {
+    counters.dropped_full + counters.dropped_late + counters.dropped_behind
 }
 
 /// Frames that wait to be packaged: two seconds of a few rungs.

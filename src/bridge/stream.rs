@@ -5,7 +5,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
 use tracing::{debug, info, trace, warn};
-use whitewater_core::bridge::{self, Announced, Bridge, Ladder, Opened, Output, RenditionId};
+use whitewater_core::bridge::{self, Announced, Bridge, Opened, Output, RenditionId};
 use whitewater_core::media::{Kind, Packaged};
 use whitewater_core::package;
 use whitewater_core::playlist::{self, Bandwidth, Name};
@@ -16,7 +16,6 @@ use super::picture::{Made, Picture};
 use super::sound::Sound;
 use super::{Bridges, Codec, Stage, When};
 use crate::origin::{EpochId, Offered, Writer};
-use crate::transcode::video;
 
 /// What a stream's task works with.
 pub(super) struct Task {
@@ -56,11 +55,7 @@ impl Task {
             None
         });
         let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
-        let super::Picture { mut ladder, codec } = (bridges.config.picture)(name.as_str());
-        if let Err(error) = video::check(codec) {
-            warn!(stream = %name, %error, "pictures stay as they are, and VP8 has none in HLS");
-            ladder = Ladder::default();
-        }
+        let super::Picture { ladder, codec } = (bridges.config.picture)(name.as_str());
         let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac, ladder });
         Self {
             bridges,
@@ -274,7 +269,7 @@ impl Task {
         // Its predecessor's times count from another zero.
         self.picture = None;
         if self.rungs > 0 {
-            match Picture::start(opened, self.codec) {
+            match Picture::start(opened, self.codec, self.bridges.config.metrics.clone()) {
                 Ok(picture) => self.picture = Some(picture),
                 Err(error) => {
                     warn!(stream = %self.name, %error, "the picture is not transcoded");

@@ -51,6 +51,7 @@ fn names_units_and_labels_are_as_documented() {
     hls.answered("part", 200);
     hls.packaged(2, 1, Some(Duration::from_millis(3)));
     hls.skew(Duration::from_millis(15));
+    hls.transcoded(3, 20, 1);
     let text = text(&hls, snapshot()).unwrap();
     for line in [
         "whitewater_build{version=\"1.2.3\"} 1.0",
@@ -69,6 +70,9 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_hls_held_requests 2",
         "whitewater_hls_parts_total 2",
         "whitewater_hls_gap_parts_total 1",
+        "whitewater_transcoder_dropped_pictures_total 3",
+        "whitewater_transcoder_repeated_pictures_total 20",
+        "whitewater_transcoder_rebuilt_pipelines_total 1",
         "whitewater_hls_part_latency_seconds_bucket{le=\"0.005\"} 1",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.01\"} 0",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.02\"} 1",

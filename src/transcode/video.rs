@@ -119,18 +119,13 @@ struct Shared {
     too_late: u64,
 }
 
-/// Whether the system can encode.
-pub fn check(codec: Codec) -> Result<(), Error> {
-    pipeline::init()?;
-    encoder::check(codec)
-}
-
 /// Starts a transcoder. `output` is called by its threads and must not block.
 pub fn start(
     config: Config,
     output: impl Fn(Made) + Send + Sync + 'static,
 ) -> Result<Handle, Error> {
-    check(config.codec)?;
+    pipeline::init()?;
+    encoder::check(config.codec)?;
     let (segment, backlog) = (stamps::of(config.segment), stamps::of(config.backlog));
     let shared = Arc::new(Mutex::new(Shared {
         clock: Clock::new(config.rate, segment),

@@ -9,6 +9,7 @@ import { median, print, quantile, tenth } from "./lib/figures.mjs";
 for (const { over, query, seconds, codec, apartMs } of [
   { over: "WebRTC", query: "", seconds: 20, codec: "VP8", apartMs: 180 },
   { over: "HLS", query: "?protocol=hls", seconds: 60, codec: "H264", apartMs: 120 },
+  { over: "HLS, transcoded", query: "?protocol=hls", seconds: 30, codec: "VP8", apartMs: 120 },
 ]) {
   test(`flash and beep arrive together over ${over}`, async () => {
     const browser = await launch();

@@ -125,7 +125,11 @@ pub(crate) fn decoded(frames: &[Frame]) -> Vec<usize> {
         let sets: Vec<&Bytes> = match &*frame.setup {
             Setup::H264 { sps, pps, .. } => std::iter::once(sps).chain(pps).collect(),
             Setup::H265 { vps, sps, pps, .. } => vps.iter().chain(sps).chain(pps).collect(),
-            other => panic!("{other:?}"),
+            other @ (Setup::Av1 { .. }
+            | Setup::Vp9 { .. }
+            | Setup::Vp8 { .. }
+            | Setup::Opus { .. }
+            | Setup::Aac { .. }) => panic!("{other:?}"),
         };
         let mut out = Vec::new();
         for set in sets.into_iter().filter(|_| frame.keyframe) {

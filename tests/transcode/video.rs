@@ -12,7 +12,9 @@ use crate::pictures;
 
 pub(crate) struct Running {
     pub(crate) handle: Handle,
-    output: Receiver<Made>,
+    output: Receiver<(Instant, Made)>,
+    /// When the frames of the first rung came out.
+    pub(crate) times: Vec<(i64, Instant)>,
     rungs: usize,
     /// Frames by rung.
     pub(crate) got: Vec<Vec<Frame>>,
@@ -36,10 +38,17 @@ impl Running {
             backlog: Duration::from_secs(4),
         };
         let handle = video::start(config, move |made| {
-            let _ = sender.send(made);
+            let _ = sender.send((Instant::now(), made));
         });
         let got = sides.iter().map(|_| Vec::new()).collect();
-        Self { handle: handle.unwrap(), output, rungs: sides.len(), got, wanted: 0 }
+        Self {
+            handle: handle.unwrap(),
+            output,
+            times: Vec::new(),
+            rungs: sides.len(),
+            got,
+            wanted: 0,
+        }
     }
 
     pub(crate) fn push(&mut self, frames: &[Frame]) {
@@ -52,8 +61,8 @@ impl Running {
         }
     }
 
-    /// At the pace that they were taken in, and with word of the time that passes.
-    pub(crate) fn play(&mut self, frames: &[Frame]) {
+    /// At the pace that they were taken in, and with word of the time that passes. Gives when it began.
+    pub(crate) fn play(&mut self, frames: &[Frame]) -> Instant {
         let (begun, first) = (Instant::now(), frames[0].dts);
         for frame in frames {
             let due = begun + Duration::from_micros((frame.dts - first) as u64 * 100 / 9);
@@ -61,6 +70,7 @@ impl Running {
             self.handle.push(frame.clone(), false);
             self.handle.still_until(frame.dts - 36_000);
         }
+        begun
     }
 
     /// Takes all frames before `end`, which is a tick of the clock.
@@ -78,13 +88,16 @@ impl Running {
             let counters = self.handle.counters();
             assert!(since.elapsed() < PATIENCE, "{counters:?} {:?}", self.ends());
             match self.output.recv_timeout(Duration::from_millis(20)) {
-                Ok(Made::Frame(rung, frame)) => {
+                Ok((at, Made::Frame(rung, frame))) => {
+                    if rung == 0 {
+                        self.times.push((frame.dts, at));
+                    }
                     let own = &mut self.got[usize::from(rung)];
                     assert!(own.last().is_none_or(|last| last.dts < frame.dts), "{rung}");
                     own.push(frame);
                 }
-                Ok(Made::WantKeyframe) => self.wanted += 1,
-                Ok(Made::Failed(error)) => panic!("{error}"),
+                Ok((_, Made::WantKeyframe)) => self.wanted += 1,
+                Ok((_, Made::Failed(error))) => panic!("{error}"),
                 Err(_) => {}
             }
         }
