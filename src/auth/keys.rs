@@ -55,6 +55,7 @@ pub(super) fn sign(secret: &Secret, claims: &Claims) -> jsonwebtoken::errors::Re
 }
 
 /// What a token says, if one of the keys signed it and it is valid now.
+#[allow(clippy::wildcard_enum_match_arm, reason = "what else there is means the same")]
 pub(super) fn verify(keys: &[Key], demands: &Demands, token: &str) -> Result<Claims, Wrong> {
     let invalid = |why: &str| Wrong::Invalid(why.into());
     if token.len() > MAX_TOKEN_BYTES {
@@ -115,13 +116,15 @@ fn read_pem(path: &Path) -> anyhow::Result<Key> {
     bail!("it holds no public key of RSA, EC or Ed25519 in PEM")
 }
 
+#[allow(clippy::wildcard_enum_match_arm, reason = "what else there is means the same")]
 fn of_jwk(jwk: &Jwk) -> Option<Key> {
     let algorithms = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => RSA,
-        AlgorithmParameters::EllipticCurve(curve) => match curve.curve {
-            EllipticCurve::P256 | EllipticCurve::P384 => EC,
-            _ => return None,
-        },
+        AlgorithmParameters::EllipticCurve(curve)
+            if matches!(curve.curve, EllipticCurve::P256 | EllipticCurve::P384) =>
+        {
+            EC
+        }
         AlgorithmParameters::OctetKeyPair(_) => ED,
         // A secret that everybody can fetch signs nothing.
         _ => return None,

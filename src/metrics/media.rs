@@ -82,8 +82,11 @@ const COUNTERS: &[Row] = &[
     ("tcp_connections_refused", "ICE-TCP connections refused", |shard| shard.tcp_refused),
 ];
 
+/// A reason to drop something, and where it is counted.
+type Drop = (&'static str, fn(&ShardInfo) -> u64);
+
 /// Why something was dropped.
-const DROPS: &[(&str, fn(&ShardInfo) -> u64)] = &[
+const DROPS: &[Drop] = &[
     ("stranger", |shard| shard.dropped_stranger),
     ("handshake", |shard| shard.dropped_handshake),
     ("flood", |shard| shard.dropped_flood),
@@ -209,9 +212,10 @@ fn encode(
     value: u64,
     into: prometheus_client::encoding::MetricEncoder<'_>,
 ) -> Result<(), Error> {
-    match kind {
-        MetricType::Counter => ConstCounter::new(value).encode(into),
-        _ => ConstGauge::new(value as f64).encode(into),
+    if matches!(kind, MetricType::Counter) {
+        ConstCounter::new(value).encode(into)
+    } else {
+        ConstGauge::new(value as f64).encode(into)
     }
 }
 

@@ -87,14 +87,20 @@ impl Bench {
     fn parts(&self) -> impl Iterator<Item = &Part> {
         self.out.iter().filter_map(|item| match item {
             Packaged::Part(part) => Some(part),
-            _ => None,
+            Packaged::Init(_)
+            | Packaged::SegmentEnd { .. }
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
         })
     }
 
     fn segments(&self) -> Vec<Row> {
         let ends = self.out.iter().filter_map(|item| match item {
             Packaged::SegmentEnd { segment, duration } => Some((*segment, *duration)),
-            _ => None,
+            Packaged::Init(_)
+            | Packaged::Part(_)
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
         });
         ends.map(|(number, duration)| {
             let parts = self.parts().filter(|part| part.segment == number).count();
@@ -354,7 +360,10 @@ fn new_parameters_begin_a_segment_with_a_header_of_their_own() {
         .iter()
         .filter_map(|item| match item {
             Packaged::Init(init) => Some((init.version, init.size)),
-            _ => None,
+            Packaged::Part(_)
+            | Packaged::SegmentEnd { .. }
+            | Packaged::Discontinuity
+            | Packaged::Wall { .. } => None,
         })
         .collect();
     assert_eq!(inits, [(0, Some((640, 360))), (1, Some((320, 360)))], "C13");

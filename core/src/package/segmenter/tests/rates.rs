@@ -151,7 +151,10 @@ fn sound_is_cut_at_the_first_frame_of_each_tick() {
             .iter()
             .filter_map(|item| match item {
                 Packaged::SegmentEnd { duration, .. } => Some(*duration),
-                _ => None,
+                Packaged::Init(_)
+                | Packaged::Part(_)
+                | Packaged::Discontinuity
+                | Packaged::Wall { .. } => None,
             })
             .collect();
         assert_eq!(ends, durations);
