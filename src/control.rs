@@ -42,8 +42,8 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionPath, StreamInfo,
-    StreamName,
+    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo, SessionPath,
+    StreamInfo, StreamName,
 };
 
 use crate::engine;
@@ -301,6 +301,24 @@ impl Port for Control {
                 infos.push(self.info(name, stream).await);
             }
             Ok(infos)
+        })
+    }
+
+    fn sessions(&self, stream: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>> {
+        Box::pin(std::future::ready(Ok(self.list(stream.as_ref()))))
+    }
+
+    fn kick(&self, id: String) -> Answer<'_, ()> {
+        self.see_through(|me| async move {
+            let path = me.named(&id).ok_or(Refusal::NoSession)?;
+            me.end(&path, "by an administrator").await
+        })
+    }
+
+    fn end_stream(&self, name: StreamName) -> Answer<'_, ()> {
+        self.see_through(|me| async move {
+            let path = me.publisher_of(&name).ok_or(Refusal::NotLive(name))?;
+            me.end(&path, "by an administrator").await
         })
     }
 

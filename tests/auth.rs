@@ -163,6 +163,51 @@ async fn a_session_ends_when_its_token_does() {
     assert_eq!(again.status(), 201, "the name is free");
 }
 
+#[tokio::test]
+async fn administrators_see_sessions_and_end_them() {
+    let server = guarded("").await;
+    for (stream, path) in [("a", "/whip/a"), ("b", "/whip/b"), ("a", "/whep/a")] {
+        let action = if path.starts_with("/whip") { "publish" } else { "watch" };
+        let opened = ask(&server, Method::POST, path, Some(&token(action, stream))).await;
+        assert_eq!(opened.status(), 201, "{path}");
+    }
+    let admin = token_with(&json!({"exp": in_seconds(60), "action": "admin"}));
+    let list = async |query: &str| -> Vec<Value> {
+        let path = format!("/api/v1/sessions{query}");
+        let listed = ask(&server, Method::GET, &path, Some(&admin)).await;
+        assert_eq!(listed.status(), 200);
+        listed.json().await.unwrap()
+    };
+    let all = list("").await;
+    let seen: Vec<_> = all.iter().map(|s| (s["stream"].as_str(), s["side"].as_str())).collect();
+    let want = [("a", "publish"), ("b", "publish"), ("a", "watch")];
+    assert_eq!(seen, want.map(|(stream, side)| (Some(stream), Some(side))));
+    assert_eq!(list("?stream=a").await.len(), 2);
+    assert_eq!(all[2]["address"], "127.0.0.1");
+    assert!((1..=60).contains(&all[2]["expires_in_s"].as_u64().unwrap()), "{all:?}");
+
+    let viewer = format!("/api/v1/sessions/{}", all[2]["id"].as_str().unwrap());
+    let watch = token("watch", "a");
+    let rows: [(Method, &str, Option<&str>, u16); 9] = [
+        (Method::GET, "/api/v1/sessions", None, 401),
+        (Method::GET, "/api/v1/sessions", Some(&watch), 403),
+        (Method::GET, "/api/v1/sessions?stream=..", Some(&admin), 400),
+        (Method::DELETE, &viewer, Some(&watch), 403),
+        (Method::DELETE, &viewer, Some(&admin), 204),
+        (Method::DELETE, &viewer, Some(&admin), 404),
+        (Method::DELETE, "/api/v1/streams/b/publisher", Some(&watch), 403),
+        (Method::DELETE, "/api/v1/streams/b/publisher", Some(&admin), 204),
+        (Method::DELETE, "/api/v1/streams/none/publisher", Some(&admin), 404),
+    ];
+    for (method, path, token, status) in rows {
+        let response = ask(&server, method.clone(), path, token).await;
+        assert_eq!(response.status(), status, "{method} {path} {token:?}");
+    }
+    let left = list("").await;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["stream"], "a");
+}
+
 /// A publisher that ends with the test.
 struct Publisher(Child);
 

@@ -1,6 +1,6 @@
 //! A test of the time of day on HLS and on WHEP: both name the same time of one picture.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
 

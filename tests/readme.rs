@@ -25,7 +25,8 @@ const BLOCKS: &[(&str, How)] = &[
     ("make run", How::Run(make_run)),
     ("ffmpeg -re -f lavfi", How::Elsewhere("docs/clients.md", "FFmpeg")),
     ("whitewater serve --config whitewater.toml", How::Run(serve_with_a_file)),
-    ("whitewater serve --http 0.0.0.0:443", How::Run(serve_in_the_open)),
+    ("openssl rand", How::Run(tokens)),
+    ("WHITEWATER_AUTH_JWT_SECRET_FILE=secret", How::Run(serve_in_the_open)),
     ("make bench", How::Elsewhere("docs/bench.md", "make bench")),
     ("whitewater load whip", How::Run(load)),
 ];
@@ -85,9 +86,21 @@ fn serve_with_a_file(block: &str) {
     server.stop();
 }
 
+fn tokens(block: &str) {
+    let room = Room::new();
+    let folder = tempfile::tempdir().unwrap();
+    let made = room.run(block, folder.path());
+    let said = String::from_utf8_lossy(&made.stdout).into_owned();
+    assert!(made.status.success(), "{said}{}", String::from_utf8_lossy(&made.stderr));
+    let tokens: Vec<_> = said.lines().collect();
+    assert_eq!(tokens.len(), 2, "{said}");
+    assert!(tokens.iter().all(|token| token.split('.').count() == 3), "{said}");
+}
+
 fn serve_in_the_open(block: &str) {
     let room = Room::new();
     let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("secret"), "0123456789abcdef0123456789abcdef").unwrap();
     let made = room.run(
         "openssl req -x509 -days 2 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes \
          -subj /CN=localhost -keyout key.pem -out cert.pem",
@@ -167,7 +180,7 @@ impl Room {
 
     /// Runs what starts a server, and waits until it says that it listens.
     fn start(&self, script: &str, folder: &Path, within: Duration) -> Server {
-        let mut command = self.shell(&format!("exec {script}"), folder);
+        let mut command = self.shell(&format!("exec env {script}"), folder);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut output = BufReader::new(child.stdout.take().unwrap());
         let (tell, told) = mpsc::channel();

@@ -23,6 +23,11 @@ sub vcl_recv {
     if (req.method != "GET" && req.method != "HEAD") {
         return (pass);
     }
+    if (req.http.Authorization || req.url ~ "[?&]token=") {
+        # The index of a stream that is not for everybody: the answer is for who asked. What it names lies
+        # below a path that many share, without a token.
+        return (pass);
+    }
     unset req.http.Cookie;
     if (req.url ~ "\.m3u8(\?|$)") {
         # All of the query names a playlist; its order does not.
@@ -46,7 +51,8 @@ sub vcl_backend_response {
         set beresp.ttl = std.duration(
             regsub(beresp.http.Cache-Control, "^.*max-age=([0-9]+).*$", "\1s"), 0s);
     }
-    if (beresp.ttl <= 0s || beresp.http.Cache-Control ~ "no-store") {
+    if (beresp.ttl <= 0s || beresp.http.Cache-Control !~ "max-age=[0-9]+"
+        || beresp.http.Cache-Control ~ "no-store|no-cache|private") {
         # Not kept. The default would send every player to the origin by itself for two minutes.
         set beresp.ttl = 1s;
         set beresp.uncacheable = true;

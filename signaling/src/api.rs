@@ -1,14 +1,17 @@
 //! An API that shows the live streams.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::State;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::get;
-use axum::{Json, Router, middleware};
+use axum::routing::{delete, get};
+use axum::{Extension, Json, Router, middleware};
+use serde::Deserialize;
 
 use crate::auth::{self, Seen};
-use crate::control::{Refusal, ServerInfo, StreamInfo};
+use crate::control::{InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -18,6 +21,9 @@ use crate::{cors, follow};
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
     let admin = Router::new()
         .route("/v1/server", get(server).options(cors::options))
+        .route("/v1/sessions", get(sessions).options(cors::options))
+        .route("/v1/sessions/{session}", delete(kick).options(cors::options))
+        .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     Router::new()
         .route("/v1/events", get(follow::open).options(cors::options))
@@ -38,6 +44,51 @@ async fn server(State(shared): State<Shared>) -> Result<Json<ServerInfo>, Proble
     server.map(Json).map_err(|refusal| shared.refused(&refusal))
 }
 
+/// Which sessions are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Of {
+    stream: Option<String>,
+}
+
+async fn sessions(
+    State(shared): State<Shared>,
+    of: Result<Query<Of>, QueryRejection>,
+) -> Result<Json<Vec<SessionInfo>>, Problem> {
+    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
+    let Query(of) = of.map_err(|_| bad("the query may be stream=NAME only".into()))?;
+    let stream = of.stream.map(|name| name.parse()).transpose();
+    let stream = stream.map_err(|no: InvalidName| bad(no.to_string()))?;
+    let sessions = shared.control.sessions(stream).await;
+    sessions.map(Json).map_err(|refusal| shared.refused(&refusal))
+}
+
+async fn kick(
+    State(shared): State<Shared>,
+    Path(session): Path<String>,
+    client: Option<Extension<ConnectInfo<SocketAddr>>>,
+) -> Result<StatusCode, Problem> {
+    tracing::info!(session, by = %by(client), "an administrator ends a session");
+    shared.control.kick(session).await.map_err(|refusal| shared.refused(&refusal))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Ends a publisher's session. Its viewers hear of it as if it had left.
+async fn end(
+    State(shared): State<Shared>,
+    Target(name): Target,
+    client: Option<Extension<ConnectInfo<SocketAddr>>>,
+) -> Result<StatusCode, Problem> {
+    tracing::info!(stream = %name, by = %by(client), "an administrator ends a stream");
+    shared.control.end_stream(name).await.map_err(|refusal| not_live(&shared, &refusal))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who it was, for the log.
+fn by(client: Option<Extension<ConnectInfo<SocketAddr>>>) -> String {
+    client.map_or_else(|| "?".into(), |Extension(ConnectInfo(address))| address.ip().to_string())
+}
+
 async fn show(
     State(shared): State<Shared>,
     Target(name): Target,
@@ -45,7 +96,11 @@ async fn show(
 ) -> Result<Json<StreamInfo>, Problem> {
     seen.check(&shared, &name)?;
     let stream = shared.control.stream(name).await;
-    stream.map(Json).map_err(|refusal| match refusal {
+    stream.map(Json).map_err(|refusal| not_live(&shared, &refusal))
+}
+
+fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
+    match refusal {
         // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.
         Refusal::NotLive(_) => Problem::new(StatusCode::NOT_FOUND, refusal.to_string()),
         Refusal::Malformed(_)
@@ -56,6 +111,6 @@ async fn show(
         | Refusal::NoEvents
         | Refusal::StaleTag
         | Refusal::Full(_)
-        | Refusal::Closing => shared.refused(&refusal),
-    })
+        | Refusal::Closing => shared.refused(refusal),
+    }
 }

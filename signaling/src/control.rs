@@ -54,6 +54,15 @@ pub trait Control: Send + Sync + 'static {
     /// One live stream; [`Refusal::NotLive`] when it is not.
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
 
+    /// The sessions that are open, of one stream or of all.
+    fn sessions(&self, stream: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>>;
+
+    /// Ends a session by the name that [`Control::sessions`] gives it.
+    fn kick(&self, id: String) -> Answer<'_, ()>;
+
+    /// Ends the session that publishes a stream; [`Refusal::NotLive`] where none does.
+    fn end_stream(&self, name: StreamName) -> Answer<'_, ()>;
+
     /// Whether new sessions are taken: not while the server stops.
     fn is_ready(&self) -> bool {
         true
@@ -304,6 +313,23 @@ pub struct PartInfo {
     pub height: Option<u32>,
     /// Frames per second over the last second.
     pub fps: f64,
+}
+
+/// A session as administrators see it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SessionInfo {
+    /// Its name here: not that of its URL, which is a secret of its client.
+    pub id: String,
+    /// Its stream.
+    pub stream: String,
+    /// `publish` or `watch`.
+    pub side: String,
+    /// Where its client asked from.
+    pub address: Option<IpAddr>,
+    /// Milliseconds since it was opened.
+    pub uptime_ms: u64,
+    /// Seconds until its permission ends, where it does.
+    pub expires_in_s: Option<u64>,
 }
 
 /// What the media half counts, as the API shows it.

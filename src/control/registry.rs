@@ -1,6 +1,7 @@
 //! The registry: the book of live streams and open sessions.
 
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -52,6 +53,9 @@ pub(super) struct SessionEntry {
     pub(super) path: SessionPath,
     /// What it was opened with.
     pub(super) grant: Grant,
+    /// Who opened it, and when.
+    pub(super) client: Option<IpAddr>,
+    pub(super) since: Instant,
     pub(super) stream: StreamId,
     pub(super) shard: ShardId,
     /// `None` while the shard opens it.
@@ -322,6 +326,8 @@ mod tests {
         let session = SessionEntry {
             path,
             grant,
+            client: None,
+            since: Instant::now(),
             stream,
             shard: SHARD,
             key: None,

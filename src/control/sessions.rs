@@ -1,5 +1,6 @@
 //! Sessions: how control opens them for publishers and viewers, patches and ends them.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -9,8 +10,8 @@ use whitewater_core::rtc::{Credentials, sdp};
 use whitewater_core::shard::command::{Publish, Subscribe};
 use whitewater_core::shard::{Command, Reply, ShardId};
 use whitewater_signaling::control::{
-    Fragment, Grant, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionPath, Side,
-    StreamName,
+    Fragment, Grant, Identity, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionInfo,
+    SessionPath, Side, StreamName,
 };
 
 use super::Control;
@@ -106,7 +107,8 @@ impl Control {
         let (published, rids) = what_is_published(&agreed.sections);
         let opened = opened(&id, &local, &agreed);
         let grant = request.grant.clone();
-        let session = entry_of(&path, grant, stream, shard, &opened, &agreed);
+        let asked = (grant, request.client);
+        let session = entry_of(&path, asked, stream, shard, &opened, &agreed);
         let holder = Holder {
             session: id.clone(),
             before: was.as_ref().and_then(|was| was.holder.before(replaces)),
@@ -179,7 +181,8 @@ impl Control {
                 sdp::answer_watch(&request.offer, &side, &stream.published, &ssrcs)
             })?;
             let opened = opened(&id, &local, &agreed);
-            let entry = entry_of(&path, request.grant, stream.id, shard, &opened, &agreed);
+            let asked = (request.grant, request.client);
+            let entry = entry_of(&path, asked, stream.id, shard, &opened, &agreed);
             registry.reserve(id.clone(), entry);
             let command = Command::Subscribe(Box::new(Subscribe {
                 stream: stream.id,
@@ -267,6 +270,30 @@ impl Control {
         Ok(())
     }
 
+    /// The sessions of a stream, or of all, in the order of their coming.
+    pub(super) fn list(&self, stream: Option<&StreamName>) -> Vec<SessionInfo> {
+        let registry = self.registry();
+        let wanted = registry.sessions.values();
+        let wanted = wanted.filter(|entry| stream.is_none_or(|name| *name == entry.path.stream));
+        let mut listed: Vec<_> = wanted.collect();
+        listed.sort_by_key(|entry| entry.since);
+        listed.into_iter().map(SessionEntry::info).collect()
+    }
+
+    /// The session that administrators know by a name.
+    pub(super) fn named(&self, name: &str) -> Option<SessionPath> {
+        let registry = self.registry();
+        let entry = registry.sessions.values().find(|entry| entry.public_name() == name);
+        entry.map(|entry| entry.path.clone())
+    }
+
+    /// The session that publishes a stream.
+    pub(super) fn publisher_of(&self, stream: &StreamName) -> Option<SessionPath> {
+        let registry = self.registry();
+        let id = registry.streams.get(stream)?.publisher.clone()?;
+        Some(SessionPath { side: Side::Publish, stream: stream.clone(), id })
+    }
+
     pub(super) async fn patch_ice(
         &self,
         path: SessionPath,
@@ -308,7 +335,7 @@ fn opened(id: &SessionId, local: &Credentials, agreed: &sdp::Agreed) -> Opened {
 
 fn entry_of(
     path: &SessionPath,
-    grant: Grant,
+    (grant, client): (Grant, Option<IpAddr>),
     stream: whitewater_core::shard::StreamId,
     shard: ShardId,
     opened: &Opened,
@@ -319,6 +346,8 @@ fn entry_of(
     SessionEntry {
         path: path.clone(),
         grant,
+        client,
+        since: std::time::Instant::now(),
         stream,
         shard,
         key: None,
@@ -328,6 +357,31 @@ fn entry_of(
             .map_or_else(|| (Mid::new("0"), Kind::Video), |first| (first.mid.clone(), first.kind)),
         video: video.map(|video| video.mid.clone()),
         video_section: video.and_then(|video| section_index(&opened.answer, &video.mid)),
+    }
+}
+
+// === impl SessionEntry ===
+
+impl SessionEntry {
+    /// What administrators call it: it does not tell the name in its URL.
+    fn public_name(&self) -> String {
+        let digest = Identity::of_token(&self.path.id.0).digest();
+        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    fn info(&self) -> SessionInfo {
+        let age = self.since.elapsed();
+        SessionInfo {
+            id: self.public_name(),
+            stream: self.path.stream.to_string(),
+            side: match self.path.side {
+                Side::Publish => "publish".into(),
+                Side::Watch => "watch".into(),
+            },
+            address: self.client,
+            uptime_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
+            expires_in_s: self.grant.expires_in.map(|left| left.saturating_sub(age).as_secs()),
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
-use whitewater::origin::Wanted;
+use whitewater::origin::{OpenDoors, Wanted};
 use whitewater_signaling::control::StreamName;
 
 use super::feed;
@@ -66,7 +66,7 @@ async fn a_crowd_before_a_stream_that_is_not_ready_is_one_request_a_second() {
         tokio::time::sleep(Duration::from_millis(700)).await;
         Wanted::NotReady
     };
-    let origin = Origin::serve_with(hooks).await;
+    let origin = Origin::serve_with(hooks, OpenDoors).await;
     let varnish = Varnish::before(origin.counted).await;
     let began = Instant::now();
     let asking: Vec<_> = (0..50)

@@ -4,9 +4,12 @@ use std::time::Duration;
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response};
+use whitewater::origin::{Doors, Pass};
+use whitewater_signaling::auth::{Ask, Decision, Denied};
+use whitewater_signaling::control::StreamName;
 
 use super::feed;
-use super::origin::Origin;
+use super::origin::{Origin, not_live};
 use super::varnish::Varnish;
 
 async fn get(varnish: &Varnish, path: &str) -> Response {
@@ -132,6 +135,49 @@ async fn a_playlist_is_never_staler_than_its_lifetime() {
     feeding.abort();
     let grew = parts.windows(2).all(|pair| pair[0] < pair[1]);
     assert!(grew, "H63: kept for a second, each is newer than the one before: {parts:?}");
+}
+
+/// Doors that one token opens, to what lies below one pass.
+struct Closed;
+
+impl Doors for Closed {
+    fn is_open(&self, _: &StreamName) -> bool {
+        false
+    }
+
+    fn admits(&self, _: &StreamName, pass: &str) -> bool {
+        pass == "~1.x"
+    }
+
+    fn admit(&self, ask: Ask) -> Decision<'_, Pass> {
+        let known = ask.token.as_deref() == Some("good");
+        let answer = if known { Ok(Pass("~1.x".into())) } else { Err(Denied::Missing) };
+        Box::pin(std::future::ready(answer))
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_to_a_token_are_nobody_else_s_and_what_they_name_is_shared() {
+    let origin = Origin::serve_with(not_live, Closed).await;
+    let varnish = Varnish::before(origin.counted).await;
+    let _writer = feed::open(&origin.store, 4);
+    let index = "live/index.m3u8";
+    for _ in 0..2 {
+        let named = get(&varnish, &format!("{index}?token=good")).await;
+        assert_eq!(named.status(), 200);
+        assert!(header(named.headers(), "cache-control").contains("private"), "H72");
+        assert!(named.text().await.unwrap().contains("~1.x/e1/low.m3u8"), "H72");
+        let bearer = Client::new().get(varnish.url(index)).bearer_auth("good").send().await;
+        assert_eq!(bearer.unwrap().status(), 200);
+        assert_eq!(get(&varnish, index).await.status(), 401, "H72: nobody else gets it");
+        assert_eq!(get(&varnish, &format!("{index}?token=bad")).await.status(), 401, "H72");
+    }
+    assert_eq!(asked(&origin, &format!("{index}?token=good")), 2, "H72: it is not kept");
+    let media = "live/~1.x/e1/low/3.5.m4s";
+    for _ in 0..3 {
+        assert_eq!(get(&varnish, media).await.status(), 200);
+    }
+    assert_eq!(asked(&origin, media), 1, "H72: one copy for all who have the pass");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

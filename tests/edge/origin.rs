@@ -9,7 +9,7 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use whitewater::origin::{self, Hooks, Limits, Store, Wanted};
+use whitewater::origin::{self, Doors, Hooks, Limits, OpenDoors, Store, Wanted};
 use whitewater_signaling::control::StreamName;
 
 pub(crate) struct Origin {
@@ -28,10 +28,10 @@ type Counts = Arc<Mutex<HashMap<String, usize>>>;
 
 impl Origin {
     pub(crate) async fn serve() -> Self {
-        Self::serve_with(|_: StreamName| std::future::ready(Wanted::NotLive)).await
+        Self::serve_with(not_live, OpenDoors).await
     }
 
-    pub(crate) async fn serve_with(hooks: impl Hooks + Clone) -> Self {
+    pub(crate) async fn serve_with(hooks: impl Hooks, doors: impl Doors) -> Self {
         let store = Store::new(Limits::default());
         let counts = Counts::default();
         let counter = Arc::clone(&counts);
@@ -40,7 +40,7 @@ impl Origin {
             *counter.lock().unwrap().entry(name).or_default() += 1;
             next.run(request)
         });
-        let router = origin::router(store.clone(), hooks, origin::OpenDoors);
+        let router = origin::router(store.clone(), hooks, doors);
         let (counted, one) = listen(router.clone().layer(counting)).await;
         let (direct, other) = listen(router).await;
         Self { store, counted, direct, counts, tasks: vec![one, other] }
@@ -56,6 +56,11 @@ impl Drop for Origin {
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
+}
+
+/// Nobody publishes anything that is not in the store.
+pub(crate) async fn not_live(_: StreamName) -> Wanted {
+    std::future::ready(Wanted::NotLive).await
 }
 
 async fn listen(router: Router) -> (SocketAddr, JoinHandle<()>) {

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use whitewater_signaling::control::{
     Answer, Control, EventType, Events, EventsId, EventsPath, Follow, Fragment, Happened,
     Happening, IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
-    SessionId, SessionPath, Side, StreamInfo, StreamName,
+    SessionId, SessionInfo, SessionPath, Side, StreamInfo, StreamName,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -156,6 +156,18 @@ impl Control for Fake {
             None => Ok(state.streams()),
         };
         Box::pin(std::future::ready(result))
+    }
+
+    fn sessions(&self, _: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>> {
+        Box::pin(std::future::ready(Ok(Vec::new())))
+    }
+
+    fn kick(&self, _: String) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Err(Refusal::NoSession)))
+    }
+
+    fn end_stream(&self, name: StreamName) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Err(Refusal::NotLive(name))))
     }
 
     fn server(&self) -> Answer<'_, ServerInfo> {

@@ -52,6 +52,8 @@ impl Book {
         let session = SessionEntry {
             path: SessionPath { side: Side::Watch, stream: name(), id: id.clone() },
             grant: Grant::new(Action::Watch, Some(name()), None),
+            client: None,
+            since: std::time::Instant::now(),
             stream: StreamId(1),
             shard: ShardId(0),
             key: None,
