@@ -31,6 +31,9 @@ use std::time::{Duration, Instant};
 use reqwest::{Client, StatusCode};
 use support::Server;
 
+/// What keeps a machine busy does so alone: encoders that do not keep up leave gaps.
+static BUSY: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A publisher of three layers that ends with the test.
 struct Publisher(Child);
 
@@ -370,6 +373,7 @@ fn probed(file: &std::path::Path, entries: &str) -> Vec<Vec<String>> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
+    let _alone = BUSY.lock().await;
     let server = Server::start().await;
     let publisher = vp8::Publisher::start(&server, "show").await;
     let index = index(&server, "show").await;
@@ -409,6 +413,7 @@ async fn vp8_becomes_h264_whose_segments_are_exact_and_begin_with_keyframes() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_layer_is_a_ladder_where_the_policy_says_so() {
+    let _alone = BUSY.lock().await;
     let toml = "[[streams]]\nmatch = \"*\"\nhls_ladder = [\"720p\", \"360p\"]\n";
     let server = Server::with_config(toml).await;
     let publisher = Publisher::with(&server, "show", &["--layers", "1"]);
@@ -431,6 +436,7 @@ async fn one_layer_is_a_ladder_where_the_policy_says_so() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_thousand_slow_connections_harm_nobody() {
+    let _alone = BUSY.lock().await;
     let process = slow::Process::start();
     let server = &process.server;
     let publisher = Publisher::start(server, "show");
