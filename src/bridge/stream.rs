@@ -125,7 +125,10 @@ impl Task {
             self.drain();
             self.arrived = None;
         }
-        self.tell(LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP });
+        let unlisten = LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP };
+        if !self.bridges.packets.tell(self.home, unlisten) {
+            debug!(stream = %self.name, "its shard is not told: it ends too, or is busy");
+        }
         drop(messages);
         self.bridges.forget(self.id);
         self.stage.send_replace(Stage::Over);
