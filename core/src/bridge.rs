@@ -4,7 +4,10 @@
 //! nothing, wake it when `poll_timeout` says. It reads no clock and owns no store.
 //!
 //! It gathers frames for two seconds first, to learn which layers there are, how many frames a second
-//! they have, and whether keyframes come when they are asked for; then an **epoch** opens, whose timeline and part target stay.
+//! they have, and whether keyframes come when they are asked for; then an **epoch** opens (`epoch.rs`),
+//! whose timeline and part target stay.
+
+mod epoch;
 
 mod gathering;
 
@@ -31,6 +34,7 @@ use crate::media::time::{micros_to_ticks, ticks_to_micros};
 use crate::media::{Frame, Kind, Ntp, Packaged};
 use crate::package;
 use crate::shard::LinkMessage;
+use epoch::Epoch;
 use gathering::{Gathering, Needs};
 use ladder::Plan;
 pub use ladder::{Ladder, Rung};
@@ -129,23 +133,6 @@ enum Stage {
     Gathering(Gathering),
     Open(Box<Epoch>),
     Ended,
-}
-
-#[derive(Debug)]
-struct Epoch {
-    timeline: Timeline,
-    /// When a frame of the epoch's zero would have come, as fast as the fastest.
-    begun: Instant,
-    part_target: Duration,
-    schedule: Schedule,
-    skew: Skew,
-    renditions: Vec<Rendition>,
-    offered: Vec<(RenditionId, bool)>,
-    filled: Instant,
-    /// A publisher is back, and nothing of it has come yet.
-    returns: bool,
-    /// What is transcoded, where something is.
-    pictures: Option<Pictures>,
 }
 
 // === impl Bridge ===
@@ -467,87 +454,6 @@ impl Bridge {
     }
 }
 
-// === impl Epoch ===
-
-impl Epoch {
-    fn begin(
-        &mut self,
-        ids: &[RenditionId],
-        segment: Duration,
-        gop: Option<Duration>,
-        opens: Duration,
-    ) {
-        for id in ids {
-            let kind = id.kind();
-            let clock_rate = if kind == Kind::Video { VIDEO_RATE } else { AUDIO_RATE };
-            let mut config = package::Config::new(kind, clock_rate, self.part_target);
-            // Rungs have keyframes of their own.
-            let is_rung = matches!(id, RenditionId::Rung(_));
-            (config.segment_target, config.gop) = (segment, gop.filter(|_| !is_rung));
-            self.renditions.push(Rendition::new(*id, config, opens));
-            self.offered.push((*id, false));
-        }
-    }
-
-    /// Whether pictures of the publisher are packaged as they come.
-    fn has_layers(&self) -> bool {
-        self.renditions.iter().any(|r| matches!(r.id, RenditionId::Layer(_)))
-    }
-
-    /// Puts a frame onto the epoch's timeline, if its place is known.
-    fn place(&mut self, kind: Kind, mut frame: Frame) -> Option<Frame> {
-        let dts = match kind {
-            Kind::Video => self.timeline.video(frame.dts, frame.capture)?,
-            Kind::Audio => self.timeline.audio(frame.dts, frame.capture)?,
-        };
-        frame.pts += dts - frame.dts;
-        frame.dts = dts;
-        Some(frame)
-    }
-
-    /// Says where the last picture is to be shown again, and asks for another layer's where it is gone.
-    fn hold_picture(&mut self, now: Instant, since: Duration, outputs: &mut VecDeque<Output>) {
-        let Some(pictures) = &mut self.pictures else { return };
-        let us = i64::try_from(since.as_micros()).unwrap_or(i64::MAX);
-        let now_ticks = micros_to_ticks(us, VIDEO_RATE);
-        outputs.extend(pictures.still(now_ticks).map(Output::Still));
-        outputs.extend(pictures.wants(now).map(Output::Want));
-    }
-
-    /// Tells all renditions of a drift that holds from the same time on, before one of them gets there.
-    fn tell_wall(&mut self, since: Duration, outputs: &mut VecDeque<Output>) {
-        let Some(zero) = self.timeline.moved_zero(since) else { return };
-        for rendition in &self.renditions {
-            let from = rendition.ticks(since + TOLD_AHEAD);
-            outputs.push_back(Output::Packaged(rendition.id, Packaged::Wall { from, zero }));
-        }
-    }
-
-    fn drain(&mut self, outputs: &mut VecDeque<Output>) {
-        for rendition in &mut self.renditions {
-            while let Some(packaged) = rendition.poll() {
-                outputs.push_back(Output::Packaged(rendition.id, packaged));
-            }
-        }
-    }
-
-    fn tell_offers(&mut self, outputs: &mut VecDeque<Output>) {
-        for (id, offered) in &mut self.offered {
-            let live = self.renditions.iter().any(|r| r.id == *id && r.is_live());
-            if live != *offered {
-                *offered = live;
-                outputs.push_back(Output::Offered(*id, live));
-            }
-        }
-    }
-
-    fn finish(&mut self, exceeded: Option<RenditionId>, outputs: &mut VecDeque<Output>) {
-        self.renditions.iter_mut().for_each(Rendition::finish);
-        self.drain(outputs);
-        outputs.push_back(Output::Ended(exceeded));
-    }
-}
-
 fn id_of(kind: Kind, layer: u8) -> RenditionId {
     match kind {
         Kind::Video => RenditionId::Layer(layer),
@@ -557,9 +463,6 @@ fn id_of(kind: Kind, layer: u8) -> RenditionId {
 
 const VIDEO_RATE: u32 = 90_000;
 const AUDIO_RATE: u32 = 48_000;
-
-/// A drift of the publisher's clock is told of so long before it holds.
-const TOLD_AHEAD: Duration = Duration::from_secs(2);
 
 /// Gaps are filled, and late parts closed, this often.
 const FILL_INTERVAL: Duration = Duration::from_millis(50);
