@@ -12,11 +12,12 @@
 //     addEventListener("pagehide", () => publisher.leave());
 //
 // A lost connection is opened anew with the `Replaces-Session` header, so that a server that knows it frees
-// the name at once. Needs: whip.ts, session.ts, http.ts, encodings.ts.
+// the name at once. Needs: whip.ts, session.ts, http.ts, token.ts, encodings.ts.
 
 import { preferCodec, soundCodecs, type VideoCodec } from "./encodings";
 import type { HttpProblem } from "./http";
 import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
+import { token } from "./token";
 
 /** What is published, and how. */
 export interface WhipOptions extends SessionOptions {
@@ -90,6 +91,10 @@ export class WhipPublisher extends Session {
           ? "The name is taken: somebody is live under it. Choose another name, or stop the other publisher."
           : `The name is taken: its publisher lost the connection and may come back for ${kept} more seconds. Choose another name, or go live after that.`;
       return { sentence, again: opened, afterMs };
+    }
+    if (problem.status === 401 && token === null) {
+      const sentence = "Publishing here needs permission: open this page by a link with a token.";
+      return { sentence, again: false };
     }
     if (problem.status === 503) return { sentence: problem.message, again: true, afterMs };
     if (problem.status === 422) {
