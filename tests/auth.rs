@@ -147,6 +147,7 @@ async fn the_api_tells_of_streams_that_one_may_watch() {
 async fn a_session_ends_when_its_token_does() {
     let server = guarded("grace_s = 0\n").await;
     let short = token_with(&json!({"exp": in_seconds(2), "action": "publish", "stream": "a"}));
+    let began = Instant::now();
     let opened = ask(&server, Method::POST, "/whip/a", Some(&short)).await;
     assert_eq!(opened.status(), 201);
     let session = opened.headers()["location"].to_str().unwrap().to_owned();
@@ -157,8 +158,8 @@ async fn a_session_ends_when_its_token_does() {
         assert!(Instant::now() < deadline, "the session outlives its token");
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    // It took its time.
-    assert!(in_seconds(0) >= in_seconds(2) - 4);
+    // Tokens count whole seconds: it is good for one at least.
+    assert!(began.elapsed() > Duration::from_millis(900), "{:?}", began.elapsed());
     let again = ask(&server, Method::POST, "/whip/a", Some(&token("publish", "a"))).await;
     assert_eq!(again.status(), 201, "the name is free");
 }
