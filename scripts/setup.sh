@@ -21,13 +21,20 @@ is_installed() {
     [ "$(dpkg-query --show --showformat='${db:Status-Status}' "$1" 2>/dev/null)" = installed ]
 }
 
-# Packages of the distribution, all at once and only those that are missing.
-install_packages() {
-    local package missing=()
+# Fills `missing` with those of its arguments that are not installed; fails where none is missing.
+find_missing() {
+    local package
+    missing=()
     for package in "$@"; do
         is_installed "$package" || missing+=("$package")
     done
-    [ "${#missing[@]}" -gt 0 ] || return 0
+    [ "${#missing[@]}" -gt 0 ]
+}
+
+# Packages of the distribution, all at once and only those that are missing.
+install_packages() {
+    local missing
+    find_missing "$@" || return 0
     say "installing ${missing[*]}"
     as_root apt-get update -q
     as_root env DEBIAN_FRONTEND=noninteractive \
@@ -36,11 +43,8 @@ install_packages() {
 
 # Servers that tests and measurements start by themselves, and that must not run otherwise.
 install_servers() {
-    local package missing=()
-    for package in "$@"; do
-        is_installed "$package" || missing+=("$package")
-    done
-    [ "${#missing[@]}" -gt 0 ] || return 0
+    local missing
+    find_missing "$@" || return 0
     install_packages "${missing[@]}"
     [ ! -d /run/systemd/system ] || as_root systemctl disable --now --quiet "${missing[@]}"
 }
