@@ -23,7 +23,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use whitewater_signaling::auth::{Ask, Authority, Denied, bearer_token};
+use whitewater_signaling::auth::{Ask, Authority, bearer_token};
 use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
 
 /// What the HLS side counts.
@@ -194,13 +194,10 @@ async fn scrape(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Resp
     let token = bearer_token(&headers).map(str::to_owned);
     let ask = Ask { action: Action::Admin, stream: None, token, client: None };
     if let Err(denied) = scraped.authority.authorize(ask).await {
-        let status = match denied {
-            Denied::Missing | Denied::Invalid(_) => StatusCode::UNAUTHORIZED,
-            Denied::Insufficient(_) => StatusCode::FORBIDDEN,
-            Denied::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
-        };
-        return (status, [(header::WWW_AUTHENTICATE, "Bearer")], denied.to_string())
-            .into_response();
+        let (status, challenge) = denied.over_http();
+        let mut response = (status, denied.to_string()).into_response();
+        response.headers_mut().extend(challenge.map(|value| (header::WWW_AUTHENTICATE, value)));
+        return response;
     }
     let Some(snapshot) = (scraped.read)().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::Response;
 use axum::{Extension, RequestPartsExt};
@@ -48,6 +48,21 @@ pub enum Denied {
     /// Nobody can tell at the moment (503).
     #[error("who may do this cannot be told at the moment")]
     Unavailable,
+}
+
+impl Denied {
+    /// What it is over HTTP: the status, and the challenge for `WWW-Authenticate` (RFC 6750 section 3).
+    pub fn over_http(&self) -> (StatusCode, Option<HeaderValue>) {
+        let (status, challenge) = match self {
+            Self::Missing => (StatusCode::UNAUTHORIZED, Some("Bearer")),
+            Self::Invalid(_) => (StatusCode::UNAUTHORIZED, Some("Bearer error=\"invalid_token\"")),
+            Self::Insufficient(_) => {
+                (StatusCode::FORBIDDEN, Some("Bearer error=\"insufficient_scope\""))
+            }
+            Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
+        };
+        (status, challenge.map(HeaderValue::from_static))
+    }
 }
 
 /// The future of a decision.

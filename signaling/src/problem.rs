@@ -69,21 +69,12 @@ impl Problem {
 
     /// What a denial is over HTTP (RFC 6750 section 3).
     pub(crate) fn denied(denied: &Denied, retry_after_s: u64) -> Self {
-        let (status, challenge) = match denied {
-            Denied::Missing => (StatusCode::UNAUTHORIZED, Some("Bearer")),
-            Denied::Invalid(_) => {
-                (StatusCode::UNAUTHORIZED, Some("Bearer error=\"invalid_token\""))
-            }
-            Denied::Insufficient(_) => {
-                (StatusCode::FORBIDDEN, Some("Bearer error=\"insufficient_scope\""))
-            }
-            Denied::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
-        };
+        let (status, challenge) = denied.over_http();
         Self {
             status,
             detail: denied.to_string().into(),
             retry_after_s: (*denied == Denied::Unavailable).then_some(retry_after_s),
-            challenge: challenge.map(HeaderValue::from_static),
+            challenge,
         }
     }
 

@@ -9,7 +9,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
 use axum::extract::ConnectInfo;
-use axum::http::{HeaderValue, StatusCode, header, request};
+use axum::http::{HeaderValue, header, request};
 use axum::response::Response;
 use whitewater_signaling::auth::{Ask, Decision, Denied, bearer_token, query_token};
 use whitewater_signaling::control::{Action, StreamName};
@@ -102,17 +102,11 @@ fn client(parts: &request::Parts) -> Option<IpAddr> {
 }
 
 fn refuse(denied: &Denied) -> Response {
-    let (status, challenge) = match denied {
-        Denied::Missing => (StatusCode::UNAUTHORIZED, "Bearer"),
-        Denied::Invalid(_) => (StatusCode::UNAUTHORIZED, "Bearer error=\"invalid_token\""),
-        Denied::Insufficient(_) => (StatusCode::FORBIDDEN, "Bearer error=\"insufficient_scope\""),
-        Denied::Unavailable => {
-            let status = StatusCode::SERVICE_UNAVAILABLE;
-            return answer::problem_later(status, &denied.to_string(), Age::NONE);
-        }
+    let (status, challenge) = denied.over_http();
+    let Some(challenge) = challenge else {
+        return answer::problem_later(status, &denied.to_string(), Age::NONE);
     };
     let mut response = answer::problem(status, &denied.to_string(), Age::NONE);
-    let challenge = HeaderValue::from_static(challenge);
     response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
     response
 }
