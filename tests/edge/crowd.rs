@@ -17,11 +17,7 @@ const LATER_THAN_ORIGIN_MS: f64 = 150.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_players_are_one_player_to_the_origin() {
-    let (mut later, mut figures) = play().await;
-    if later > LATER_THAN_ORIGIN_MS {
-        // Whatever else the machine does can only make it later.
-        (later, figures) = play().await;
-    }
+    let (later, figures) = play().await;
     assert!(later <= LATER_THAN_ORIGIN_MS, "p95 is {later} ms after the origin: {figures}");
 }
 
