@@ -18,12 +18,14 @@ use crate::auth::Gate;
 use crate::bridge::{self, Codec, Picture, Sound, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
+use crate::webhooks::{self, Ledger, Webhooks};
 use crate::{addresses, engine, http, metrics, origin, web};
 
 /// A server that runs until it is stopped.
 pub struct Running {
     http: http::Serving,
     control: Arc<Control>,
+    webhooks: webhooks::Running,
     drain: Drain,
 }
 
@@ -37,30 +39,32 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
 
     let signaling = signaling_config(config);
     signaling.check()?;
+    let (counted, ledger) = (metrics::Counted::default(), Ledger::default());
+    let webhooks = Webhooks::new(&config.webhooks, &ledger, &counted.webhooks)?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
     let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
+    let control = Control::new(engine, outputs.events, control_config(config, candidates, ledger))?;
+    let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
     let router = signaling::router(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let counted = metrics::Hls::default();
-    let bridge_config = bridge_config(config, counted.clone());
+    let bridge_config = bridge_config(config, counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
     let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate)
-        .layer(middleware::from_fn_with_state(counted, metrics::count));
+        .layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let http = listener.serve(router, max_connections)?;
 
-    Ok(Running { http, control, drain: config.drain })
+    Ok(Running { http, control, webhooks, drain: config.drain })
 }
 
 // === impl Running ===
@@ -98,7 +102,9 @@ impl Running {
         // They would never finish by themselves.
         self.control.end_events();
         let left = self.drain.timeout.saturating_sub(began.elapsed());
-        self.http.stop(left).await.context("HTTP did not stop cleanly")?;
+        let delivered = self.webhooks.finish(LAST_DELIVERIES.min(left / 2));
+        let (stopped, ()) = tokio::join!(self.http.stop(left), delivered);
+        stopped.context("HTTP did not stop cleanly")?;
         // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
@@ -177,7 +183,7 @@ fn engine_config(config: &Config) -> engine::Config {
     }
 }
 
-fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Config {
+fn control_config(config: &Config, candidates: Vec<SocketAddr>, ledger: Ledger) -> control::Config {
     let policies = config.clone();
     control::Config {
         candidates,
@@ -194,6 +200,7 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Conf
                 takeover: policy.takeover,
             }
         }),
+        deliveries: Box::new(move |most| ledger.latest(most)),
     }
 }
 
@@ -212,3 +219,6 @@ fn ice_server(server: &IceServer) -> signaling::IceServer {
         credential: server.credential.clone(),
     }
 }
+
+/// How long the last events for webhooks are tried to be delivered while the server stops.
+const LAST_DELIVERIES: Duration = Duration::from_secs(3);

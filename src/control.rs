@@ -14,6 +14,8 @@ mod follow;
 
 mod info;
 
+mod journal;
+
 mod layers;
 
 mod log;
@@ -41,9 +43,9 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo, SessionPath,
-    StreamInfo, StreamName,
+    Answer, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
+    Fragment, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
+    SessionInfo, SessionPath, StreamInfo, StreamName,
 };
 
 use crate::engine;
@@ -65,6 +67,8 @@ pub struct Config {
     pub grace: Duration,
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
+    /// What became of the latest events that webhooks were sent; so many at most.
+    pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
 
 /// What holds for one stream.
@@ -338,6 +342,14 @@ impl Port for Control {
 
     fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>> {
         Box::pin(std::future::ready(self.follow_streams(interest)))
+    }
+
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>> {
+        Box::pin(std::future::ready(self.read_journal()))
+    }
+
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo> {
+        (self.config.deliveries)(most)
     }
 
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {

@@ -18,3 +18,4 @@ pub mod origin;
 pub mod telemetry;
 pub mod transcode;
 pub mod web;
+pub mod webhooks;

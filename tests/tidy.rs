@@ -66,6 +66,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("origin", &[]),
     ("auth", &["config", "origin"]),
     ("transcode", &[]),
+    ("webhooks", &["config", "metrics"]),
     (
         "app",
         &[
@@ -80,6 +81,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "origin",
             "telemetry",
             "web",
+            "webhooks",
         ],
     ),
     ("main", &["app", "auth", "config", "load", "telemetry"]),

@@ -11,7 +11,7 @@ use axum::{Extension, Json, Router, middleware};
 use serde::Deserialize;
 
 use crate::auth::{self, Seen};
-use crate::control::{InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
+use crate::control::{DeliveryInfo, InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -23,6 +23,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/server", get(server).options(cors::options))
         .route("/v1/sessions", get(sessions).options(cors::options))
         .route("/v1/sessions/{session}", delete(kick).options(cors::options))
+        .route("/v1/webhooks/deliveries", get(deliveries).options(cors::options))
         .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     Router::new()
@@ -61,6 +62,23 @@ async fn sessions(
     let stream = stream.map_err(|no: InvalidName| bad(no.to_string()))?;
     let sessions = shared.control.sessions(stream).await;
     sessions.map(Json).map_err(|refusal| shared.refused(&refusal))
+}
+
+/// How many deliveries are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Latest {
+    limit: Option<usize>,
+}
+
+/// What became of the latest events that webhooks were sent, the newest first.
+async fn deliveries(
+    State(shared): State<Shared>,
+    latest: Result<Query<Latest>, QueryRejection>,
+) -> Result<Json<Vec<DeliveryInfo>>, Problem> {
+    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "the query may be limit=NUMBER only");
+    let Query(Latest { limit }) = latest.map_err(bad)?;
+    Ok(Json(shared.control.deliveries(limit.unwrap_or(USUAL_DELIVERIES))))
 }
 
 async fn kick(
@@ -114,3 +132,6 @@ fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
         | Refusal::Closing => shared.refused(refusal),
     }
 }
+
+/// Deliveries that are shown to who does not say how many.
+const USUAL_DELIVERIES: usize = 100;

@@ -1,6 +1,8 @@
 //! The control port: what the HTTP half asks of the media half, in plain types.
 
+mod delivery;
 mod happening;
+mod journal;
 
 use std::fmt;
 use std::future::Future;
@@ -13,7 +15,9 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::identity::Identity;
+pub use delivery::{DeliveryInfo, DeliveryState};
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
+pub use journal::{Facts, Journal, Noted, Occurred, Topic};
 
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -70,6 +74,12 @@ pub trait Control: Send + Sync + 'static {
 
     /// Follows streams; a follower of none is told nothing.
     fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>>;
+
+    /// Reads the journal of all streams from now on.
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>>;
+
+    /// What became of the latest events that webhooks were sent, the newest first; so many at most.
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo>;
 
     /// Makes an event stream of a viewer's session. It ends with the session.
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;

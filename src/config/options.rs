@@ -5,6 +5,7 @@
 use super::auth::{AUTH_KEYS, Auth};
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
+use super::webhooks::WEBHOOK_KEYS;
 use super::{Config, ConfigError, IceServer, Policy, StreamPolicy, Tls};
 
 /// A key as its documentation has to show it.
@@ -42,8 +43,10 @@ pub fn documented() -> Vec<Documented> {
         variable: Some(variable(&format!("auth_{}", key.name))),
         ..section("auth")((key.name, key.default))
     });
+    let webhooks = WEBHOOK_KEYS.iter().map(|key| (key.name, key.default));
     let sections = ice.map(section("ice_servers")).chain(auth);
-    top.chain(sections).chain(streams.map(section("streams"))).collect()
+    let sections = sections.chain(streams.map(section("streams")));
+    top.chain(sections).chain(webhooks.map(section("webhooks"))).collect()
 }
 
 /// A top-level key.

@@ -112,7 +112,8 @@ impl Registry {
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
         {
             stream.viewers += 1;
-            let joined = Change::ViewerJoined { viewers: stream.viewers };
+            let (name, viewers) = (session.public_name().into(), stream.viewers);
+            let joined = Change::ViewerJoined { session: name, viewers };
             self.log.write(&session.path.stream, stream.id, joined);
         }
         self.sessions.insert(id, session);
@@ -158,7 +159,8 @@ impl Registry {
             match session.path.side {
                 Side::Watch => {
                     stream.viewers = stream.viewers.saturating_sub(1);
-                    let left = Change::ViewerLeft { viewers: stream.viewers };
+                    let (name, viewers) = (session.public_name().into(), stream.viewers);
+                    let left = Change::ViewerLeft { session: name, viewers };
                     self.log.write(&session.path.stream, stream.id, left);
                 }
                 Side::Publish if stream.publisher.as_ref() == Some(id) => {

@@ -364,7 +364,7 @@ fn entry_of(
 
 impl SessionEntry {
     /// What administrators call it: it does not tell the name in its URL.
-    fn public_name(&self) -> String {
+    pub(super) fn public_name(&self) -> String {
         let digest = Identity::of_token(&self.path.id.0).digest();
         digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
     }

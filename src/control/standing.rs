@@ -96,7 +96,7 @@ impl Standing {
                 *self = Self::default();
                 vec![Happening::Inactive]
             }
-            Change::ViewerJoined { viewers } | Change::ViewerLeft { viewers } => {
+            Change::ViewerJoined { viewers, .. } | Change::ViewerLeft { viewers, .. } => {
                 self.viewers = *viewers;
                 Vec::new()
             }
@@ -152,7 +152,7 @@ mod tests {
         let mut known = Standing::default();
         let rows = [
             (Change::Started, vec![Happening::Active]),
-            (Change::ViewerJoined { viewers: 1 }, vec![]),
+            (Change::ViewerJoined { session: "s".into(), viewers: 1 }, vec![]),
             (Change::Lost, vec![Happening::Lost]),
             (Change::Lost, vec![]),
             (Change::Back { changed: false }, vec![Happening::Active]),

@@ -1,4 +1,4 @@
-use whitewater_signaling::control::{DelayInfo, LayerInfo, ShardInfo, TrackInfo};
+use whitewater_signaling::control::{DelayInfo, DeliveryState, LayerInfo, ShardInfo, TrackInfo};
 
 use super::*;
 
@@ -46,13 +46,18 @@ fn requests_are_told_apart_by_their_files() {
 
 #[test]
 fn names_units_and_labels_are_as_documented() {
-    let hls = Hls::default();
+    let counted = Counted::default();
+    let hls = &counted.hls;
     hls.answered("part", 200);
     hls.answered("part", 200);
     hls.packaged(2, 1, Some(Duration::from_millis(3)));
     hls.skew(Duration::from_millis(15));
     hls.transcoded(3, 20, 1);
-    let text = text(&hls, snapshot()).unwrap();
+    counted.webhooks.knows("w");
+    counted.webhooks.tried("w", Some(500), Duration::from_millis(20));
+    counted.webhooks.finished("w", DeliveryState::GivenUp);
+    counted.webhooks.waits("w", 3);
+    let text = text(&counted, snapshot()).unwrap();
     for line in [
         "whitewater_build{version=\"1.2.3\"} 1.0",
         "whitewater_packets_sent_total{shard=\"0\"} 12",
@@ -74,6 +79,11 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_transcoder_repeated_pictures_total 20",
         "whitewater_transcoder_rebuilt_pipelines_total 1",
         "whitewater_hls_part_latency_seconds_bucket{le=\"0.005\"} 1",
+        "whitewater_webhook_events_total{webhook=\"w\",outcome=\"given_up\"} 1",
+        "whitewater_webhook_events_total{webhook=\"w\",outcome=\"dropped\"} 0",
+        "whitewater_webhook_requests_total{webhook=\"w\",code=\"500\"} 1",
+        "whitewater_webhook_waiting{webhook=\"w\"} 3",
+        "whitewater_webhook_request_seconds_bucket{le=\"0.03\"} 1",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.01\"} 0",
         "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.02\"} 1",
     ] {
