@@ -47,7 +47,11 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
 
     let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, outputs.events, control_config(config, candidates, ledger))?;
+    let control = Control::new(
+        engine,
+        outputs.events,
+        control_config(config, candidates, ledger, counted.audience.clone()),
+    )?;
     let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
@@ -183,7 +187,12 @@ fn engine_config(config: &Config) -> engine::Config {
     }
 }
 
-fn control_config(config: &Config, candidates: Vec<SocketAddr>, ledger: Ledger) -> control::Config {
+fn control_config(
+    config: &Config,
+    candidates: Vec<SocketAddr>,
+    ledger: Ledger,
+    audience: metrics::Audience,
+) -> control::Config {
     let policies = config.clone();
     control::Config {
         candidates,
@@ -199,6 +208,16 @@ fn control_config(config: &Config, candidates: Vec<SocketAddr>, ledger: Ledger) 
                 max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
                 takeover: policy.takeover,
             }
+        }),
+        heard: Box::new(move |protocol, heard, believed| {
+            audience.heard(protocol, heard);
+            if let Some(startup) = believed.startup {
+                audience.started(protocol, startup);
+            }
+            if let Some(latency) = believed.latency {
+                audience.latency(protocol, latency);
+            }
+            audience.waited(protocol, believed.stalls, believed.stalled, believed.errors);
         }),
         deliveries: Box::new(move |most| ledger.latest(most)),
     }

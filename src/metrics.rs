@@ -1,8 +1,9 @@
 //! Metrics for Prometheus (OpenMetrics text, version 1.0.0): what is counted, under stable names.
 //!
-//! What the shards count is read when somebody asks. What the HLS side and webhooks count is kept here,
+//! What the shards count is read when somebody asks. What the HLS side, webhooks and players count is kept here,
 //! in handles that are cheap to clone.
 
+mod audience;
 mod media;
 mod webhooks;
 
@@ -27,6 +28,7 @@ use prometheus_client::registry::{Registry, Unit};
 use whitewater_signaling::auth::{Ask, Authority, bearer_token};
 use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
 
+pub use audience::Audience;
 pub use webhooks::Webhooks;
 
 /// What is counted as it happens. Its clones count together.
@@ -36,6 +38,8 @@ pub struct Counted {
     pub hls: Hls,
     /// By webhooks.
     pub webhooks: Webhooks,
+    /// Of what players say.
+    pub audience: Audience,
 }
 
 /// What the HLS side counts.
@@ -227,6 +231,7 @@ fn text(counted: &Counted, snapshot: Snapshot) -> Result<String, std::fmt::Error
     let mut registry = Registry::with_prefix("whitewater");
     counted.hls.register(&mut registry);
     counted.webhooks.register(&mut registry);
+    counted.audience.register(&mut registry);
     let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
     registry.register("hls_held_requests", "Requests of HLS players that wait", held);
     registry.register_collector(Box::new(media::Media::of(&snapshot)));

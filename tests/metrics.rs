@@ -8,7 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
-use support::Server;
+use support::told::Told;
+use support::{Server, http};
 
 struct Publisher(Child);
 
@@ -79,6 +80,40 @@ async fn get(server: &Server, path: &str) -> (StatusCode, String) {
     (response.status(), response.text().await.unwrap())
 }
 
+/// Players that a cache would hide are counted by what they say.
+async fn players_say_how_they_fare(server: &Server) {
+    let mut told = Told::read(server, "/api/v1/events?stream=show").await;
+    let say = async |player: &str, more: &str| {
+        let body = format!(r#"{{"stream":"show","player":"player-{player}"{more}}}"#);
+        let response = Client::new().post(server.url("/api/v1/beacon")).body(body).send().await;
+        assert_eq!(response.unwrap().status(), 204, "{player}");
+    };
+    say(
+        "one",
+        r#","protocol":"hls","startup_ms":900,"latency_ms":2100,"stalls":1,"stalled_ms":500"#,
+    )
+    .await;
+    say("two", r#","protocol":"hls""#).await;
+    say("three", r#","protocol":"whep","latency_ms":160"#).await;
+    assert_eq!(http::api(server, "streams/show").await["hls_viewers"], 2);
+    told.until("hlsviewercount", |data| data["hlsviewercount"] == 2).await;
+    let text = get(server, "/metrics").await.1;
+    for (name, expected) in [
+        ("whitewater_stream_hls_viewers", 2.0),
+        ("whitewater_viewers", 2.0),
+        ("whitewater_beacons_total", 3.0),
+        ("whitewater_player_startup_seconds_count", 1.0),
+        ("whitewater_glass_to_glass_latency_seconds_count", 2.0),
+        ("whitewater_player_stalls_total", 1.0),
+        ("whitewater_player_stalled_seconds_total", 0.5),
+    ] {
+        assert_eq!(value(&text, name), expected, "{name}\n{text}");
+    }
+    say("one", r#","protocol":"hls","ended":true"#).await;
+    say("two", r#","protocol":"hls","ended":true"#).await;
+    told.until("hlsviewercount", |data| data["hlsviewercount"] == 0).await;
+}
+
 /// The sum of what begins with a name, whatever its labels.
 fn value(text: &str, name: &str) -> f64 {
     let lines = text
@@ -119,6 +154,7 @@ async fn what_happens_is_counted_and_prometheus_reads_it() {
     ] {
         assert!(value(&text, name) >= least, "{name} is below {least}:\n{text}");
     }
+    players_say_how_they_fare(&server).await;
     // Layers of one source begin their segments with the same picture.
     let aligned = "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.04\"}";
     let all = value(&text, "whitewater_layer_keyframe_skew_seconds_count");

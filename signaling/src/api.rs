@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Extension, Json, Router, middleware};
 use serde::Deserialize;
 
@@ -15,7 +15,7 @@ use crate::control::{DeliveryInfo, InvalidName, Refusal, ServerInfo, SessionInfo
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, follow};
+use crate::{beacon, cors, follow};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -30,6 +30,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/events", get(follow::open).options(cors::options))
         .route("/v1/streams", get(list).options(cors::options))
         .route("/v1/streams/{stream}", get(show).options(cors::options))
+        .route("/v1/beacon", post(beacon::hear).options(cors::options))
         .merge(admin)
 }
 
@@ -117,7 +118,7 @@ async fn show(
     stream.map(Json).map_err(|refusal| not_live(&shared, &refusal))
 }
 
-fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
+pub(crate) fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
     match refusal {
         // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.
         Refusal::NotLive(_) => Problem::new(StatusCode::NOT_FOUND, refusal.to_string()),

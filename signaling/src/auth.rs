@@ -183,14 +183,14 @@ impl axum::extract::FromRequestParts<Shared> for Seen {
     }
 }
 
-fn client(parts: &Parts) -> Option<IpAddr> {
+pub(crate) fn client(parts: &Parts) -> Option<IpAddr> {
     let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
     client.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 /// The bearer token of a request; of one that reads also from its query, as event sources and players
 /// can send no header (RFC 6750 section 2.3).
-fn token(parts: &Parts) -> Option<String> {
+pub(crate) fn token(parts: &Parts) -> Option<String> {
     bearer_token(&parts.headers).map(str::to_owned).or_else(|| query_token(&parts.uri))
 }
 

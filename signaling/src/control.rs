@@ -1,5 +1,6 @@
 //! The control port: what the HTTP half asks of the media half, in plain types.
 
+mod beacon;
 mod delivery;
 mod happening;
 mod journal;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use crate::identity::Identity;
+pub use beacon::{Beacon, Heard, PlayerId, PlayerProtocol};
 pub use delivery::{DeliveryInfo, DeliveryState};
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 pub use journal::{Facts, Journal, Noted, Occurred, Topic};
@@ -80,6 +82,9 @@ pub trait Control: Send + Sync + 'static {
 
     /// What became of the latest events that webhooks were sent, the newest first; so many at most.
     fn deliveries(&self, most: usize) -> Vec<DeliveryInfo>;
+
+    /// Hears what a player says of itself; [`Refusal::NotLive`] where its stream is not.
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal>;
 
     /// Makes an event stream of a viewer's session. It ends with the session.
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;
@@ -260,6 +265,9 @@ pub struct StreamInfo {
     pub uptime_ms: u64,
     /// How many watch over WHEP.
     pub viewers: u64,
+    /// How many watch over HLS, as their players say.
+    #[serde(default)]
+    pub hls_viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
     /// What its host should change, in sentences.

@@ -21,6 +21,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     viewercount: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    hlsviewercount: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tracks: Option<&'a [TrackInfo]>,
 }
 
@@ -107,7 +109,7 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish, Problem> {
 
 fn event(happened: &Happened) -> Event {
     let stream = &happened.stream;
-    let plain = Data { stream, viewercount: None, tracks: None };
+    let plain = Data { stream, viewercount: None, hlsviewercount: None, tracks: None };
     match &happened.what {
         Happening::Active => sse::event("active", &plain),
         Happening::Lost => sse::event("lost", &plain),
@@ -115,6 +117,9 @@ fn event(happened: &Happened) -> Event {
         Happening::Reconnect => sse::event("reconnect", &plain),
         Happening::Viewers(count) => {
             sse::event("viewercount", &Data { viewercount: Some(*count), ..plain })
+        }
+        Happening::HlsViewers(count) => {
+            sse::event("hlsviewercount", &Data { hlsviewercount: Some(*count), ..plain })
         }
         Happening::Layers(tracks) => sse::event("layers", &Data { tracks: Some(tracks), ..plain }),
     }

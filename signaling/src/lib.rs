@@ -5,6 +5,7 @@
 
 mod api;
 pub mod auth;
+mod beacon;
 mod config;
 pub mod control;
 mod cors;

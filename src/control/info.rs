@@ -47,6 +47,7 @@ impl Control {
             live: report.live,
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
+            hls_viewers: self.audience().hls_viewers(stream.id),
             tracks: report.tracks.iter().map(track).collect(),
             warnings: warnings::of(&report),
         }

@@ -74,7 +74,9 @@ impl Reader {
                 (facts.session, facts.viewers) = (Some(session.as_ref().into()), Some(viewers));
                 Topic::ViewerLeft
             }
-            Change::Lost | Change::Back { .. } | Change::Layers(_) => return,
+            Change::Lost | Change::Back { .. } | Change::HlsViewers { .. } | Change::Layers(_) => {
+                return;
+            }
         };
         self.pending.push_back(Noted::Occurred(Occurred { id, at, topic, facts }));
     }

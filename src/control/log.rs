@@ -65,6 +65,11 @@ pub(super) enum Change {
         /// How many there are now.
         viewers: u64,
     },
+    /// Who watches over HLS changed in number.
+    HlsViewers {
+        /// How many there are now.
+        viewers: u64,
+    },
     /// Its layers changed.
     Layers(Arc<[TrackInfo]>),
 }

@@ -259,6 +259,14 @@ impl Registry {
         }
     }
 
+    /// Notes how many watch a stream over HLS.
+    pub(super) fn note_hls_viewers(&mut self, id: StreamId, viewers: u64) {
+        let Some(name) = self.name_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(&name) else { return };
+        stream.presence.hls_viewers = viewers;
+        self.log.write(&name, id, Change::HlsViewers { viewers });
+    }
+
     /// Notes what a stream's layers are.
     pub(super) fn note_layers(&mut self, id: StreamId, tracks: Arc<[TrackInfo]>) {
         let Some(name) = self.name_of(id) else { return };

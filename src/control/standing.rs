@@ -14,6 +14,8 @@ pub(super) struct Presence {
     pub(super) phase: Phase,
     /// Counts the returns of its publisher after which viewers need new sessions.
     pub(super) renewals: u64,
+    /// How many watched over HLS when that was told last.
+    pub(super) hls_viewers: u64,
     /// What was told of its layers last.
     pub(super) tracks: Arc<[TrackInfo]>,
 }
@@ -43,7 +45,7 @@ pub(super) struct Standing {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { phase: Phase::Off, renewals: 0, tracks: Arc::new([]) }
+        Self { phase: Phase::Off, renewals: 0, hls_viewers: 0, tracks: Arc::new([]) }
     }
 }
 
@@ -66,6 +68,7 @@ impl Phase {
                 | Change::Ended
                 | Change::ViewerJoined { .. }
                 | Change::ViewerLeft { .. }
+                | Change::HlsViewers { .. }
                 | Change::Layers(_),
             ) => return false,
         };
@@ -100,6 +103,10 @@ impl Standing {
                 self.viewers = *viewers;
                 Vec::new()
             }
+            Change::HlsViewers { viewers } => {
+                self.presence.hls_viewers = *viewers;
+                vec![Happening::HlsViewers(*viewers)]
+            }
             Change::Layers(tracks) => {
                 self.presence.tracks = tracks.clone();
                 vec![Happening::Layers(tracks.clone())]
@@ -126,6 +133,10 @@ impl Standing {
         }
         if goes_on && before.presence.renewals != now.presence.renewals {
             tell.push(Happening::Reconnect);
+        }
+        let (known, hls_viewers) = (before.presence.hls_viewers, now.presence.hls_viewers);
+        if known != hls_viewers && now.presence.phase != Phase::Off {
+            tell.push(Happening::HlsViewers(hls_viewers));
         }
         let tracks = &now.presence.tracks;
         if !Arc::ptr_eq(&before.presence.tracks, tracks) && !tracks.is_empty() {
@@ -200,6 +211,17 @@ mod tests {
             let (from, to) = (before.presence.phase, now.presence.phase);
             assert_eq!(before.catch_up(now), expected, "{from:?} to {to:?}");
         }
+    }
+
+    #[test]
+    fn who_watches_over_hls_is_told_once() {
+        let mut now = standing(Phase::Active, 0);
+        now.presence.hls_viewers = 3;
+        let mut known = Standing::default();
+        assert_eq!(known.catch_up(now.clone()), [Happening::Active, Happening::HlsViewers(3)]);
+        assert_eq!(known.catch_up(now), []);
+        let told = known.take(LIFE, &Change::HlsViewers { viewers: 4 });
+        assert_eq!(told, [Happening::HlsViewers(4)]);
     }
 
     #[test]

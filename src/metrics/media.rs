@@ -44,6 +44,11 @@ struct Stream {
 }
 
 #[derive(Debug, EncodeLabelSet)]
+struct Protocol {
+    protocol: &'static str,
+}
+
+#[derive(Debug, EncodeLabelSet)]
 struct Layer {
     stream: String,
     kind: String,
@@ -154,6 +159,19 @@ impl Media {
         for info in &self.streams {
             let labels = Stream { stream: info.name.clone() };
             encode(gauge, info.viewers, family.encode_family(&labels)?)?;
+        }
+        let help = "Viewers over HLS, as their players say";
+        let mut family = encoder.encode_descriptor("stream_hls_viewers", help, None, gauge)?;
+        for info in &self.streams {
+            let labels = Stream { stream: info.name.clone() };
+            encode(gauge, info.hls_viewers, family.encode_family(&labels)?)?;
+        }
+        let help = "Viewers by protocol; those over HLS as their players say";
+        let mut family = encoder.encode_descriptor("viewers", help, None, gauge)?;
+        let sum = |of: fn(&StreamInfo) -> u64| -> u64 { self.streams.iter().map(of).sum() };
+        let counts = [("whep", sum(|info| info.viewers)), ("hls", sum(|info| info.hls_viewers))];
+        for (protocol, count) in counts {
+            encode(gauge, count, family.encode_family(&Protocol { protocol })?)?;
         }
         let help = "What a publisher sends in one layer, in bits per second";
         let mut family = encoder.encode_descriptor("layer_bitrate_bps", help, None, gauge)?;

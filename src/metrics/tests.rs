@@ -1,4 +1,6 @@
-use whitewater_signaling::control::{DelayInfo, DeliveryState, LayerInfo, ShardInfo, TrackInfo};
+use whitewater_signaling::control::{
+    DelayInfo, DeliveryState, Heard, LayerInfo, PlayerProtocol, ShardInfo, TrackInfo,
+};
 
 use super::*;
 
@@ -22,6 +24,7 @@ fn snapshot() -> Snapshot {
             name: "show".into(),
             live: true,
             viewers: 4,
+            hls_viewers: 6,
             tracks: vec![video],
             ..StreamInfo::default()
         }],
@@ -57,6 +60,11 @@ fn names_units_and_labels_are_as_documented() {
     counted.webhooks.tried("w", Some(500), Duration::from_millis(20));
     counted.webhooks.finished("w", DeliveryState::GivenUp);
     counted.webhooks.waits("w", 3);
+    let over_hls = PlayerProtocol::Hls;
+    counted.audience.heard(over_hls, Heard::Taken);
+    counted.audience.started(over_hls, Duration::from_millis(600));
+    counted.audience.latency(PlayerProtocol::Whep, Duration::from_millis(150));
+    counted.audience.waited(over_hls, 2, Duration::from_millis(1_500), 1);
     let text = text(&counted, snapshot()).unwrap();
     for line in [
         "whitewater_build{version=\"1.2.3\"} 1.0",
@@ -66,6 +74,15 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_dropped_total{shard=\"0\",reason=\"flood\"} 3",
         "whitewater_streams{state=\"live\"} 1.0",
         "whitewater_stream_viewers{stream=\"show\"} 4.0",
+        "whitewater_stream_hls_viewers{stream=\"show\"} 6.0",
+        "whitewater_viewers{protocol=\"whep\"} 4.0",
+        "whitewater_viewers{protocol=\"hls\"} 6.0",
+        "whitewater_beacons_total{protocol=\"hls\",outcome=\"taken\"} 1",
+        "whitewater_player_stalls_total{protocol=\"hls\"} 2",
+        "whitewater_player_stalled_seconds_total{protocol=\"hls\"} 1.5",
+        "whitewater_player_errors_total{protocol=\"hls\"} 1",
+        "whitewater_player_startup_seconds_bucket{le=\"1.0\",protocol=\"hls\"} 1",
+        "whitewater_glass_to_glass_latency_seconds_bucket{le=\"0.2\",protocol=\"whep\"} 1",
         "whitewater_layer_bitrate_bps{stream=\"show\",kind=\"video\",rid=\"h\"} 700000.0",
         "whitewater_forwarding_delay_seconds_bucket{le=\"0.0001\"} 1",
         "whitewater_forwarding_delay_seconds_bucket{le=\"0.001\"} 4",

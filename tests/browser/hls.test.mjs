@@ -9,6 +9,7 @@ import {
   newPicture,
   publish,
   samples,
+  streamInfo,
   uniqueName,
   until,
   useServer,
@@ -71,6 +72,11 @@ describe("HLS in the pages", () => {
     await until("the live picture", async () => (await samples(viewer)).at(-1)?.age < LATE_MS);
     const live = await ageNow(viewer);
     const { stalls, dropped } = await viewer.evaluate(() => window.whitewater.figures);
+    assert.equal((await streamInfo(stream)).hls_viewers, 1, "its beacon counts");
+    assert.equal(await viewer.textContent("#viewers"), "1 viewer, over HLS");
+    const beacons = await metricsOf();
+    assert.ok(beacons.startups >= 1, "the time to its first picture is counted");
+    assert.ok(beacons.latencies >= 1, "its latency is counted");
     print("hls", {
       qualities,
       latencyMs: tenth(first),
@@ -85,6 +91,12 @@ describe("HLS in the pages", () => {
     });
     assert.ok(live < LATE_MS, `after going live the picture is ${live} ms late`);
     assert.deepEqual(viewer.problems, []);
+    await viewer.goto("about:blank");
+    await until(
+      "the goodbye of its beacon",
+      async () => (await streamInfo(stream)).hls_viewers === 0,
+      5_000,
+    );
   });
 
   test("what is published in VP8 is seen too, with its sound, less than five seconds late", async () => {
@@ -222,6 +234,16 @@ async function changeQuality(viewer, key) {
   const shown = (height) => document.querySelector("#video").videoHeight === height;
   await viewer.waitForFunction(shown, Number.parseInt(key), { timeout: 30_000 });
   return Date.now() - from;
+}
+
+/** What the server counts of what players say. */
+async function metricsOf() {
+  const text = await (await fetch(`${base}/metrics`)).text();
+  const value = (line) => Number(new RegExp(`^${line}\\S* (\\S+)$`, "m").exec(text)?.[1] ?? 0);
+  return {
+    startups: value('whitewater_player_startup_seconds_count{protocol="hls"}'),
+    latencies: value('whitewater_glass_to_glass_latency_seconds_count{protocol="hls"}'),
+  };
 }
 
 /** In the page: every candidate of the server leads to a port where nobody is. */

@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 use whitewater_signaling::control::{
-    Answer, Control, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow, Fragment,
-    Happened, Happening, IfMatch, Interest, Journal, LayerChoice, Noted, Open, Opened, Patched,
-    Refusal, ServerInfo, SessionId, SessionInfo, SessionPath, Side, StreamInfo, StreamName,
+    Answer, Beacon, Control, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
+    Fragment, Happened, Happening, Heard, IfMatch, Interest, Journal, LayerChoice, Noted, Open,
+    Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo, SessionPath, Side, StreamInfo,
+    StreamName,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -34,6 +35,8 @@ struct State {
     readers: Vec<mpsc::UnboundedSender<Happened>>,
     journals: Vec<mpsc::UnboundedSender<Noted>>,
     deliveries: Vec<DeliveryInfo>,
+    beacons: Vec<Beacon>,
+    heard: Option<Heard>,
     followed: Interest,
 }
 
@@ -93,6 +96,16 @@ impl Fake {
     /// Has webhooks sent something.
     pub(crate) fn deliver(&self, delivery: DeliveryInfo) {
         self.state.lock().unwrap().deliveries.push(delivery);
+    }
+
+    /// What players said.
+    pub(crate) fn beacons(&self) -> Vec<Beacon> {
+        self.state.lock().unwrap().beacons.clone()
+    }
+
+    /// Answers so what a player says next.
+    pub(crate) fn hear_as(&self, heard: Heard) {
+        self.state.lock().unwrap().heard = Some(heard);
     }
 
     /// Lets every follower come to its end.
@@ -223,6 +236,15 @@ impl Control for Fake {
 
     fn deliveries(&self, most: usize) -> Vec<DeliveryInfo> {
         self.state.lock().unwrap().deliveries.iter().take(most).cloned().collect()
+    }
+
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(refusal) = state.refusal.take() {
+            return Err(refusal);
+        }
+        state.beacons.push(beacon);
+        Ok(state.heard.take().unwrap_or(Heard::Taken))
     }
 
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {

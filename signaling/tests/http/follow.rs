@@ -34,6 +34,12 @@ async fn events_carry_the_name_of_their_stream() {
         ("a", Happening::Reconnect, "reconnect", json!({ "stream": "a" })),
         ("a", Happening::Viewers(3), "viewercount", json!({ "stream": "a", "viewercount": 3 })),
         (
+            "b",
+            Happening::HlsViewers(9),
+            "hlsviewercount",
+            json!({ "stream": "b", "hlsviewercount": 9 }),
+        ),
+        (
             "a",
             Happening::Layers(tracks.clone()),
             "layers",
