@@ -4,6 +4,7 @@
 //! in handles that are cheap to clone.
 
 mod audience;
+mod cpu;
 mod media;
 mod webhooks;
 
@@ -29,6 +30,7 @@ use whitewater_signaling::auth::{Ask, Authority, bearer_token};
 use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
 
 pub use audience::Audience;
+use cpu::Cpu;
 pub use webhooks::Webhooks;
 
 /// What is counted as it happens. Its clones count together.
@@ -40,6 +42,8 @@ pub struct Counted {
     pub webhooks: Webhooks,
     /// Of what players say.
     pub audience: Audience,
+    /// By threads.
+    cpu: Cpu,
 }
 
 /// What the HLS side counts.
@@ -234,6 +238,8 @@ fn text(counted: &Counted, snapshot: Snapshot) -> Result<String, std::fmt::Error
     counted.audience.register(&mut registry);
     let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
     registry.register("hls_held_requests", "Requests of HLS players that wait", held);
+    counted.cpu.look();
+    registry.register_collector(Box::new(counted.cpu.clone()));
     registry.register_collector(Box::new(media::Media::of(&snapshot)));
     let mut out = String::new();
     encode(&mut out, &registry)?;

@@ -358,8 +358,17 @@ pub struct ServerInfo {
     /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
     /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
+    /// How long one turn of a shard's loop takes.
+    #[serde(default)]
+    pub turns: DelayInfo,
     /// Connections that are told of events now.
     pub followers: u64,
+    /// Events of shards that wait for control.
+    #[serde(default)]
+    pub events_waiting: u64,
+    /// Messages that wait for the packaging of HLS.
+    #[serde(default)]
+    pub tap_waiting: u64,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }
@@ -413,6 +422,24 @@ pub struct ShardInfo {
     pub reported_lost: u64,
     /// Keyframe requests sent to publishers.
     pub keyframe_requests: u64,
+    /// Keyframe requests of viewers.
+    #[serde(default)]
+    pub keyframes_wanted: u64,
+    /// Packets that viewers asked for once more.
+    #[serde(default)]
+    pub nacked: u64,
+    /// Times that viewers were given another layer.
+    #[serde(default)]
+    pub layer_switches: u64,
+    /// Bytes received over UDP.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Commands that wait.
+    #[serde(default)]
+    pub commands_waiting: u64,
+    /// Messages of other shards that wait.
+    #[serde(default)]
+    pub links_waiting: u64,
     /// Datagrams handed to the shard they belong to.
     pub handed_over: u64,
     /// Datagrams of no session or no known kind.

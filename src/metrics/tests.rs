@@ -5,13 +5,22 @@ use whitewater_signaling::control::{
 use super::*;
 
 fn snapshot() -> Snapshot {
-    let shard =
-        ShardInfo { packets_out: 12, bytes_out: 9, dropped_flood: 3, ..ShardInfo::default() };
+    let shard = ShardInfo {
+        packets_out: 12,
+        bytes_out: 9,
+        bytes_in: 7,
+        nacked: 5,
+        links_waiting: 8,
+        dropped_flood: 3,
+        ..ShardInfo::default()
+    };
     let layer = LayerInfo { rid: Some("h".into()), bitrate_bps: 700_000, ..LayerInfo::default() };
     let video = TrackInfo { kind: "video".into(), layers: vec![layer], ..TrackInfo::default() };
     Snapshot {
         server: ServerInfo {
             version: "1.2.3".into(),
+            turns: DelayInfo { count: 2, buckets: vec![(150, 2)], ..DelayInfo::default() },
+            tap_waiting: 4,
             forwarding_delay: DelayInfo {
                 count: 5,
                 buckets: vec![(90, 1), (900, 3), (400_000, 1)],
@@ -88,6 +97,11 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_forwarding_delay_seconds_bucket{le=\"0.001\"} 4",
         "whitewater_forwarding_delay_seconds_bucket{le=\"+Inf\"} 5",
         "whitewater_forwarding_delay_seconds_count 5",
+        "whitewater_shard_turn_seconds_bucket{le=\"0.0002\"} 2",
+        "whitewater_received_bytes_total{shard=\"0\"} 7",
+        "whitewater_packets_nacked_total{shard=\"0\"} 5",
+        "whitewater_queued{queue=\"link\",shard=\"0\"} 8.0",
+        "whitewater_queued{queue=\"tap\",shard=\"\"} 4.0",
         "whitewater_hls_requests_total{kind=\"part\",code=\"200\"} 2",
         "whitewater_hls_held_requests 2",
         "whitewater_hls_parts_total 2",
