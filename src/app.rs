@@ -15,7 +15,7 @@ use whitewater_signaling as signaling;
 use whitewater_signaling::control::{Control as _, StreamName};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, When};
+use crate::bridge::{self, Bridges, Codec, Picture, Sound, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::webhooks::{self, Ledger, Webhooks};
@@ -25,6 +25,7 @@ use crate::{addresses, engine, http, metrics, origin, web};
 pub struct Running {
     http: http::Serving,
     control: Arc<Control>,
+    bridges: Arc<Bridges>,
     webhooks: webhooks::Running,
     drain: Drain,
 }
@@ -62,13 +63,14 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate)
+    let wanted = Arc::clone(&bridges);
+    let hls = origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate)
         .layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let http = listener.serve(router, max_connections)?;
 
-    Ok(Running { http, control, webhooks, drain: config.drain })
+    Ok(Running { http, control, bridges, webhooks, drain: config.drain })
 }
 
 // === impl Running ===
@@ -97,18 +99,32 @@ impl Running {
         format!("{scheme}://{address}")
     }
 
-    /// Takes no more sessions, ends those there are, lets requests under way finish.
+    /// Takes no more sessions, sends viewers away, ends sessions and playlists, lets requests under way
+    /// finish.
     pub async fn stop(self) -> anyhow::Result<()> {
         let began = Instant::now();
         self.control.drain();
-        tokio::time::sleep(self.drain.delay).await;
+        let lead = RECONNECT_LEAD.min(self.drain.delay / 2);
+        tokio::time::sleep(self.drain.delay - lead).await;
+        // Who looks for another server now loses nothing.
+        self.control.send_away();
+        tokio::time::sleep(lead).await;
         self.control.shutdown().await;
+        let was_played = self.bridges.finish().await;
         // They would never finish by themselves.
         self.control.end_events();
         let left = self.drain.timeout.saturating_sub(began.elapsed());
         let delivered = self.webhooks.finish(LAST_DELIVERIES.min(left / 2));
-        let (stopped, ()) = tokio::join!(self.http.stop(left), delivered);
-        stopped.context("HTTP did not stop cleanly")?;
+        let stopped = async {
+            if was_played {
+                // Players come once more, and see that it is over.
+                tokio::time::sleep(LAST_PLAYLISTS.min(left / 3)).await;
+            }
+            let left = self.drain.timeout.saturating_sub(began.elapsed());
+            self.http.stop(left).await.context("HTTP did not stop cleanly")
+        };
+        let (stopped, ()) = tokio::join!(stopped, delivered);
+        stopped?;
         // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
@@ -241,3 +257,9 @@ fn ice_server(server: &IceServer) -> signaling::IceServer {
 
 /// How long the last events for webhooks are tried to be delivered while the server stops.
 const LAST_DELIVERIES: Duration = Duration::from_secs(3);
+
+/// How long viewers have who were told to look for another server.
+const RECONNECT_LEAD: Duration = Duration::from_secs(1);
+
+/// How long playlists that have ended can be read: players ask every two seconds at least.
+const LAST_PLAYLISTS: Duration = Duration::from_secs(3);

@@ -12,6 +12,11 @@ use super::journal::Reader;
 use super::{Control, event_streams, info};
 
 impl Control {
+    /// Tells viewers to look for another server: here they cannot stay.
+    pub fn send_away(&self) {
+        self.registry().send_away();
+    }
+
     /// Ends everything that follows streams, and lets nobody follow any more.
     pub fn end_events(&self) {
         self.registry().log.close();

@@ -74,7 +74,11 @@ impl Reader {
                 (facts.session, facts.viewers) = (Some(session.as_ref().into()), Some(viewers));
                 Topic::ViewerLeft
             }
-            Change::Lost | Change::Back { .. } | Change::HlsViewers { .. } | Change::Layers(_) => {
+            Change::Lost
+            | Change::Leaving
+            | Change::Back { .. }
+            | Change::HlsViewers { .. }
+            | Change::Layers(_) => {
                 return;
             }
         };

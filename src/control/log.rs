@@ -49,6 +49,8 @@ pub(super) enum Change {
         /// Whether viewers need new sessions.
         changed: bool,
     },
+    /// Its viewers should look for another server.
+    Leaving,
     /// Its window ran out.
     Ended,
     /// A viewer came.

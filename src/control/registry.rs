@@ -259,6 +259,14 @@ impl Registry {
         }
     }
 
+    /// Notes that viewers of all streams should look for another server.
+    pub(super) fn send_away(&mut self) {
+        let live = self.streams.iter().filter(|(_, it)| it.presence.phase != Phase::Off);
+        for (name, stream) in live {
+            self.log.write(name, stream.id, Change::Leaving);
+        }
+    }
+
     /// Notes how many watch a stream over HLS.
     pub(super) fn note_hls_viewers(&mut self, id: StreamId, viewers: u64) {
         let Some(name) = self.name_of(id) else { return };

@@ -65,6 +65,7 @@ impl Phase {
                 Change::Started
                 | Change::Back { .. }
                 | Change::Lost
+                | Change::Leaving
                 | Change::Ended
                 | Change::ViewerJoined { .. }
                 | Change::ViewerLeft { .. }
@@ -95,6 +96,7 @@ impl Standing {
                 self.presence.renewals += u64::from(*changed);
                 active.into_iter().chain(renewed).collect()
             }
+            Change::Leaving => vec![Happening::Reconnect],
             Change::Ended => {
                 *self = Self::default();
                 vec![Happening::Inactive]
