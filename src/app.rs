@@ -15,7 +15,7 @@ use whitewater_signaling as signaling;
 use whitewater_signaling::control::{Control as _, StreamName};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, When};
+use crate::bridge::{self, Codec, Picture, Sound, Timing, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, metrics, origin, web};
@@ -136,7 +136,8 @@ fn reading(control: &Arc<Control>, store: &origin::Store) -> impl Fn() -> metric
 }
 
 fn bridge_config(config: &Config, metrics: metrics::Hls) -> bridge::Config {
-    let (policies, sounds, pictures) = (config.clone(), config.clone(), config.clone());
+    let (policies, sounds) = (config.clone(), config.clone());
+    let (pictures, timings) = (config.clone(), config.clone());
     bridge::Config {
         when: Box::new(move |name| match policies.policy(name).hls {
             Hls::OnDemand => When::OnDemand,
@@ -144,6 +145,10 @@ fn bridge_config(config: &Config, metrics: metrics::Hls) -> bridge::Config {
             Hls::Off => When::Never,
         }),
         picture: Box::new(move |name| picture(&pictures.policy(name))),
+        timing: Box::new(move |name| {
+            let policy = timings.policy(name);
+            Timing { segment: policy.hls_segment, window: policy.hls_window }
+        }),
         sound: Box::new(move |name| match sounds.policy(name).hls_sound {
             HlsSound::Aac => Sound { aac: true, opus: false },
             HlsSound::Opus => Sound { aac: false, opus: true },
