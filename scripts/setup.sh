@@ -112,7 +112,7 @@ if [ "$purpose" = tests ]; then
     packages+=(python3-venv valgrind)
 fi
 if [ "$purpose" = bench ]; then
-    packages+=(gstreamer1.0-tools nghttp2-client wrk)
+    packages+=(chromium fonts-dejavu-core gstreamer1.0-tools nghttp2-client wrk)
 fi
 
 install_packages "${packages[@]}"

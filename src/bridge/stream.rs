@@ -33,6 +33,8 @@ pub(super) struct Task {
     has_opened: bool,
     /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
     arrived: Option<Instant>,
+    /// When the picture arrived that is handled as it comes back.
+    shown: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
     /// What the picture becomes where it is transcoded.
@@ -73,6 +75,7 @@ impl Task {
             has_parts: false,
             has_opened: false,
             arrived: None,
+            shown: None,
             sound,
             codec,
             picture: None,
@@ -127,7 +130,7 @@ impl Task {
                 }
             }
             self.drain();
-            self.arrived = None;
+            (self.arrived, self.shown) = (None, None);
         }
         let unlisten = LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP };
         if !self.bridges.packets.tell(self.home, unlisten) {
@@ -147,6 +150,7 @@ impl Task {
     fn take_picture(&mut self, made: Made) {
         match made {
             Made::Frame(rung, frame) => {
+                self.shown = self.picture.as_ref().and_then(|picture| picture.arrival_of(&frame));
                 self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
             }
             Made::WantKeyframe => self.tell(LinkMessage::WantAll { stream: self.id }),
@@ -182,7 +186,7 @@ impl Task {
                 }
                 Output::Picture(frame, cut) => {
                     if let Some(picture) = &mut self.picture {
-                        picture.push(frame, cut);
+                        picture.push(frame, cut, self.arrived);
                     }
                 }
                 Output::Still(ticks) => {
@@ -242,6 +246,7 @@ impl Task {
         }
         let waited = self.arrived.map(|arrived| arrived.elapsed());
         self.bridges.config.metrics.packaged(parts, gaps, waited);
+        let waited = waited.or_else(|| self.shown.map(|shown| shown.elapsed()));
         if let (Some((segment, part)), Some(waited)) = (last, waited) {
             let waited_us = waited.as_micros();
             trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
