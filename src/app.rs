@@ -16,7 +16,7 @@ use whitewater_signaling::control::{Control as _, StreamName};
 use whitewater_signaling::rate::{Rate, Rates};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, When};
+use crate::bridge::{self, Codec, Picture, Sound, Timing, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, metrics, origin, web};
@@ -140,7 +140,8 @@ fn reading(control: &Arc<Control>, store: &origin::Store) -> impl Fn() -> metric
 }
 
 fn bridge_config(live: &Live, metrics: metrics::Hls) -> bridge::Config {
-    let (policies, sounds, pictures) = (live.clone(), live.clone(), live.clone());
+    let (policies, sounds) = (live.clone(), live.clone());
+    let (pictures, timings) = (live.clone(), live.clone());
     bridge::Config {
         when: Box::new(move |name| match policies.get().policy(name).hls {
             Hls::OnDemand => When::OnDemand,
@@ -148,6 +149,10 @@ fn bridge_config(live: &Live, metrics: metrics::Hls) -> bridge::Config {
             Hls::Off => When::Never,
         }),
         picture: Box::new(move |name| picture(&pictures.get().policy(name))),
+        timing: Box::new(move |name| {
+            let policy = timings.get().policy(name);
+            Timing { segment: policy.hls_segment, window: policy.hls_window }
+        }),
         sound: Box::new(move |name| match sounds.get().policy(name).hls_sound {
             HlsSound::Aac => Sound { aac: true, opus: false },
             HlsSound::Opus => Sound { aac: false, opus: true },

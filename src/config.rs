@@ -155,6 +155,10 @@ pub struct Policy {
     pub takeover: bool,
     /// When it is packaged for HLS.
     pub hls: Hls,
+    /// What its segments for HLS last.
+    pub hls_segment: Duration,
+    /// How far back HLS players can go.
+    pub hls_window: Duration,
     /// What HLS players get as sound.
     pub hls_sound: HlsSound,
     /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
@@ -383,6 +387,8 @@ impl Default for Policy {
             reconnect_window: Duration::from_secs(10),
             takeover: false,
             hls: Hls::OnDemand,
+            hls_segment: Duration::from_secs(2),
+            hls_window: Duration::from_secs(120),
             hls_sound: HlsSound::Aac,
             hls_ladder: Vec::new(),
             hls_codec: HlsCodec::H264,

@@ -15,6 +15,7 @@ pub mod http;
 pub mod load;
 pub mod metrics;
 pub mod origin;
+pub mod priority;
 pub mod telemetry;
 pub mod transcode;
 pub mod web;

@@ -11,6 +11,7 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use whitewater::auth::{Claims, Deed, OneOrMany};
 use whitewater::config::{Config, File, Flags, Pattern};
+use whitewater::priority::Behind;
 use whitewater::{app, auth, load, telemetry};
 
 #[derive(Parser)]
@@ -113,7 +114,10 @@ impl Token {
 fn serve(flags: &Flags) -> anyhow::Result<()> {
     let config = read_config(flags.config.as_deref(), flags)?;
     telemetry::init(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(|| Behind::Requests.stand())
+        .build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let running = app::start(&config)?;

@@ -65,7 +65,8 @@ const ROOT: &[(&str, &[&str])] = &[
     ("load", &[]),
     ("origin", &[]),
     ("auth", &["config", "origin"]),
-    ("transcode", &[]),
+    ("transcode", &["priority"]),
+    ("priority", &[]),
     (
         "app",
         &[

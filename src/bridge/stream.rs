@@ -14,7 +14,7 @@ use whitewater_signaling::control::StreamName;
 
 use super::picture::{Made, Picture};
 use super::sound::Sound;
-use super::{Bridges, Codec, Stage, When};
+use super::{Bridges, Codec, Stage, Timing, When};
 use crate::origin::{EpochId, Offered, Writer};
 
 /// What a stream's task works with.
@@ -24,6 +24,7 @@ pub(super) struct Task {
     id: StreamId,
     home: ShardId,
     stage: watch::Sender<Stage>,
+    timing: Timing,
     bridge: Bridge,
     epoch: Option<Writer>,
     /// Parts of one rendition that are told of together.
@@ -56,13 +57,16 @@ impl Task {
         });
         let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
         let super::Picture { ladder, codec } = (bridges.config.picture)(name.as_str());
-        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac, ladder });
+        let timing = (bridges.config.timing)(name.as_str());
+        let segment = timing.segment;
+        let bridge = Bridge::new(bridge::Config { segment, opus, aac, ladder });
         Self {
             bridges,
             name,
             id,
             home,
             stage,
+            timing,
             bridge,
             epoch: None,
             batch: None,
@@ -251,11 +255,11 @@ impl Task {
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let id = EpochId::new(since_epoch.as_millis() as u64, fastrand::u64(..));
-        let offered = opened.renditions.iter().map(|one| offered(one, opened)).collect();
+        let offered = opened.renditions.iter().map(|one| self.offered(one, opened)).collect();
         match self.bridges.store.open(self.name.clone(), id.clone(), offered) {
             Ok(writer) => {
                 info!(stream = %self.name, epoch = %id, "HLS begins");
-                if opened.segment > SEGMENT {
+                if opened.segment > self.timing.segment {
                     warn!(stream = %self.name, segment = ?opened.segment, "the publisher's keyframes are far \
                         apart and do not come when asked for, so HLS begins late and switches slowly: a \
                         keyframe interval of 2 s or less is better");
@@ -280,6 +284,22 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// What the origin is told of a rendition.
+    fn offered(&self, announced: &Announced, opened: &Opened) -> Offered {
+        let Announced { id, bits_per_second, frame_rate, .. } = *announced;
+        let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
+        let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
+        config.part_target = opened.part_target;
+        config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
+        config.dvr = self.timing.window;
+        let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
+        let average_bps = bits_per_second.unwrap_or(guess);
+        let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };
+        let channels = (id.kind() == Kind::Audio).then_some(2);
+        let frame_rate = frame_rate.filter(|_| id.kind() == Kind::Video);
+        Offered { config, kind: id.kind(), nominal, frame_rate, channels }
     }
 
     fn withdraw_rungs(&mut self) {
@@ -316,24 +336,8 @@ fn arrival(message: &LinkMessage) -> Option<Instant> {
     Some(arrived.received)
 }
 
-/// What the origin is told of a rendition.
-fn offered(announced: &Announced, opened: &Opened) -> Offered {
-    let Announced { id, bits_per_second, frame_rate, .. } = *announced;
-    let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
-    let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
-    config.part_target = opened.part_target;
-    config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
-    let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
-    let average_bps = bits_per_second.unwrap_or(guess);
-    let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };
-    let channels = (id.kind() == Kind::Audio).then_some(2);
-    let frame_rate = frame_rate.filter(|_| id.kind() == Kind::Video);
-    Offered { config, kind: id.kind(), nominal, frame_rate, channels }
-}
-
 fn name_of(id: RenditionId) -> Name {
     id.name().parse().expect("names of renditions are letters and digits")
 }
 
-const SEGMENT: Duration = Duration::from_secs(2);
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);

@@ -441,6 +441,18 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
     },
     Key {
+        name: "hls_segment_s",
+        default: "2",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_segment(&v[0]).map(|lasts| policy.hls_segment = lasts),
+    },
+    Key {
+        name: "hls_window_s",
+        default: "120",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_window(&v[0]).map(|window| policy.hls_window = window),
+    },
+    Key {
         name: "hls_sound",
         default: "aac",
         arity: Arity::One,

@@ -183,6 +183,28 @@ const MAX_RUNGS: usize = 6;
 /// Short sides that anybody could mean.
 const SIDES: std::ops::RangeInclusive<u16> = 90..=2160;
 
+/// What segments last: whole seconds, as playlists name them. Publishers are not asked for keyframes
+/// every second.
+pub(super) fn hls_segment(text: &str) -> Parsed<Duration> {
+    within(text, SEGMENTS_S)
+}
+
+pub(super) fn hls_window(text: &str) -> Parsed<Duration> {
+    within(text, WINDOWS_S)
+}
+
+fn within(text: &str, bounds: std::ops::RangeInclusive<u64>) -> Parsed<Duration> {
+    let seconds: u64 = number(text)?;
+    let (least, most) = (bounds.start(), bounds.end());
+    if bounds.contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    Err(format!("{seconds} is not from {least} to {most}"))
+}
+
+const SEGMENTS_S: std::ops::RangeInclusive<u64> = 2..=10;
+const WINDOWS_S: std::ops::RangeInclusive<u64> = 10..=3600;
+
 pub(super) fn hls_codec(text: &str) -> Parsed<HlsCodec> {
     match text {
         "h264" => Ok(HlsCodec::H264),
