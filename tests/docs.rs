@@ -123,5 +123,11 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "CONTRIBUTING.md", "docs/auth.md", "docs/configuration.md", "docs/clients.md"];
+const DOCUMENTS: [&str; 6] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/auth.md",
+    "docs/configuration.md",
+    "docs/clients.md",
+    "docs/security.md",
+];
