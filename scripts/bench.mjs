@@ -31,6 +31,11 @@ const clientCore = options["client-core"];
 const run = promisify(execFile);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
+const unlimited = {
+  WHITEWATER_LIMITS_ADDRESS_REQUESTS_PER_S: "0",
+  WHITEWATER_LIMITS_ADDRESS_SESSIONS: "0",
+};
+
 /** Starts a server and `count` publishers; `stop` ends them all. */
 async function serve(trace, maxBurst, count = 1) {
   const folder = mkdtempSync(join(tmpdir(), "whitewater-bench-"));
@@ -41,7 +46,8 @@ async function serve(trace, maxBurst, count = 1) {
       ...["--data", folder, "--shards", "1", "--max-burst", String(maxBurst)],
       ...["--max-viewers", "100000", "--log", "warn"],
     ],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    // The crowd has one address.
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...unlimited } },
   );
   const exited = new Promise((resolve) => server.once("exit", resolve));
   const url = await new Promise((resolve, reject) => {

@@ -122,7 +122,7 @@ if [ "$purpose" = tests ]; then
     packages+=(python3-venv python3-yaml systemd valgrind)
 fi
 if [ "$purpose" = bench ]; then
-    packages+=(gstreamer1.0-tools nghttp2-client wrk)
+    packages+=(chromium fonts-dejavu-core gstreamer1.0-tools nghttp2-client wrk)
 fi
 
 install_packages "${packages[@]}"

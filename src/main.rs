@@ -100,6 +100,7 @@ impl Token {
             aud: config.auth.audience.clone().map(OneOrMany::One),
             iss: config.auth.issuer.clone(),
             sub: self.subject.clone(),
+            jti: Some(auth::token_name()),
             stream: (!streams.is_empty()).then_some(OneOrMany::Many(streams)),
             action: OneOrMany::Many(deeds),
             max_bitrate_bps: self.max_bitrate_bps,

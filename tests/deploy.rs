@@ -124,7 +124,7 @@ async fn the_image_of_the_server_serves_and_its_health_check_tells() {
     let mut check = instruction("HEALTHCHECK");
     let url = check.iter_mut().find(|word| word.starts_with("http://")).unwrap();
     *url = url.replace("127.0.0.1:8080", &http);
-    let mut check_once = || Command::new(&check[0]).args(&check[1..]).output().unwrap();
+    let check_once = || Command::new(&check[0]).args(&check[1..]).output().unwrap();
     assert!(!check_once().status.success(), "nobody is there yet");
     let mut server = Running::start(&mut server);
     assert_eq!(server.answers(&format!("http://{http}/healthz")).await.0, 200);
@@ -171,8 +171,16 @@ async fn the_prometheus_of_the_compose_file_runs_with_the_shipped_rules() {
     let mut prometheus = Command::new("prometheus");
     prometheus.args(words).arg(format!("--web.listen-address=127.0.0.1:{port}"));
     let mut prometheus = Running::start(&mut prometheus);
-    let (status, text) = prometheus.answers(&format!("http://127.0.0.1:{port}/api/v1/rules")).await;
-    assert_eq!(status, 200, "{text}");
+    let url = format!("http://127.0.0.1:{port}/api/v1/rules");
+    let deadline = Instant::now() + Duration::from_secs(60);
+    // It answers 503 until it is ready.
+    let text = loop {
+        match prometheus.answers(&url).await {
+            (200, text) => break text,
+            (status, text) => assert!(Instant::now() < deadline, "{status}: {text}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
     let answer: Value = serde_json::from_str(&text).unwrap();
     let rules = answer["data"]["groups"][0]["rules"].as_array().unwrap();
     let alerts = read("deploy/prometheus/whitewater.rules.yml").matches("- alert:").count();

@@ -85,7 +85,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "webhooks",
         ],
     ),
-    ("main", &["app", "auth", "config", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "load", "priority", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

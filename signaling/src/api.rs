@@ -1,13 +1,12 @@
 //! An API that shows the live streams.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
 use axum::routing::{delete, get, post};
-use axum::{Extension, Json, Router, middleware};
+use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use crate::auth::{self, Seen};
@@ -85,27 +84,15 @@ async fn deliveries(
 async fn kick(
     State(shared): State<Shared>,
     Path(session): Path<String>,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> Result<StatusCode, Problem> {
-    tracing::info!(session, by = %by(client), "an administrator ends a session");
     shared.control.kick(session).await.map_err(|refusal| shared.refused(&refusal))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
 /// Ends a publisher's session. Its viewers hear of it as if it had left.
-async fn end(
-    State(shared): State<Shared>,
-    Target(name): Target,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
-) -> Result<StatusCode, Problem> {
-    tracing::info!(stream = %name, by = %by(client), "an administrator ends a stream");
+async fn end(State(shared): State<Shared>, Target(name): Target) -> Result<StatusCode, Problem> {
     shared.control.end_stream(name).await.map_err(|refusal| not_live(&shared, &refusal))?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-/// Who it was, for the log.
-fn by(client: Option<Extension<ConnectInfo<SocketAddr>>>) -> String {
-    client.map_or_else(|| "?".into(), |Extension(ConnectInfo(address))| address.ip().to_string())
 }
 
 async fn show(
@@ -129,6 +116,7 @@ pub(crate) fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
         | Refusal::NoSession
         | Refusal::NoEvents
         | Refusal::StaleTag
+        | Refusal::TooMany(_)
         | Refusal::Full(_)
         | Refusal::Closing => shared.refused(refusal),
     }

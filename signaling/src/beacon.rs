@@ -23,7 +23,7 @@ pub(crate) async fn hear(
         action: Action::Watch,
         stream: Some(beacon.stream.clone()),
         token: token(&parts),
-        client: client(&parts),
+        client: client(&parts.extensions),
     };
     shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
     match shared.control.hear(beacon) {

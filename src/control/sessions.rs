@@ -45,7 +45,8 @@ impl Control {
                 Claimed::Reserved(reserved) => *reserved,
                 Claimed::Kept(stream) => return Err(self.kept(request.stream, &stream).await),
             };
-            info!(stream = %request.stream, "a publisher opens a session");
+            let session = public_name(&id);
+            info!(stream = %request.stream, session, "a publisher opens a session");
             match self.open(&id, shard, command, opened).await {
                 Ok(Some(opened)) => {
                     // Its shard has ended the one before it.
@@ -90,7 +91,9 @@ impl Control {
             Some(Verdict::Kept) => return Ok(Claimed::Kept(Box::new(was.expect("it was judged")))),
             Some(Verdict::Granted) | None => {}
         }
-        let max = self.config.max_streams;
+        let limits = (self.config.limits)();
+        registry.tally.check(request, &limits)?;
+        let max = limits.max_streams;
         if was.is_none() && max > 0 && registry.streams.len() >= max {
             return Err(Refusal::Full(format!("the server has its {max} streams")));
         }
@@ -158,19 +161,25 @@ impl Control {
         let id = self.session_id();
         let path =
             SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
-        if let Some(old) = request.replaces {
+        if let Some(old) = &request.replaces {
             // What is replaced may have ended by itself.
-            let _ = self.end(&old, "for another one").await;
+            let _ = self.end(old, "for another one").await;
         }
         let (shard, command, opened) = {
             let mut registry = self.registry();
             let Some(stream) = registry.streams.get(&request.stream).cloned() else {
                 return Err(Refusal::NotLive(request.stream));
             };
-            let max = self.config.max_viewers;
+            let limits = (self.config.limits)();
+            let max = limits.max_viewers;
             if max > 0 && registry.viewers() >= max {
                 return Err(Refusal::Full(format!("the server has its {max} viewers")));
             }
+            let max = limits.max_total_bitrate_bps;
+            if max > 0 && self.traffic.bps() >= max {
+                return Err(Refusal::Full("the server sends as much as it may".into()));
+            }
+            registry.tally.check(&request, &limits)?;
             let shard = registry.least_loaded();
             let local = self.secrets.credentials(shard);
             let ssrc = || Ssrc((self.secrets.number() as u32).max(1));
@@ -196,7 +205,7 @@ impl Control {
             }));
             (shard, command, opened)
         };
-        debug!(stream = %request.stream, "a viewer opens a session");
+        debug!(stream = %request.stream, session = public_name(&id), "a viewer opens a session");
         let opened = self.open(&id, shard, command, opened).await;
         if !matches!(opened, Ok(Some(_))) {
             self.registry().remove(&id);
@@ -236,7 +245,7 @@ impl Control {
             .get(id)
             .map(|entry| (entry.path.clone(), entry.grant.expires_in));
         let Some((path, Some(left))) = entry else { return };
-        let (me, end) = (self.me.clone(), Instant::now() + left + self.config.grace);
+        let (me, end) = (self.me.clone(), Instant::now() + left + (self.config.limits)().grace);
         tokio::spawn(async move {
             loop {
                 // It looks now and then, so as not to outlive its session for long.
@@ -266,7 +275,8 @@ impl Control {
         if let Some(key) = session.key {
             self.engine.ask(session.shard, Command::Close(key)).await;
         }
-        info!(stream = %path.stream, side = ?path.side, "a session was ended {why}");
+        let session = session.public_name();
+        info!(stream = %path.stream, side = ?path.side, session, "a session was ended {why}");
         Ok(())
     }
 
@@ -365,8 +375,7 @@ fn entry_of(
 impl SessionEntry {
     /// What administrators call it: it does not tell the name in its URL.
     pub(super) fn public_name(&self) -> String {
-        let digest = Identity::of_token(&self.path.id.0).digest();
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
+        public_name(&self.path.id)
     }
 
     fn info(&self) -> SessionInfo {
@@ -383,6 +392,12 @@ impl SessionEntry {
             expires_in_s: self.grant.expires_in.map(|left| left.saturating_sub(age).as_secs()),
         }
     }
+}
+
+/// What administrators and the log call a session.
+fn public_name(id: &SessionId) -> String {
+    let digest = Identity::of_token(&id.0).digest();
+    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The place of a section among all of a description, refused ones included.
