@@ -67,6 +67,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("auth", &["config", "origin"]),
     ("transcode", &["priority"]),
     ("priority", &[]),
+    ("webhooks", &["config", "metrics"]),
     (
         "app",
         &[
@@ -81,9 +82,10 @@ const ROOT: &[(&str, &[&str])] = &[
             "origin",
             "telemetry",
             "web",
+            "webhooks",
         ],
     ),
-    ("main", &["app", "auth", "config", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "load", "priority", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.
