@@ -45,9 +45,9 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo, SessionPath,
-    StreamInfo, StreamName,
+    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, Grant,
+    IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo,
+    SessionPath, StreamInfo, StreamName,
 };
 
 use crate::engine;
@@ -292,6 +292,11 @@ impl Port for Control {
         fragment: Fragment,
     ) -> Answer<'_, Patched> {
         self.see_through(|me| async move { me.patch_ice(path, if_match, fragment).await })
+    }
+
+    fn renew(&self, path: SessionPath, grant: Grant) -> Answer<'_, ()> {
+        let renewed = self.registry().renew(&path, &grant).ok_or(Refusal::NoSession);
+        Box::pin(std::future::ready(renewed))
     }
 
     fn delete(&self, path: SessionPath) -> Answer<'_, ()> {

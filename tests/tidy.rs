@@ -83,7 +83,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("main", &["app", "auth", "config", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "load", "priority", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

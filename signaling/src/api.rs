@@ -14,7 +14,7 @@ use crate::control::{InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, follow};
+use crate::{cors, follow, operator};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -23,6 +23,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/sessions", get(sessions).options(cors::options))
         .route("/v1/sessions/{session}", delete(kick).options(cors::options))
         .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
+        .merge(operator::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     Router::new()
         .route("/v1/events", get(follow::open).options(cors::options))
