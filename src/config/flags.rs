@@ -89,6 +89,8 @@ fn setting(option: &Opt, matches: &ArgMatches) -> Option<Setting> {
     Some(Setting { key: option.key.into(), values, origin })
 }
 
+const CONFIG: &str = "config";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -105,5 +107,3 @@ mod tests {
         }
     }
 }
-
-const CONFIG: &str = "config";
