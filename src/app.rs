@@ -19,9 +19,10 @@ use whitewater_signaling::rate::{Rate, Rates};
 use whitewater_signaling::{Operator, Switch};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, Timing, When};
+use crate::bridge::{self, Bridges, Codec, Picture, Sound, Timing, When};
 use crate::config::{self, Config, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
+use crate::webhooks::{self, Ledger, Webhooks};
 use crate::{addresses, engine, http, metrics, origin, web};
 use reload::Reloading;
 pub use reload::Source;
@@ -31,6 +32,8 @@ pub struct Running {
     http: http::Serving,
     redirect: Option<http::Serving>,
     control: Arc<Control>,
+    bridges: Arc<Bridges>,
+    webhooks: webhooks::Running,
     operator: Arc<dyn Operator>,
     live: Live,
 }
@@ -52,6 +55,8 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let live = Live::new(config.clone());
     let signaling = signaling_config(config);
     signaling.check()?;
+    let (counted, ledger) = (metrics::Counted::default(), Ledger::default());
+    let webhooks = Webhooks::new(&config.webhooks, &ledger, &counted.webhooks)?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
     let redirect = config.http_redirect.map(|address| http::bind(address, None)).transpose()?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
@@ -59,7 +64,9 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
 
     let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, outputs.events, control_config(&live, candidates))?;
+    let control_config = control_config(&live, candidates, ledger, counted.audience.clone());
+    let control = Control::new(engine, outputs.events, control_config)?;
+    let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
     let (router, switch) = signaling::router_and_switch(signaling, port, Arc::new(gate.clone()));
@@ -74,13 +81,13 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     switch.set_operator(Arc::clone(&operator));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let counted = metrics::Hls::default();
-    let bridge_config = bridge_config(&live, counted.clone());
+    let bridge_config = bridge_config(&live, counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store, switch);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate)
-        .layer(middleware::from_fn_with_state(counted, metrics::count));
+    let wanted = Arc::clone(&bridges);
+    let hls = origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate)
+        .layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let proxies = live.clone();
@@ -90,7 +97,7 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let redirect = redirect.map(|plain| plain.redirect_to(http.local_addr(), max_connections));
     let redirect = redirect.transpose()?;
 
-    Ok(Running { http, redirect, control, operator, live })
+    Ok(Running { http, redirect, control, bridges, webhooks, operator, live })
 }
 
 // === impl Running ===
@@ -134,19 +141,35 @@ impl Running {
         Arc::clone(&self.operator)
     }
 
-    /// Takes no more sessions, ends those there are, lets requests under way finish.
+    /// Takes no more sessions, sends viewers away, ends sessions and playlists, lets requests under way
+    /// finish.
     pub async fn stop(self) -> anyhow::Result<()> {
         let (began, drain) = (Instant::now(), self.live.get().drain);
         self.control.drain();
-        tokio::time::sleep(drain.delay).await;
+        let lead = RECONNECT_LEAD.min(drain.delay / 2);
+        tokio::time::sleep(drain.delay - lead).await;
+        // Who looks for another server now loses nothing.
+        self.control.send_away();
+        tokio::time::sleep(lead).await;
         self.control.shutdown().await;
+        let was_played = self.bridges.finish().await;
         // They would never finish by themselves.
         self.control.end_events();
         let left = drain.timeout.saturating_sub(began.elapsed());
         if let Some(redirect) = self.redirect {
             let _ = redirect.stop(Duration::ZERO).await;
         }
-        self.http.stop(left).await.context("HTTP did not stop cleanly")?;
+        let delivered = self.webhooks.finish(LAST_DELIVERIES.min(left / 2));
+        let stopped = async {
+            if was_played {
+                // Players come once more, and see that it is over.
+                tokio::time::sleep(LAST_PLAYLISTS.min(left / 3)).await;
+            }
+            let left = drain.timeout.saturating_sub(began.elapsed());
+            self.http.stop(left).await.context("HTTP did not stop cleanly")
+        };
+        let (stopped, ()) = tokio::join!(stopped, delivered);
+        stopped?;
         // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
@@ -246,7 +269,12 @@ fn limits(config: &Config) -> control::Limits {
     }
 }
 
-fn control_config(live: &Live, candidates: Vec<SocketAddr>) -> control::Config {
+fn control_config(
+    live: &Live,
+    candidates: Vec<SocketAddr>,
+    ledger: Ledger,
+    audience: metrics::Audience,
+) -> control::Config {
     let (policies, limiting, config) = (live.clone(), live.clone(), live.get());
     control::Config {
         candidates,
@@ -262,6 +290,17 @@ fn control_config(live: &Live, candidates: Vec<SocketAddr>) -> control::Config {
                 takeover: policy.takeover,
             }
         }),
+        heard: Box::new(move |protocol, heard, believed| {
+            audience.heard(protocol, heard);
+            if let Some(startup) = believed.startup {
+                audience.started(protocol, startup);
+            }
+            if let Some(latency) = believed.latency {
+                audience.latency(protocol, latency);
+            }
+            audience.waited(protocol, believed.stalls, believed.stalled, believed.errors);
+        }),
+        deliveries: Box::new(move |most| ledger.latest(most)),
     }
 }
 
@@ -290,3 +329,12 @@ fn ice_server(server: &IceServer) -> signaling::IceServer {
         credential: server.credential.clone(),
     }
 }
+
+/// How long the last events for webhooks are tried to be delivered while the server stops.
+const LAST_DELIVERIES: Duration = Duration::from_secs(3);
+
+/// How long viewers have who were told to look for another server.
+const RECONNECT_LEAD: Duration = Duration::from_secs(1);
+
+/// How long playlists that have ended can be read: players ask every two seconds at least.
+const LAST_PLAYLISTS: Duration = Duration::from_secs(3);

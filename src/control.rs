@@ -4,6 +4,8 @@
 //! Negotiation happens here, on ordinary tasks; a shard is handed what was agreed. The registry is
 //! changed under a short lock, never across an await.
 
+mod audience;
+
 mod claim;
 
 mod event_streams;
@@ -13,6 +15,8 @@ mod events;
 mod follow;
 
 mod info;
+
+mod journal;
 
 mod layers;
 
@@ -32,10 +36,11 @@ mod traffic;
 
 mod warnings;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, info};
@@ -45,12 +50,14 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, Grant,
-    IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo,
-    SessionPath, StreamInfo, StreamName,
+    Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
+    Fragment, Grant, Heard, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
+    PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPath, StreamInfo, StreamName,
 };
 
 use crate::engine;
+use audience::Audience;
+pub use audience::Believed;
 use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
@@ -66,6 +73,10 @@ pub struct Config {
     pub limits: Box<dyn Fn() -> Limits + Send + Sync>,
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
+    /// Where it is counted what players say of themselves.
+    pub heard: Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>,
+    /// What became of the latest events that webhooks were sent; so many at most.
+    pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
 
 /// What is refused beyond; 0 is no limit.
@@ -103,6 +114,7 @@ pub struct Control {
     secrets: Secrets,
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
+    audience: Mutex<Audience>,
     traffic: Traffic,
     draining: AtomicBool,
     me: Weak<Self>,
@@ -126,11 +138,13 @@ impl Control {
             secrets,
             identity,
             registry,
+            audience: Mutex::default(),
             traffic: Traffic::default(),
             draining: AtomicBool::new(false),
             me: Weak::clone(me),
         });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
+        tokio::spawn(tidy_audience(Arc::downgrade(&control)));
         tokio::spawn(traffic::measure(Arc::downgrade(&control)));
         Ok(control)
     }
@@ -228,6 +242,28 @@ impl Control {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audience(&self) -> MutexGuard<'_, Audience> {
+        self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear_player(&self, beacon: &Beacon) -> Result<Heard, Refusal> {
+        let stream = self.registry().streams.get(&beacon.stream).map(|stream| stream.id);
+        let stream = stream.ok_or_else(|| Refusal::NotLive(beacon.stream.clone()))?;
+        let (heard, believed) = self.audience().hear(Instant::now(), stream, beacon);
+        (self.config.heard)(beacon.protocol, heard, &believed);
+        Ok(heard)
+    }
+
+    /// Lets players go that have fallen silent, and notes what changed.
+    fn tidy_audience(&self) {
+        let live: HashSet<_> = self.registry().streams.values().map(|stream| stream.id).collect();
+        let changed = self.audience().tidy(Instant::now(), |stream| live.contains(&stream));
+        let mut registry = self.registry();
+        for (stream, viewers) in changed {
+            registry.note_hls_viewers(stream, viewers);
+        }
     }
 
     fn take_in(&self, shard: ShardId, event: &Event) {
@@ -367,6 +403,18 @@ impl Port for Control {
         Box::pin(std::future::ready(self.follow_streams(interest)))
     }
 
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>> {
+        Box::pin(std::future::ready(self.read_journal()))
+    }
+
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo> {
+        (self.config.deliveries)(most)
+    }
+
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal> {
+        self.hear_player(&beacon)
+    }
+
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
         Box::pin(std::future::ready(self.open_event_stream(&session, types)))
     }
@@ -389,3 +437,15 @@ async fn read_events(control: Weak<Control>, mut events: mpsc::Receiver<(ShardId
         }
     }
 }
+
+async fn tidy_audience(control: Weak<Control>) {
+    let mut due = tokio::time::interval(TIDY_INTERVAL);
+    loop {
+        due.tick().await;
+        let Some(control) = control.upgrade() else { return };
+        control.tidy_audience();
+    }
+}
+
+/// How often it is looked who still plays, and told how many do.
+const TIDY_INTERVAL: Duration = Duration::from_secs(1);

@@ -19,3 +19,4 @@ pub mod priority;
 pub mod telemetry;
 pub mod transcode;
 pub mod web;
+pub mod webhooks;

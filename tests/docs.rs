@@ -150,11 +150,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-const DOCUMENTS: [&str; 6] = [
+const DOCUMENTS: [&str; 8] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/auth.md",
     "docs/configuration.md",
     "docs/clients.md",
+    "docs/deploy.md",
     "docs/security.md",
+    "docs/webhooks.md",
 ];

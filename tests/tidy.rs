@@ -67,6 +67,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("auth", &["config", "origin"]),
     ("transcode", &["priority"]),
     ("priority", &[]),
+    ("webhooks", &["config", "metrics"]),
     (
         "app",
         &[
@@ -81,6 +82,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "origin",
             "telemetry",
             "web",
+            "webhooks",
         ],
     ),
     ("main", &["app", "auth", "config", "load", "priority", "telemetry"]),

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{delete, get};
+use axum::routing::{delete, get, post};
 use axum::{Json, Router, middleware};
 use serde::Deserialize;
 
 use crate::auth::{self, Seen};
-use crate::control::{InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
+use crate::control::{DeliveryInfo, InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, follow, operator};
+use crate::{beacon, cors, follow, operator};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -22,6 +22,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/server", get(server).options(cors::options))
         .route("/v1/sessions", get(sessions).options(cors::options))
         .route("/v1/sessions/{session}", delete(kick).options(cors::options))
+        .route("/v1/webhooks/deliveries", get(deliveries).options(cors::options))
         .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
         .merge(operator::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
@@ -29,6 +30,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/events", get(follow::open).options(cors::options))
         .route("/v1/streams", get(list).options(cors::options))
         .route("/v1/streams/{stream}", get(show).options(cors::options))
+        .route("/v1/beacon", post(beacon::hear).options(cors::options))
         .merge(admin)
 }
 
@@ -63,6 +65,23 @@ async fn sessions(
     sessions.map(Json).map_err(|refusal| shared.refused(&refusal))
 }
 
+/// How many deliveries are asked for.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Latest {
+    limit: Option<usize>,
+}
+
+/// What became of the latest events that webhooks were sent, the newest first.
+async fn deliveries(
+    State(shared): State<Shared>,
+    latest: Result<Query<Latest>, QueryRejection>,
+) -> Result<Json<Vec<DeliveryInfo>>, Problem> {
+    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "the query may be limit=NUMBER only");
+    let Query(Latest { limit }) = latest.map_err(bad)?;
+    Ok(Json(shared.control.deliveries(limit.unwrap_or(USUAL_DELIVERIES))))
+}
+
 async fn kick(
     State(shared): State<Shared>,
     Path(session): Path<String>,
@@ -87,7 +106,7 @@ async fn show(
     stream.map(Json).map_err(|refusal| not_live(&shared, &refusal))
 }
 
-fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
+pub(crate) fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
     match refusal {
         // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.
         Refusal::NotLive(_) => Problem::new(StatusCode::NOT_FOUND, refusal.to_string()),
@@ -103,3 +122,6 @@ fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
         | Refusal::Closing => shared.refused(refusal),
     }
 }
+
+/// Deliveries that are shown to who does not say how many.
+const USUAL_DELIVERIES: usize = 100;

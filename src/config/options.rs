@@ -7,6 +7,7 @@ use super::limits::LIMIT_KEYS;
 use super::sections::{ICE_SERVER_KEYS, STREAM_KEYS};
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
+use super::webhooks::WEBHOOK_KEYS;
 use super::{Config, ConfigError, Tls};
 
 /// A key as its documentation has to show it.
@@ -37,7 +38,8 @@ pub fn documented() -> Vec<Documented> {
     let auth = AUTH_KEYS.iter().map(|key| key.documented("auth", Some("auth")));
     let limits = LIMIT_KEYS.iter().map(|key| key.documented("limits", Some("limits")));
     let streams = STREAM_KEYS.iter().map(|key| key.documented("streams", None));
-    top.chain(ice).chain(auth).chain(limits).chain(streams).collect()
+    let webhooks = WEBHOOK_KEYS.iter().map(|key| key.documented("webhooks", None));
+    top.chain(ice).chain(auth).chain(limits).chain(streams).chain(webhooks).collect()
 }
 
 /// A top-level key.

@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{
-    Access, Auth, ClientLimits, Config, Hls, HlsCodec, HlsSound, IceServer, LogFormat, StreamPolicy,
+    Access, Auth, ClientLimits, Config, Hls, HlsCodec, HlsSound, IceServer, LogFormat,
+    SecretSource, StreamPolicy, Webhook,
 };
 
 /// What stands where a secret would.
@@ -45,6 +46,8 @@ struct Shown {
     ice_servers: Vec<ShownIceServer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     streams: Vec<ShownPolicy>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    webhooks: Vec<ShownWebhook>,
 }
 
 #[derive(Serialize)]
@@ -93,6 +96,17 @@ struct ShownPolicy {
     hls_segment_s: u64,
     hls_window_s: u64,
     access: Option<&'static str>,
+}
+
+#[derive(Serialize)]
+struct ShownWebhook {
+    url: String,
+    name: String,
+    secret: Option<&'static str>,
+    secret_file: Option<PathBuf>,
+    secret_env: Option<String>,
+    events: Vec<&'static str>,
+    timeout_s: u64,
 }
 
 // === impl Config ===
@@ -144,6 +158,7 @@ impl Shown {
             limits: limits(&config.client_limits),
             ice_servers: config.ice_servers.iter().map(ice_server).collect(),
             streams: config.streams.iter().map(policy).collect(),
+            webhooks: config.webhooks.iter().map(webhook).collect(),
         }
     }
 }
@@ -173,6 +188,29 @@ fn url(text: &str) -> String {
         url.set_query(Some(REDACTED));
     }
     url.into()
+}
+
+/// A webhook without the path of its URL: that is often what keeps others from posting there.
+fn webhook(hook: &Webhook) -> ShownWebhook {
+    let mut shown = ShownWebhook {
+        url: REDACTED.into(),
+        name: hook.name.clone(),
+        secret: None,
+        secret_file: None,
+        secret_env: None,
+        events: hook.topics.iter().map(|topic| topic.name()).collect(),
+        timeout_s: hook.timeout.as_secs(),
+    };
+    if let Ok(mut url) = reqwest::Url::parse(&hook.url) {
+        url.set_path(REDACTED);
+        shown.url = self::url(url.as_str());
+    }
+    match &hook.secret {
+        SecretSource::Inline(_) => shown.secret = Some(REDACTED),
+        SecretSource::File(path) => shown.secret_file = Some(path.clone()),
+        SecretSource::Environment(name) => shown.secret_env = Some(name.clone()),
+    }
+    shown
 }
 
 fn limits(limits: &ClientLimits) -> ShownLimits {

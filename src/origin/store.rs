@@ -119,6 +119,12 @@ impl Store {
         streams.get(stream)?.last().filter(|epoch| !epoch.has_ended()).cloned()
     }
 
+    /// The latest epoch, whether or not it goes on.
+    pub(super) fn latest(&self, stream: &StreamName) -> Option<Arc<Epoch>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream)?.last().cloned()
+    }
+
     fn release(&self, stream: &StreamName, epoch: &Arc<Epoch>) {
         let mut streams = self.0.streams.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(epochs) = streams.get_mut(stream) {
