@@ -51,7 +51,7 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Heard, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
+    Fragment, Grant, Heard, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
     PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPath, StreamInfo, StreamName,
 };
 
@@ -335,6 +335,11 @@ impl Port for Control {
         fragment: Fragment,
     ) -> Answer<'_, Patched> {
         self.see_through(|me| async move { me.patch_ice(path, if_match, fragment).await })
+    }
+
+    fn renew(&self, path: SessionPath, grant: Grant) -> Answer<'_, ()> {
+        let renewed = self.registry().renew(&path, &grant).ok_or(Refusal::NoSession);
+        Box::pin(std::future::ready(renewed))
     }
 
     fn delete(&self, path: SessionPath) -> Answer<'_, ()> {

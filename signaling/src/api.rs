@@ -14,7 +14,7 @@ use crate::control::{DeliveryInfo, InvalidName, Refusal, ServerInfo, SessionInfo
 use crate::endpoint::Target;
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{beacon, cors, follow};
+use crate::{beacon, cors, follow, operator};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -24,6 +24,7 @@ pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
         .route("/v1/sessions/{session}", delete(kick).options(cors::options))
         .route("/v1/webhooks/deliveries", get(deliveries).options(cors::options))
         .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
+        .merge(operator::routes())
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     Router::new()
         .route("/v1/events", get(follow::open).options(cors::options))

@@ -237,27 +237,25 @@ impl Control {
         }
     }
 
-    /// Ends a session when its permission does.
+    /// Ends a session when its permission does, which may be renewed meanwhile.
     fn limit_life(&self, id: &SessionId) {
-        let entry = self
-            .registry()
-            .sessions
-            .get(id)
-            .map(|entry| (entry.path.clone(), entry.grant.expires_in));
-        let Some((path, Some(left))) = entry else { return };
-        let (me, end) = (self.me.clone(), Instant::now() + left + (self.config.limits)().grace);
+        let entry =
+            self.registry().sessions.get(id).map(|entry| (entry.path.clone(), entry.expires));
+        let Some((path, Some(_))) = entry else { return };
+        let me = self.me.clone();
         tokio::spawn(async move {
             loop {
+                let Some(control) = me.upgrade() else { return };
+                let expires = control.registry().session(&path).and_then(|entry| entry.expires);
+                let Some(expires) = expires else { return };
+                let end = Instant::from_std(expires) + (control.config.limits)().grace;
+                if Instant::now() >= end {
+                    let _ = control.end(&path, "as its permission ended").await;
+                    return;
+                }
+                drop(control);
                 // It looks now and then, so as not to outlive its session for long.
                 tokio::time::sleep_until(end.min(Instant::now() + LOOK_INTERVAL)).await;
-                let Some(me) = me.upgrade() else { return };
-                if me.registry().session(&path).is_none() {
-                    return;
-                }
-                if Instant::now() >= end {
-                    let _ = me.end(&path, "as its permission ended").await;
-                    return;
-                }
             }
         });
     }
@@ -351,6 +349,7 @@ fn entry_of(
     opened: &Opened,
     agreed: &sdp::Agreed,
 ) -> SessionEntry {
+    let expires = grant.expires_in.map(|left| std::time::Instant::now() + left);
     let first = agreed.sections.first();
     let video = agreed.sections.iter().find(|section| section.kind == Kind::Video);
     SessionEntry {
@@ -358,6 +357,7 @@ fn entry_of(
         grant,
         client,
         since: std::time::Instant::now(),
+        expires,
         stream,
         shard,
         key: None,
@@ -379,7 +379,8 @@ impl SessionEntry {
     }
 
     fn info(&self) -> SessionInfo {
-        let age = self.since.elapsed();
+        let now = std::time::Instant::now();
+        let age = now.saturating_duration_since(self.since);
         SessionInfo {
             id: self.public_name(),
             stream: self.path.stream.to_string(),
@@ -389,7 +390,7 @@ impl SessionEntry {
             },
             address: self.client,
             uptime_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            expires_in_s: self.grant.expires_in.map(|left| left.saturating_sub(age).as_secs()),
+            expires_in_s: self.expires.map(|end| end.saturating_duration_since(now).as_secs()),
         }
     }
 }
