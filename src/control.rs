@@ -63,8 +63,8 @@ use registry::Registry;
 pub use secrets::Secrets;
 use traffic::Traffic;
 
-/// Who counts what players say: how they play, what became of it, and what of it is believed.
-pub type Ear = Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>;
+/// Who counts what players say.
+pub type Hear = Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>;
 
 /// What control needs to know.
 pub struct Config {
@@ -77,7 +77,7 @@ pub struct Config {
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
     /// Where it is counted what players say of themselves.
-    pub heard: Ear,
+    pub heard: Hear,
     /// What became of the latest events that webhooks were sent; so many at most.
     pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
