@@ -250,7 +250,11 @@ impl Control {
 
     fn hear_player(&self, beacon: &Beacon) -> Result<Heard, Refusal> {
         let stream = self.registry().streams.get(&beacon.stream).map(|stream| stream.id);
-        let stream = stream.ok_or_else(|| Refusal::NotLive(beacon.stream.clone()))?;
+        let Some(stream) = stream else {
+            // Who stops because the stream is over has nothing to be told.
+            let gone = Refusal::NotLive(beacon.stream.clone());
+            return if beacon.ended { Ok(Heard::Taken) } else { Err(gone) };
+        };
         let (heard, believed) = self.audience().hear(Instant::now(), stream, beacon);
         (self.config.heard)(beacon.protocol, heard, &believed);
         Ok(heard)

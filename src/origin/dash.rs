@@ -1,14 +1,14 @@
 //! A handler of DASH manifests. They name the files that playlists name, by the numbers of their segments.
 
-use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::http::HeaderMap;
 use axum::response::Response;
-use whitewater_core::playlist::dash::manifest;
+use whitewater_core::media::Ntp;
+use whitewater_core::playlist::dash::{Presentation, manifest};
 use whitewater_signaling::control::StreamName;
 
 use super::answer::{Age, Text};
-use super::epoch::Epoch;
 use super::{Origin, Pass, index};
 
 pub(super) async fn serve(
@@ -17,30 +17,27 @@ pub(super) async fn serve(
     pass: Option<&Pass>,
     headers: &HeaderMap,
 ) -> Response {
-    // Who plays an epoch that has ended is told its end, unless another one goes on.
-    let latest = origin.store.latest(&stream).filter(|epoch| epoch.has_ended());
-    match index::playable(origin, stream.clone()).await {
-        Ok(epoch) => answer(&epoch, &stream, pass, headers),
-        Err(response) => match latest {
-            Some(epoch) => answer(&epoch, &stream, pass, headers),
-            None => response,
-        },
-    }
-}
-
-fn answer(
-    epoch: &Arc<Epoch>,
-    stream: &StreamName,
-    pass: Option<&Pass>,
-    headers: &HeaderMap,
-) -> Response {
+    let playable = index::playable(origin, stream.clone()).await;
     let under = pass.map(|Pass(pass)| format!("{pass}/")).unwrap_or_default();
-    let base = format!("../../hls/{stream}/{under}{}/", epoch.id);
-    match epoch.presentation(base, CLOCK.into()) {
-        Some(presentation) => Text::manifest(manifest(&presentation)).answer(headers, Age::MOMENT),
+    // Who plays what has ended is told its end, and what goes on after it.
+    let epochs = origin.store.epochs(&stream);
+    let base = |id| format!("../../hls/{stream}/{under}{id}/");
+    let told: Vec<_> = epochs.iter().filter_map(|epoch| epoch.timeline(base(&epoch.id))).collect();
+    if let (Err(response), true) = (playable, told.is_empty()) {
+        return response;
+    }
+    let first = epochs.last().and_then(|epoch| epoch.renditions().first());
+    let window = first.map(|rendition| rendition.config().dvr);
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    match window.filter(|_| !told.is_empty()) {
+        Some(window) => {
+            let published = Ntp::from_unix_micros(now.as_micros() as i64);
+            let told = Presentation { published, window, epochs: told, clock: CLOCK.into() };
+            Text::manifest(manifest(&told)).answer(headers, Age::MOMENT)
+        }
         None => index::not_ready(),
     }
 }
 
-/// The server's clock, as the manifest's address sees it.
-const CLOCK: &str = "../../time?iso";
+/// The server's clock. Players disagree on what a relative address of it is relative to.
+const CLOCK: &str = "/time?iso";

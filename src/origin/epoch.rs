@@ -4,10 +4,10 @@ use std::fmt;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
-use whitewater_core::media::{Kind, Ntp};
-use whitewater_core::playlist::dash::Presentation;
+use whitewater_core::media::Kind;
+use whitewater_core::playlist::dash;
 use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
 
 use super::answer::Text;
@@ -162,25 +162,19 @@ impl Epoch {
         Some(text)
     }
 
-    /// What the manifest of DASH tells of; its renditions lie below `base`.
-    pub(super) fn presentation(&self, base: String, clock: String) -> Option<Presentation> {
+    /// What the manifest of DASH tells of it; its renditions lie below `base`.
+    pub(super) fn timeline(&self, base: String) -> Option<dash::Epoch> {
         let tracks: Vec<_> = self.renditions.iter().filter_map(Rendition::track).collect();
-        let config = self.renditions.first()?.config();
-        if tracks.is_empty() {
-            return None;
-        }
+        let config = self.renditions.first().filter(|_| !tracks.is_empty())?.config();
         let ends = || self.renditions.iter().map(Rendition::end_of_media);
-        let published = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Some(Presentation {
+        Some(dash::Epoch {
+            id: self.id.to_string(),
             zero: config.epoch,
-            published: Ntp::from_unix_micros(published.as_micros() as i64),
             segment: config.segment,
             part: config.part_target,
-            window: config.dvr,
             ended: self.has_ended().then(|| ends().max().unwrap_or_default()),
             tracks,
             base,
-            clock,
         })
     }
 

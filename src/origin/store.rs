@@ -119,10 +119,10 @@ impl Store {
         streams.get(stream)?.last().filter(|epoch| !epoch.has_ended()).cloned()
     }
 
-    /// The latest epoch, whether or not it goes on.
-    pub(super) fn latest(&self, stream: &StreamName) -> Option<Arc<Epoch>> {
+    /// All epochs there are of a stream, the oldest first.
+    pub(super) fn epochs(&self, stream: &StreamName) -> Vec<Arc<Epoch>> {
         let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(stream)?.last().cloned()
+        streams.get(stream).cloned().unwrap_or_default()
     }
 
     fn release(&self, stream: &StreamName, epoch: &Arc<Epoch>) {

@@ -14,24 +14,33 @@ use crate::media::{Kind, Ntp};
 /// What a manifest tells of.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Presentation {
-    /// The wall-clock time of the renditions' zero, in the server's clock.
-    pub zero: Ntp,
     /// When this manifest was made.
     pub published: Ntp,
+    /// How far back players can go.
+    pub window: Duration,
+    /// Its epochs, the oldest first; there is one at least.
+    pub epochs: Vec<Epoch>,
+    /// The address of the clock.
+    pub clock: String,
+}
+
+/// A timeline of a manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its name.
+    pub id: String,
+    /// The wall-clock time of its zero, in the server's clock.
+    pub zero: Ntp,
     /// What segments last.
     pub segment: Duration,
     /// What parts last at most.
     pub part: Duration,
-    /// How far back players can go.
-    pub window: Duration,
     /// The end, counted from zero, if nothing more will come.
     pub ended: Option<Duration>,
     /// Its renditions.
     pub tracks: Vec<Track>,
     /// Where the renditions lie, with a slash at its end, as the manifest's address sees it.
     pub base: String,
-    /// Where the clock is, as the manifest's address sees it.
-    pub clock: String,
 }
 
 /// A rendition of a manifest.
@@ -52,52 +61,69 @@ struct Set<'a> {
 }
 
 /// The text of a manifest.
-/// What is above its segments' ends is held or streamed by the origin, so that players may ask for a segment
-/// as soon as its first part is due.
+///
+/// Times count from 1970, so that they mean the same in whatever epoch. What is above its segments' ends is
+/// held or streamed by the origin: players may ask for a segment as soon as its first part is due.
 pub fn manifest(presentation: &Presentation) -> String {
-    let Presentation { zero, published, segment, part, window, ended, tracks, base, clock } =
-        presentation;
-    let sets = sets(tracks);
+    let Presentation { published, window, epochs, clock } = presentation;
+    let Some(last) = epochs.last() else { return String::new() };
     let mut out = String::with_capacity(4_096);
+    let out = &mut out;
     out.push_str(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"",
     );
-    put(&mut out, format_args!(" profiles=\"{PROFILES}\" minBufferTime=\"{}\"", Iso(*part)));
-    put(&mut out, format_args!(" maxSegmentDuration=\"{}\"", Iso(*segment + *segment / 2)));
-    out.push_str(" type=\"dynamic\" availabilityStartTime=\"");
-    push_date(&mut out, zero.unix_micros());
-    out.push_str("\" publishTime=\"");
-    push_date(&mut out, published.unix_micros());
-    put(&mut out, format_args!("\" timeShiftBufferDepth=\"{}\"", Iso(*window)));
+    put(out, format_args!(" profiles=\"{PROFILES}\" minBufferTime=\"{}\"", Iso(last.part)));
+    put(out, format_args!(" maxSegmentDuration=\"{}\"", Iso(last.segment + last.segment / 2)));
+    out.push_str(" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"");
+    push_date(out, published.unix_micros());
+    put(out, format_args!("\" timeShiftBufferDepth=\"{}\"", Iso(*window)));
     // It stays a live one, whose times players know, and has an end.
-    match ended {
-        None => put(&mut out, format_args!(" minimumUpdatePeriod=\"{}\">\n", Iso(UPDATE))),
-        Some(end) => put(&mut out, format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(*end))),
+    match last.ended {
+        None => put(out, format_args!(" minimumUpdatePeriod=\"{}\">\n", Iso(UPDATE))),
+        Some(end) => {
+            put(
+                out,
+                format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(last.since_1970() + end)),
+            );
+        }
     }
-    let target = LATENCY.max(*segment).as_millis();
+    let target = LATENCY.max(last.segment).as_millis();
     let (least, most) = (target / 2, target * 3);
     put(
-        &mut out,
+        out,
         format_args!(
             "<ServiceDescription id=\"0\">\n<Latency referenceId=\"0\" target=\"{target}\" min=\"{least}\" \
              max=\"{most}\"/>\n<PlaybackRate min=\"0.96\" max=\"1.04\"/>\n</ServiceDescription>\n"
         ),
     );
-    put(&mut out, format_args!("<BaseURL>{base}</BaseURL>\n"));
-    // Each needs a beginning that players have seen before, so that nothing moves.
-    let ticks: BTreeSet<i64> =
-        tracks.iter().flat_map(|track| track.runs.iter().map(|run| run.tick)).collect();
-    for tick in &ticks {
-        let start = segment.saturating_mul(u32::try_from(*tick).unwrap_or(0));
-        put(&mut out, format_args!("<Period id=\"p{tick}\" start=\"{}\">\n", Iso(start)));
-        for set in &sets {
-            set.write(&mut out, presentation, *tick);
-        }
-        out.push_str("</Period>\n");
+    epochs.iter().for_each(|epoch| epoch.write(out, clock));
+    put(out, format_args!("<UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/>\n</MPD>\n"));
+    std::mem::take(out)
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    fn since_1970(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.zero.unix_micros()).unwrap_or(0))
     }
-    put(&mut out, format_args!("<UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/>\n"));
-    out.push_str("</MPD>\n");
-    out
+
+    /// Writes its periods: one begins wherever a run of any rendition does.
+    fn write(&self, out: &mut String, clock: &str) {
+        let sets = sets(&self.tracks);
+        let runs = self.tracks.iter().flat_map(|track| &track.runs);
+        let ticks: BTreeSet<i64> = runs.map(|run| run.tick).collect();
+        for tick in ticks {
+            let start = self.segment.saturating_mul(u32::try_from(tick).unwrap_or(0));
+            let start = Iso(self.since_1970() + start);
+            put(out, format_args!("<Period id=\"{}-{tick}\" start=\"{start}\">\n", self.id));
+            put(out, format_args!("<BaseURL>{}</BaseURL>\n", self.base));
+            for set in &sets {
+                set.write(out, self, clock, tick);
+            }
+            out.push_str("</Period>\n");
+        }
+    }
 }
 
 /// Pictures and sound, each codec by itself.
@@ -136,7 +162,7 @@ impl Track {
 // === impl Set ===
 
 impl Set<'_> {
-    fn write(&self, out: &mut String, presentation: &Presentation, tick: i64) {
+    fn write(&self, out: &mut String, epoch: &Epoch, clock: &str, tick: i64) {
         let present = || self.tracks.iter().filter_map(|track| Some((track, track.run(tick)?)));
         let Some((first, _)) = present().next() else { return };
         let kind = match first.described.kind {
@@ -167,29 +193,22 @@ impl Set<'_> {
             ),
         );
         out.push_str(" wallClockTime=\"");
-        push_date(out, presentation.zero.unix_micros());
+        push_date(out, epoch.zero.unix_micros());
         put(
             out,
             format_args!(
-                "\" presentationTime=\"0\"><UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{}\"/></ProducerReferenceTime>\n",
-                presentation.clock
+                "\" presentationTime=\"0\"><UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/></ProducerReferenceTime>\n"
             ),
         );
         for (rank, (track, run)) in present().enumerate() {
-            track.write(out, presentation, (run, tick), rank + 1);
+            track.write(out, epoch, (run, tick), rank + 1);
         }
         out.push_str("</AdaptationSet>\n");
     }
 }
 
 impl Track {
-    fn write(
-        &self,
-        out: &mut String,
-        presentation: &Presentation,
-        (run, tick): (Run, i64),
-        rank: usize,
-    ) {
+    fn write(&self, out: &mut String, epoch: &Epoch, (run, tick): (Run, i64), rank: usize) {
         let Described { name, codecs, size, frame_rate, channels, bandwidth, .. } = &self.described;
         put(
             out,
@@ -216,7 +235,7 @@ impl Track {
                 ),
             );
         }
-        let duration = self.ticks(presentation.segment);
+        let duration = self.ticks(epoch.segment);
         put(
             out,
             format_args!(
@@ -233,7 +252,7 @@ impl Track {
                 self.timescale
             ),
         );
-        let early = presentation.segment.saturating_sub(presentation.part).as_secs_f64();
+        let early = epoch.segment.saturating_sub(epoch.part).as_secs_f64();
         put(
             out,
             format_args!(
