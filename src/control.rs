@@ -63,6 +63,9 @@ use registry::Registry;
 pub use secrets::Secrets;
 use traffic::Traffic;
 
+/// Who counts what players say.
+pub type Hear = Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>;
+
 /// What control needs to know.
 pub struct Config {
     /// Media addresses to offer, best first.
@@ -74,7 +77,7 @@ pub struct Config {
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
     /// Where it is counted what players say of themselves.
-    pub heard: Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>,
+    pub heard: Hear,
     /// What became of the latest events that webhooks were sent; so many at most.
     pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
