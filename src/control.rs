@@ -12,6 +12,8 @@ mod events;
 
 mod follow;
 
+mod history;
+
 mod info;
 
 mod layers;
@@ -19,6 +21,8 @@ mod layers;
 mod log;
 
 mod registry;
+
+mod roster;
 
 mod secrets;
 
@@ -41,12 +45,13 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, IfMatch,
-    Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo, SessionPath,
-    StreamInfo, StreamName,
+    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, History,
+    IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo,
+    SessionPage, SessionPath, StreamInfo, StreamName, Which,
 };
 
 use crate::engine;
+use history::Ring;
 use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
@@ -85,6 +90,7 @@ pub struct Control {
     secrets: Secrets,
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
+    history: Ring,
     draining: AtomicBool,
     me: Weak<Self>,
 }
@@ -107,10 +113,12 @@ impl Control {
             secrets,
             identity,
             registry,
+            history: Ring::default(),
             draining: AtomicBool::new(false),
             me: Weak::clone(me),
         });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
+        tokio::spawn(history::sample(Arc::downgrade(&control)));
         Ok(control)
     }
 
@@ -304,8 +312,24 @@ impl Port for Control {
         })
     }
 
-    fn sessions(&self, stream: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>> {
-        Box::pin(std::future::ready(Ok(self.list(stream.as_ref()))))
+    fn sessions(&self, which: Which) -> Answer<'_, SessionPage> {
+        Box::pin(self.page(which))
+    }
+
+    fn session(&self, id: String) -> Answer<'_, SessionInfo> {
+        Box::pin(async move { self.show(&id).await })
+    }
+
+    fn select_layer_of(&self, id: String, choice: LayerChoice) -> Answer<'_, ()> {
+        Box::pin(async move { self.choose_for(&id, choice).await })
+    }
+
+    fn want_keyframe(&self, name: StreamName) -> Answer<'_, ()> {
+        Box::pin(self.want_keyframes(name))
+    }
+
+    fn history(&self) -> Answer<'_, History> {
+        Box::pin(std::future::ready(Ok(self.history.read())))
     }
 
     fn kick(&self, id: String) -> Answer<'_, ()> {

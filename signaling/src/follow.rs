@@ -22,7 +22,13 @@ struct Data<'a> {
     tracks: Option<&'a [TrackInfo]>,
 }
 
-/// Answers `GET /api/v1/events?stream=a&stream=b`; `stream=*` is whatever is live.
+/// What happens to streams, as server-sent events.
+///
+/// `stream` may be repeated, up to 64 times; `*` is whatever is live.
+#[utoipa::path(get, path = "/v1/events", tag = "streams",
+    params(("stream" = Vec<String>, Query, description = "a stream's name, or `*`; repeatable")),
+    responses((status = 200, description = "a stream of events that does not end",
+        content_type = "text/event-stream", body = String)))]
 pub(crate) async fn open(
     State(shared): State<Shared>,
     seen: Seen,

@@ -28,6 +28,7 @@ pub(super) struct Registry {
     by_key: HashMap<(ShardId, SessionKey), SessionId>,
     load: Vec<usize>,
     next_stream: u64,
+    next_session: u64,
 }
 
 /// A stream that is live or within its window.
@@ -50,6 +51,10 @@ pub(super) struct StreamEntry {
 /// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct SessionEntry {
+    /// Its place in the order of their coming.
+    pub(super) number: u64,
+    /// What administrators call it.
+    pub(super) name: Arc<str>,
     pub(super) path: SessionPath,
     /// What it was opened with.
     pub(super) grant: Grant,
@@ -83,6 +88,7 @@ impl Registry {
             by_key: HashMap::new(),
             load: vec![0; shards],
             next_stream: 1,
+            next_session: 1,
         }
     }
 
@@ -106,7 +112,9 @@ impl Registry {
     }
 
     /// Books a session before its shard has opened it.
-    pub(super) fn reserve(&mut self, id: SessionId, session: SessionEntry) {
+    pub(super) fn reserve(&mut self, id: SessionId, mut session: SessionEntry) {
+        session.number = self.next_session;
+        self.next_session += 1;
         self.load[usize::from(session.shard.0)] += 1;
         if session.path.side == Side::Watch
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
@@ -324,6 +332,8 @@ mod tests {
         let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
         let grant = Grant::new(Action::Publish, Some(name), None);
         let session = SessionEntry {
+            number: 0,
+            name: session.into(),
             path,
             grant,
             client: None,

@@ -10,13 +10,14 @@ use whitewater_core::rtc::{Credentials, sdp};
 use whitewater_core::shard::command::{Publish, Subscribe};
 use whitewater_core::shard::{Command, Reply, ShardId};
 use whitewater_signaling::control::{
-    Fragment, Grant, Identity, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionInfo,
-    SessionPath, Side, StreamName,
+    Fragment, Grant, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionPath, Side,
+    StreamName,
 };
 
 use super::Control;
 use super::claim::{Claimant, Holder, State, Verdict};
 use super::registry::{SessionEntry, StreamEntry};
+use super::roster::public_name;
 
 /// What became of a publisher's request.
 enum Claimed {
@@ -224,7 +225,9 @@ impl Control {
             }
             Some(Reply::Failed(why)) => Err(Refusal::Unprocessable(why)),
             Some(Reply::Unknown) => Ok(None),
-            Some(Reply::Done | Reply::Stream(_) | Reply::Gauges(_)) | None => Err(Refusal::Closing),
+            Some(Reply::Done | Reply::Stream(_) | Reply::Sessions(_) | Reply::Gauges(_)) | None => {
+                Err(Refusal::Closing)
+            }
         }
     }
 
@@ -268,23 +271,6 @@ impl Control {
         }
         info!(stream = %path.stream, side = ?path.side, "a session was ended {why}");
         Ok(())
-    }
-
-    /// The sessions of a stream, or of all, in the order of their coming.
-    pub(super) fn list(&self, stream: Option<&StreamName>) -> Vec<SessionInfo> {
-        let registry = self.registry();
-        let wanted = registry.sessions.values();
-        let wanted = wanted.filter(|entry| stream.is_none_or(|name| *name == entry.path.stream));
-        let mut listed: Vec<_> = wanted.collect();
-        listed.sort_by_key(|entry| entry.since);
-        listed.into_iter().map(SessionEntry::info).collect()
-    }
-
-    /// The session that administrators know by a name.
-    pub(super) fn named(&self, name: &str) -> Option<SessionPath> {
-        let registry = self.registry();
-        let entry = registry.sessions.values().find(|entry| entry.public_name() == name);
-        entry.map(|entry| entry.path.clone())
     }
 
     /// The session that publishes a stream.
@@ -344,6 +330,8 @@ fn entry_of(
     let first = agreed.sections.first();
     let video = agreed.sections.iter().find(|section| section.kind == Kind::Video);
     SessionEntry {
+        number: 0,
+        name: public_name(&path.id),
         path: path.clone(),
         grant,
         client,
@@ -357,31 +345,6 @@ fn entry_of(
             .map_or_else(|| (Mid::new("0"), Kind::Video), |first| (first.mid.clone(), first.kind)),
         video: video.map(|video| video.mid.clone()),
         video_section: video.and_then(|video| section_index(&opened.answer, &video.mid)),
-    }
-}
-
-// === impl SessionEntry ===
-
-impl SessionEntry {
-    /// What administrators call it: it does not tell the name in its URL.
-    fn public_name(&self) -> String {
-        let digest = Identity::of_token(&self.path.id.0).digest();
-        digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    fn info(&self) -> SessionInfo {
-        let age = self.since.elapsed();
-        SessionInfo {
-            id: self.public_name(),
-            stream: self.path.stream.to_string(),
-            side: match self.path.side {
-                Side::Publish => "publish".into(),
-                Side::Watch => "watch".into(),
-            },
-            address: self.client,
-            uptime_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            expires_in_s: self.grant.expires_in.map(|left| left.saturating_sub(age).as_secs()),
-        }
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod api;
 mod cors;
+mod document;
 mod endpoint;
 mod events;
 mod fake;

@@ -50,6 +50,8 @@ impl Book {
     fn watch(&self, id: &str) -> SessionId {
         let id = SessionId(id.into());
         let session = SessionEntry {
+            number: 0,
+            name: id.0.clone(),
             path: SessionPath { side: Side::Watch, stream: name(), id: id.clone() },
             grant: Grant::new(Action::Watch, Some(name()), None),
             client: None,
