@@ -3,6 +3,7 @@
 #
 #   scripts/bench.sh [--quick] [--viewers 50,200,500] [--seconds 8] [--no-delay] [--json FILE]
 #   scripts/bench.sh hls [--parts requests,held,edge,part,cpu] [--seconds 4] [--turns 2]
+#   scripts/bench.sh glass [--parts hls,keyframes] [--seconds 60]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,5 +16,12 @@ export WHITEWATER
 if [ "${1:-}" = hls ]; then
     ulimit -n "$(ulimit -Hn)"
     exec node scripts/bench-hls.mjs "${@:2}"
+fi
+if [ "${1:-}" = glass ]; then
+    WHITEWATER_BIN="$(realpath "$WHITEWATER")"
+    export WHITEWATER_BIN
+    cd tests/browser
+    [ -d node_modules ] || npm ci --no-audit --no-fund
+    exec node bench.mjs "${@:2}"
 fi
 exec node scripts/bench.mjs "$@"

@@ -28,6 +28,8 @@ const run = promisify(execFile);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const round = (value, digits) => Math.round(value * 10 ** digits) / 10 ** digits;
 
+const unlimited = { WHITEWATER_LIMITS_ADDRESS_REQUESTS_PER_S: "0" };
+
 /** Starts a server; `stop` ends it. */
 async function serve(...more) {
   const folder = mkdtempSync(join(tmpdir(), "whitewater-flood-"));
@@ -37,7 +39,8 @@ async function serve(...more) {
       ...["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--data", folder],
       ...["--log", "warn", ...more],
     ],
-    { stdio: ["ignore", "pipe", "inherit"] },
+    // The offers come from one address.
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...unlimited } },
   );
   const exited = new Promise((resolve) => server.once("exit", resolve));
   const [url, udp] = await new Promise((resolve, reject) => {

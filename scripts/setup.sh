@@ -101,6 +101,16 @@ install_ffmpeg() {
     echo "$version" >"$folder/version"
 }
 
+# It tries the API against its own description.
+install_schemathesis() {
+    local folder="$cache/schemathesis" version=4.32.5
+    [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
+    say "adding schemathesis to $folder"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
+    echo "$version" >"$folder/version"
+}
+
 packages=(build-essential ca-certificates cmake curl pkg-config)
 # GStreamer: its libraries to build with, its plugins to transcode with. They stay the system's own.
 packages+=(libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)
@@ -112,7 +122,7 @@ if [ "$purpose" = tests ]; then
     packages+=(python3-venv valgrind)
 fi
 if [ "$purpose" = bench ]; then
-    packages+=(gstreamer1.0-tools nghttp2-client wrk)
+    packages+=(chromium fonts-dejavu-core gstreamer1.0-tools nghttp2-client wrk)
 fi
 
 install_packages "${packages[@]}"
@@ -124,4 +134,5 @@ install_node
 if [ "$purpose" = tests ]; then
     install_cargo_deny
     install_ffmpeg
+    install_schemathesis
 fi

@@ -13,10 +13,11 @@ use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::{Control as _, StreamName};
+use whitewater_signaling::rate::{Rate, Rates};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, When};
-use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer};
+use crate::bridge::{self, Codec, Picture, Sound, Timing, When};
+use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
 use crate::{addresses, engine, http, metrics, origin, web};
 
@@ -35,6 +36,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     // It answers `Err` to the second server of one process, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
+    let live = Live::new(config.clone());
     let signaling = signaling_config(config);
     signaling.check()?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
@@ -43,14 +45,14 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
 
     let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, outputs.events, control_config(config, candidates))?;
+    let control = Control::new(engine, outputs.events, control_config(&live, candidates))?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
-    let router = signaling::router(signaling, port, Arc::new(gate.clone()));
+    let (router, _switch) = signaling::router_and_switch(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
     let counted = metrics::Hls::default();
-    let bridge_config = bridge_config(config, counted.clone());
+    let bridge_config = bridge_config(&live, counted.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
@@ -58,7 +60,9 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
         .layer(middleware::from_fn_with_state(counted, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
-    let http = listener.serve(router, max_connections)?;
+    let proxies = live.clone();
+    let trusted = Arc::new(move || proxies.get().trusted_proxies.clone());
+    let http = listener.serve(router, max_connections, trusted)?;
 
     Ok(Running { http, control, drain: config.drain })
 }
@@ -135,16 +139,21 @@ fn reading(control: &Arc<Control>, store: &origin::Store) -> impl Fn() -> metric
     }
 }
 
-fn bridge_config(config: &Config, metrics: metrics::Hls) -> bridge::Config {
-    let (policies, sounds, pictures) = (config.clone(), config.clone(), config.clone());
+fn bridge_config(live: &Live, metrics: metrics::Hls) -> bridge::Config {
+    let (policies, sounds) = (live.clone(), live.clone());
+    let (pictures, timings) = (live.clone(), live.clone());
     bridge::Config {
-        when: Box::new(move |name| match policies.policy(name).hls {
+        when: Box::new(move |name| match policies.get().policy(name).hls {
             Hls::OnDemand => When::OnDemand,
             Hls::Always => When::Always,
             Hls::Off => When::Never,
         }),
-        picture: Box::new(move |name| picture(&pictures.policy(name))),
-        sound: Box::new(move |name| match sounds.policy(name).hls_sound {
+        picture: Box::new(move |name| picture(&pictures.get().policy(name))),
+        timing: Box::new(move |name| {
+            let policy = timings.get().policy(name);
+            Timing { segment: policy.hls_segment, window: policy.hls_window }
+        }),
+        sound: Box::new(move |name| match sounds.get().policy(name).hls_sound {
             HlsSound::Aac => Sound { aac: true, opus: false },
             HlsSound::Opus => Sound { aac: false, opus: true },
             HlsSound::Both => Sound { aac: true, opus: true },
@@ -177,17 +186,27 @@ fn engine_config(config: &Config) -> engine::Config {
     }
 }
 
-fn control_config(config: &Config, candidates: Vec<SocketAddr>) -> control::Config {
-    let policies = config.clone();
+fn limits(config: &Config) -> control::Limits {
+    control::Limits {
+        max_streams: config.limits.max_streams,
+        max_viewers: config.limits.max_viewers,
+        max_total_bitrate_bps: config.limits.max_total_bitrate_bps,
+        address_sessions: config.client_limits.address_sessions,
+        token_sessions: config.client_limits.token_sessions,
+        grace: config.auth.grace,
+    }
+}
+
+fn control_config(live: &Live, candidates: Vec<SocketAddr>) -> control::Config {
+    let (policies, limiting, config) = (live.clone(), live.clone(), live.get());
     control::Config {
         candidates,
         tcp: config.tcp,
-        max_streams: config.limits.max_streams,
-        max_viewers: config.limits.max_viewers,
-        grace: config.auth.grace,
+        limits: Box::new(move || limits(&limiting.get())),
         policy: Box::new(move |name| {
-            let policy = policies.policy(name);
-            let max = policies.limits.max_publisher_bitrate_bps;
+            let config = policies.get();
+            let policy = config.policy(name);
+            let max = config.limits.max_publisher_bitrate_bps;
             Policy {
                 reconnect_window: policy.reconnect_window,
                 max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
@@ -201,7 +220,17 @@ fn signaling_config(config: &Config) -> signaling::Config {
     signaling::Config {
         ice_servers: config.ice_servers.iter().map(ice_server).collect(),
         cors_origins: config.cors_origins.clone(),
+        rates: rates(config),
         ..signaling::Config::default()
+    }
+}
+
+fn rates(config: &Config) -> Rates {
+    let (limits, within) = (&config.client_limits, Duration::from_secs(1));
+    let rate = |times, burst| Rate { times, within, burst };
+    Rates {
+        address: rate(limits.address_requests_per_s, limits.address_burst),
+        token: rate(limits.token_requests_per_s, limits.token_burst),
     }
 }
 

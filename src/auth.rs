@@ -39,6 +39,11 @@ fn secret(auth: &Auth) -> anyhow::Result<Option<Secret>> {
     Ok(Some(Secret::new(text)))
 }
 
+/// A name for a new token: 80 random bits.
+pub fn token_name() -> String {
+    std::iter::repeat_with(fastrand::alphanumeric).take(14).collect()
+}
+
 /// Time since 1970.
 fn unix_time() -> Duration {
     SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()

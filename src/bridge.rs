@@ -61,12 +61,23 @@ pub struct Picture {
     pub codec: Codec,
 }
 
+/// How a stream is cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// What its segments last, where the publisher's keyframes allow it.
+    pub segment: Duration,
+    /// How far back players can go.
+    pub window: Duration,
+}
+
 /// What holds for all streams.
 pub struct Config {
     /// When a stream is packaged.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
     /// What its picture is transcoded to.
     pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
+    /// What its segments last, and how far back players can go.
+    pub timing: Box<dyn Fn(&str) -> Timing + Send + Sync>,
     /// What its sound is packaged as.
     pub sound: Box<dyn Fn(&str) -> Sound + Send + Sync>,
     /// Where it is counted.

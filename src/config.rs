@@ -9,10 +9,14 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 mod auth;
 mod exposure;
 mod file;
 mod flags;
+mod limits;
+mod live;
 mod options;
 mod pattern;
 mod setting;
@@ -21,6 +25,8 @@ mod value;
 pub use auth::{Access, Auth, Secret};
 pub use file::File;
 pub use flags::Flags;
+pub use limits::ClientLimits;
+pub use live::Live;
 pub use options::{Documented, documented};
 pub use pattern::Pattern;
 pub use setting::Origin;
@@ -46,6 +52,10 @@ pub struct Config {
     pub max_burst: usize,
     /// What is refused beyond.
     pub limits: Limits,
+    /// What one client may ask for and have.
+    pub client_limits: ClientLimits,
+    /// Proxies that are believed whom they speak for.
+    pub trusted_proxies: Vec<IpNet>,
     /// Origins whose pages may call WHIP, WHEP and the API; `*` is any.
     pub cors_origins: Vec<String>,
     /// Certificate and key where HTTP runs over TLS.
@@ -84,6 +94,8 @@ pub struct Limits {
     pub max_http_connections: usize,
     /// Bits per second from one publisher, all its layers together.
     pub max_publisher_bitrate_bps: u64,
+    /// Bits per second to all viewers over WHEP together, above which no more are let in; 0 is no limit.
+    pub max_total_bitrate_bps: u64,
 }
 
 /// The files that HTTPS needs.
@@ -143,6 +155,10 @@ pub struct Policy {
     pub takeover: bool,
     /// When it is packaged for HLS.
     pub hls: Hls,
+    /// What its segments for HLS last.
+    pub hls_segment: Duration,
+    /// How far back HLS players can go.
+    pub hls_window: Duration,
     /// What HLS players get as sound.
     pub hls_sound: HlsSound,
     /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
@@ -345,7 +361,10 @@ impl Default for Config {
                 max_viewers: 0,
                 max_http_connections: 0,
                 max_publisher_bitrate_bps: 0,
+                max_total_bitrate_bps: 0,
             },
+            client_limits: ClientLimits::default(),
+            trusted_proxies: Vec::new(),
             cors_origins: Vec::new(),
             tls: None,
             log: Log { format: LogFormat::Text, filter: String::new() },
@@ -368,6 +387,8 @@ impl Default for Policy {
             reconnect_window: Duration::from_secs(10),
             takeover: false,
             hls: Hls::OnDemand,
+            hls_segment: Duration::from_secs(2),
+            hls_window: Duration::from_secs(120),
             hls_sound: HlsSound::Aac,
             hls_ladder: Vec::new(),
             hls_codec: HlsCodec::H264,

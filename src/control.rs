@@ -30,6 +30,10 @@ mod sessions;
 
 mod standing;
 
+mod tally;
+
+mod traffic;
+
 mod warnings;
 
 use std::net::SocketAddr;
@@ -38,7 +42,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tracing::{debug, info};
+use tracing::{Instrument, debug, info};
 use whitewater_core::rtc::connection::CloseReason;
 use whitewater_core::rtc::sdp::{self, SdpError};
 use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
@@ -55,6 +59,7 @@ use history::Ring;
 use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
+use traffic::Traffic;
 
 /// What control needs to know.
 pub struct Config {
@@ -62,14 +67,27 @@ pub struct Config {
     pub candidates: Vec<SocketAddr>,
     /// Whether they take TCP connections too.
     pub tcp: bool,
-    /// Live streams allowed; 0 is no limit.
-    pub max_streams: usize,
-    /// Viewers allowed; 0 is no limit.
-    pub max_viewers: usize,
-    /// How long a session goes on after its permission has ended.
-    pub grace: Duration,
+    /// What is refused beyond, at the moment.
+    pub limits: Box<dyn Fn() -> Limits + Send + Sync>,
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
+}
+
+/// What is refused beyond; 0 is no limit.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// Live streams.
+    pub max_streams: usize,
+    /// Viewers.
+    pub max_viewers: usize,
+    /// Bits per second to all viewers together, above which no more are let in.
+    pub max_total_bitrate_bps: u64,
+    /// Sessions of one address, or IPv6 /64.
+    pub address_sessions: u32,
+    /// Sessions of one holder of a permission.
+    pub token_sessions: u32,
+    /// How long a session goes on after its permission has ended.
+    pub grace: Duration,
 }
 
 /// What holds for one stream.
@@ -91,6 +109,7 @@ pub struct Control {
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
     history: Ring,
+    traffic: Traffic,
     draining: AtomicBool,
     me: Weak<Self>,
 }
@@ -114,11 +133,13 @@ impl Control {
             identity,
             registry,
             history: Ring::default(),
+            traffic: Traffic::default(),
             draining: AtomicBool::new(false),
             me: Weak::clone(me),
         });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
         tokio::spawn(history::sample(Arc::downgrade(&control)));
+        tokio::spawn(traffic::measure(Arc::downgrade(&control)));
         Ok(control)
     }
 
@@ -163,7 +184,7 @@ impl Control {
         let Some(me) = self.me.upgrade() else {
             return Box::pin(std::future::ready(Err(Refusal::Closing)));
         };
-        let task = tokio::spawn(work(me));
+        let task = tokio::spawn(work(me).in_current_span());
         Box::pin(async move { task.await.unwrap_or(Err(Refusal::Closing)) })
     }
 
@@ -222,7 +243,8 @@ impl Control {
         match event {
             Event::Connected { key, profile, after } => {
                 if let Some(session) = registry.connected(shard, *key) {
-                    info!(stream = %session.path.stream, side = ?session.path.side, profile,
+                    info!(stream = %session.path.stream, side = ?session.path.side,
+                        session = &*session.name, profile,
                         after_ms = after.as_millis() as u64, "a session is connected");
                 }
             }
@@ -231,8 +253,8 @@ impl Control {
                     if *reason == EndReason::Connection(CloseReason::PeerClosed) {
                         registry.leave(&session.path);
                     }
-                    info!(stream = %session.path.stream, side = ?session.path.side, ?reason,
-                        "a session ended");
+                    info!(stream = %session.path.stream, side = ?session.path.side,
+                        session = &*session.name, ?reason, "a session ended");
                 }
             }
             Event::StreamEnded { stream } => {

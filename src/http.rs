@@ -1,6 +1,8 @@
 //! A server that carries HTTP, or HTTPS with HTTP/2, and gives up on clients that stall.
 
+mod client;
 mod crowd;
+mod request_id;
 
 use std::fs;
 use std::io;
@@ -9,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
+use axum::{Router, middleware};
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use axum_server::{Handle, Server};
 use rustls::ServerConfig;
@@ -19,6 +21,8 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::JoinHandle;
 
 use crate::config::Tls;
+use client::Proxies;
+pub use client::Trusted;
 use crowd::Crowd;
 
 /// An address that is taken and not served yet.
@@ -73,8 +77,17 @@ pub fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Listener, HttpErro
 // === impl Listener ===
 
 impl Listener {
-    /// Serves the router from a task of the present runtime, to so many connections at once.
-    pub fn serve(self, router: Router, max_connections: usize) -> io::Result<Serving> {
+    /// Serves the router from a task of the present runtime, to so many connections at once. Its requests
+    /// have names, and come from whom a trusted proxy speaks for.
+    pub fn serve(
+        self,
+        router: Router,
+        max_connections: usize,
+        trusted: Trusted,
+    ) -> io::Result<Serving> {
+        let router = router
+            .layer(middleware::from_fn_with_state(Proxies::new(trusted), client::find))
+            .layer(middleware::from_fn(request_id::name));
         let handle = Handle::new();
         let secure = self.tls.is_some();
         let crowd = Crowd::new(max_connections, !secure);

@@ -11,7 +11,8 @@ use clap::{ArgGroup, Args, Parser, Subcommand};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use whitewater::auth::{Claims, Deed, OneOrMany};
 use whitewater::config::{Config, File, Flags, Pattern};
-use whitewater::{app, auth, load, telemetry};
+use whitewater::priority::Behind;
+use whitewater::{app, auth, doctor, load, telemetry};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -30,6 +31,10 @@ enum Command {
     ///
     /// It is signed with `auth.jwt_secret` of the configuration.
     Token(Token),
+    /// Says why media would not flow: ports, addresses, firewall, clock, files, limits and plugins.
+    ///
+    /// It fails if anything is wrong.
+    Doctor(doctor::Options),
     /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
     #[command(subcommand)]
     Load(Box<load::Command>),
@@ -40,9 +45,14 @@ fn main() -> ExitCode {
         Command::Serve(flags) => serve(&flags),
         Command::Token(token) => token.print(),
         Command::Load(command) => load::run(&command),
+        Command::Doctor(options) => return told(doctor::run(&options, environment())),
     };
+    told(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[allow(clippy::print_stderr, reason = "logging may not have started")]
             {
@@ -99,6 +109,7 @@ impl Token {
             aud: config.auth.audience.clone().map(OneOrMany::One),
             iss: config.auth.issuer.clone(),
             sub: self.subject.clone(),
+            jti: Some(auth::token_name()),
             stream: (!streams.is_empty()).then_some(OneOrMany::Many(streams)),
             action: OneOrMany::Many(deeds),
             max_bitrate_bps: self.max_bitrate_bps,
@@ -112,7 +123,10 @@ impl Token {
 fn serve(flags: &Flags) -> anyhow::Result<()> {
     let config = read_config(flags.config.as_deref(), flags)?;
     telemetry::init(&config.log)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .on_thread_start(|| Behind::Requests.stand())
+        .build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
         let running = app::start(&config)?;
@@ -137,10 +151,13 @@ fn read_config(path: Option<&Path>, flags: &Flags) -> anyhow::Result<Config> {
     });
     let read = read.transpose()?;
     let file = read.as_ref().map(|(path, text)| File { path, text });
-    // What is not Unicode cannot be one of ours.
-    let env = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Config::merge(file, env, flags)?)
+    Ok(Config::merge(file, environment(), flags)?)
+}
+
+/// The variables. What is not Unicode cannot be one of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Says on standard output where to go; scripts read the first line.

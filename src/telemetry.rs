@@ -18,9 +18,9 @@ pub enum TelemetryError {
     Taken(#[from] TryInitError),
 }
 
-/// The protocol libraries warn of what every browser sends. What the operator asks for stands behind
-/// and wins.
-const QUIET: &str = "rtc_dtls=error,rtc_srtp=error,rtc_stun=error,rtc_interceptor=error";
+/// The protocol libraries warn of what every browser sends, and what administrators do is always told.
+/// What the operator asks for stands behind and wins.
+const QUIET: &str = "audit=info,rtc_dtls=error,rtc_srtp=error,rtc_stun=error,rtc_interceptor=error";
 
 /// Starts logging for the whole process. Standard output stays free for answers.
 pub fn init(log: &Log) -> Result<(), TelemetryError> {

@@ -411,6 +411,38 @@ async fn the_command_line_makes_tokens_that_the_server_takes() {
     assert!(!done && said.contains("auth.jwt_secret"), "{said}");
 }
 
+#[tokio::test]
+async fn whoever_guesses_tokens_is_not_listened_to_for_a_while() {
+    let server = guarded("[limits]\nrefused_tokens_per_min = 1\nrefused_tokens_burst = 3\n").await;
+    let (valid, expired) = (
+        token("publish", "a"),
+        token_with(&json!({"exp": in_seconds(-60), "action": "publish", "stream": "a"})),
+    );
+    let status = async |token: Option<&str>| {
+        let response = ask(&server, Method::POST, "/whip/a", token).await;
+        (response.status().as_u16(), response.headers().contains_key(header::RETRY_AFTER))
+    };
+    for _ in 0..5 {
+        assert_eq!(status(Some(&expired)).await, (401, false), "an expired one is no guess");
+        assert_eq!(status(None).await, (401, false), "nor is none");
+    }
+    let guesses = ["nonsense", &format!("{valid}x"), "a.b.c"];
+    for guess in guesses {
+        assert_eq!(status(Some(guess)).await, (401, false), "{guess}");
+    }
+    for token in [guesses[0], &valid] {
+        assert_eq!(status(Some(token)).await, (429, true), "nobody learns whether one is right");
+    }
+    let reads =
+        [Some(&*valid), Some("x")].map(|token| ask(&server, Method::GET, "/api/v1/streams", token));
+    for read in reads {
+        assert_eq!(read.await.status(), 429, "the API neither");
+    }
+    let playlist = format!("/hls/a/index.m3u8?token={valid}");
+    assert_eq!(ask(&server, Method::GET, &playlist, None).await.status(), 429, "nor HLS");
+    assert_eq!(status(None).await, (401, false));
+}
+
 #[test]
 fn a_server_whose_streams_need_tokens_may_be_reached_by_others() {
     let config = |text: &str| {

@@ -123,5 +123,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-const DOCUMENTS: [&str; 5] =
-    ["README.md", "CONTRIBUTING.md", "docs/auth.md", "docs/configuration.md", "docs/clients.md"];
+const DOCUMENTS: [&str; 8] = [
+    "README.md",
+    "CONTRIBUTING.md",
+    "docs/api.md",
+    "docs/auth.md",
+    "docs/configuration.md",
+    "docs/doctor.md",
+    "docs/clients.md",
+    "docs/security.md",
+];

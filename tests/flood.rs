@@ -70,6 +70,51 @@ async fn viewers_keep_their_packets_while_junk_pours_in() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn viewers_keep_their_packets_while_requests_pour_in() {
+    let limits = "[limits]\naddress_requests_per_s = 20\naddress_burst = 60\n";
+    let server = Server::with_config(&format!("shards = 2\n{limits}")).await;
+    let (whip, whep) = (server.url("/whip/a"), server.url("/whep/a"));
+    let publisher =
+        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", "14"]);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    while support::http::sum(&server, "packets_in").await < 20 {
+        assert!(tokio::time::Instant::now() < deadline, "the publisher sends");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let viewers =
+        Load::start(&["whep", "--url", &whep, "--viewers", "8", "--seconds", "4", "--ramp", "0.2"]);
+    while support::http::sum(&server, "sessions").await < 9 {
+        assert!(tokio::time::Instant::now() < deadline, "the viewers come");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let client = reqwest::Client::new();
+    let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
+    let until = tokio::time::Instant::now() + Duration::from_secs(3);
+    while tokio::time::Instant::now() < until {
+        let posts = (0..8).map(|_| {
+            let post = client.post(&whep).header("Content-Type", "application/sdp");
+            tokio::spawn(post.body(support::offers::watch()).send())
+        });
+        for post in posts.collect::<Vec<_>>() {
+            let status = post.await.unwrap().unwrap().status().as_u16();
+            *statuses.entry(status).or_default() += 1;
+        }
+    }
+
+    let watched = viewers.finish().await;
+    publisher.finish().await;
+    assert_eq!(watched["connected"], 8, "{watched}");
+    let (lost, expected) =
+        (watched["lost"].as_u64().unwrap(), watched["expected"].as_u64().unwrap());
+    assert!(expected > 3_000, "{watched}");
+    assert!(lost * 100 <= expected, "{lost} of {expected} lost under {statuses:?}: {watched}");
+    let of = |status: u16| statuses.get(&status).copied().unwrap_or(0);
+    assert!(of(429) > 200, "{statuses:?}");
+    assert!((1..=60 + 20 * 6).contains(&of(201)), "{statuses:?}");
+    assert_eq!(of(201) + of(429), statuses.values().sum::<u32>(), "{statuses:?}");
+}
+
 #[tokio::test]
 async fn connections_above_the_limit_are_turned_away_until_one_ends() {
     let server = Server::with_config("max_http_connections = 3\n").await;

@@ -340,6 +340,33 @@ async fn sound_comes_as_both_codecs_where_that_is_configured() {
     drop(publisher);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_and_the_window_last_what_the_policy_says() {
+    let policy = "[[streams]]\nmatch = \"*\"\nhls_segment_s = 3\nhls_window_s = 10\n";
+    let server = Server::with_config(policy).await;
+    let publisher = Publisher::start(&server, "show");
+    let index = index(&server, "show").await;
+    let path = playlists(&index).into_iter().find(|path| !path.ends_with("aac.m3u8")).unwrap();
+    let playlist = follow(&server, "show", &path, 5).await;
+    assert_eq!(playlist.target_duration, 4.0, "H4: {playlist:#?}");
+    let (segments, _) = playlist.segments[1..].as_chunks::<4>();
+    let mean = segments[0].iter().map(|(seconds, _)| seconds).sum::<f64>() / 4.0;
+    assert!((2.8..3.2).contains(&mean), "H80: {mean}: {playlist:#?}");
+    // The least that a playlist has is six segments, whatever the window.
+    let deadline = Instant::now() + Duration::from_secs(20);
+    let window = loop {
+        let (_, text) = get(&server, &format!("/hls/show/{path}")).await;
+        let playlist = Playlist::read(std::str::from_utf8(&text).unwrap());
+        if playlist.first > 0 {
+            break playlist;
+        }
+        assert!(Instant::now() < deadline, "nothing leaves the playlist: {playlist:#?}");
+        tokio::time::sleep(Duration::from_millis(300)).await;
+    };
+    assert_eq!((window.first, window.segments.len()), (1, 6), "{window:#?}");
+    drop(publisher);
+}
+
 #[tokio::test]
 async fn a_stream_whose_policy_says_off_is_not_packaged() {
     let server = Server::with_config("[[streams]]\nmatch = \"*\"\nhls = \"off\"\n").await;

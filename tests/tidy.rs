@@ -65,7 +65,9 @@ const ROOT: &[(&str, &[&str])] = &[
     ("load", &[]),
     ("origin", &[]),
     ("auth", &["config", "origin"]),
-    ("transcode", &[]),
+    ("transcode", &["priority"]),
+    ("doctor", &["addresses", "config", "transcode"]),
+    ("priority", &[]),
     (
         "app",
         &[
@@ -82,7 +84,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "web",
         ],
     ),
-    ("main", &["app", "auth", "config", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "doctor", "load", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

@@ -38,7 +38,7 @@ pub use frame_info::FrameInfo;
 pub use header::{HeaderView, PacketError};
 pub use id::{Mid, PayloadType, Rid, Ssrc};
 pub use packet::Packet;
-pub use part::{Init, Packaged, Part};
+pub use part::{Init, Packaged, Part, VideoRange};
 pub use rtx::unwrap_rtx;
 pub use seq::{Unwrapper16, Unwrapper32, seq_newer};
 pub use time::{MediaTime, Ntp};

@@ -11,13 +11,15 @@ use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Path, Query, Request, State};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::http::{Extensions, HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use axum::{Extension, RequestPartsExt};
 
+use crate::audit::Deed;
 use crate::control::{Action, Grant, Identity, Side, StreamName};
 use crate::problem::Problem;
+use crate::rate::{self, TooMany};
 use crate::router::Shared;
 
 /// Who wants to do what.
@@ -45,6 +47,9 @@ pub enum Denied {
     /// The token is for something else (403).
     #[error("the token is for something else: {0}")]
     Insufficient(String),
+    /// Too many of the tokens that came from there were refused (429).
+    #[error("too many tokens from your address were refused: the next is looked at in {} s", .0.seconds())]
+    TooMany(TooMany),
     /// Nobody can tell at the moment (503).
     #[error("who may do this cannot be told at the moment")]
     Unavailable,
@@ -59,6 +64,7 @@ impl Denied {
             Self::Insufficient(_) => {
                 (StatusCode::FORBIDDEN, Some("Bearer error=\"insufficient_scope\""))
             }
+            Self::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, None),
             Self::Unavailable => (StatusCode::SERVICE_UNAVAILABLE, None),
         };
         (status, challenge.map(HeaderValue::from_static))
@@ -77,7 +83,7 @@ pub trait Authority: Send + Sync + 'static {
     fn authorize(&self, ask: Ask) -> Decision<'_, Grant>;
 
     /// Which streams whoever has this token may know of.
-    fn sight(&self, token: Option<String>) -> Decision<'_, Sight>;
+    fn sight(&self, token: Option<String>, client: Option<IpAddr>) -> Decision<'_, Sight>;
 }
 
 /// An authority that lets everybody do everything.
@@ -92,7 +98,7 @@ impl Authority for Everybody {
         Box::pin(std::future::ready(Ok(Grant::new(ask.action, ask.stream, identity))))
     }
 
-    fn sight(&self, _: Option<String>) -> Decision<'_, Sight> {
+    fn sight(&self, _: Option<String>, _: Option<IpAddr>) -> Decision<'_, Sight> {
         let all: Sight = Arc::new(|_| true);
         Box::pin(std::future::ready(Ok(all)))
     }
@@ -107,6 +113,7 @@ pub(crate) async fn guard(
 ) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
     let changes = [Method::POST, Method::PATCH, Method::DELETE].contains(&parts.method);
+    let client = client(&parts.extensions);
     let names = parts.extract::<Path<HashMap<String, String>>>().await;
     let names = names.map(|Path(names)| names).unwrap_or_default();
     // The path of an event stream is a secret of its own.
@@ -118,26 +125,34 @@ pub(crate) async fn guard(
             Side::Watch => Action::Watch,
         };
         let token = bearer_token(&parts.headers).map(str::to_owned);
-        let ask = Ask { action, stream: Some(stream), token, client: client(&parts) };
-        let grant = shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
+        let ask = Ask { action, stream: Some(stream), token, client };
+        let grant = authorized(&shared, ask).await?;
         parts.extensions.insert(grant);
     }
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Lets only who may do everything pass.
+/// Lets only who may do everything pass, and keeps a record of what they change.
 pub(crate) async fn admin(
     State(shared): State<Shared>,
     request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    let (parts, body) = request.into_parts();
-    if parts.method != Method::OPTIONS {
-        let token = token(&parts);
-        let ask = Ask { action: Action::Admin, stream: None, token, client: client(&parts) };
-        shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
+    if request.method() == Method::OPTIONS {
+        return Ok(next.run(request).await);
     }
-    Ok(next.run(Request::from_parts(parts, body)).await)
+    let client = client(request.extensions());
+    let deed = rate::changes(request.method()).then(|| Deed::of(&request, client));
+    let (parts, body) = request.into_parts();
+    let ask = Ask { action: Action::Admin, stream: None, token: token(&parts), client };
+    let (who, response) = match authorized(&shared, ask).await {
+        Ok(grant) => (grant.holder, next.run(Request::from_parts(parts, body)).await),
+        Err(problem) => (None, problem.into_response()),
+    };
+    if let Some(deed) = deed {
+        deed.record(who.as_deref(), response.status());
+    }
+    Ok(response)
 }
 
 /// Which streams a request may be told of.
@@ -178,13 +193,25 @@ impl axum::extract::FromRequestParts<Shared> for Seen {
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
         let token = token(parts);
         let has_token = token.is_some();
-        let sight = shared.authority.sight(token).await.map_err(|no| shared.denied(&no))?;
+        let client = client(&parts.extensions);
+        let sight = shared.authority.sight(token, client).await.map_err(|no| shared.denied(&no))?;
         Ok(Self { sight, has_token })
     }
 }
 
-fn client(parts: &Parts) -> Option<IpAddr> {
-    let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
+/// Asks the authority, and counts what it allows against its token.
+async fn authorized(shared: &Shared, ask: Ask) -> Result<Grant, Problem> {
+    let token = ask.token.clone();
+    let grant = shared.authority.authorize(ask).await.map_err(|no| shared.denied(&no))?;
+    if let Some(token) = token {
+        shared.rates.token(&token)?;
+    }
+    Ok(grant)
+}
+
+/// Who asks, where the server tells.
+pub(crate) fn client(extensions: &Extensions) -> Option<IpAddr> {
+    let client = extensions.get::<ConnectInfo<SocketAddr>>();
     client.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 

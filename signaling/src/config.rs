@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use axum::http::HeaderValue;
 
+use crate::rate::Rates;
 use crate::{cors, ice};
 
 /// What the HTTP half can be told.
@@ -20,6 +21,8 @@ pub struct Config {
     pub body_timeout: Duration,
     /// What `Retry-After` says where a later try may succeed, in seconds; 2 by default.
     pub retry_after_s: u64,
+    /// How often requests that change something are taken.
+    pub rates: Rates,
 }
 
 /// A STUN or TURN server that clients are told of.
@@ -67,6 +70,7 @@ impl Default for Config {
             max_body_bytes: 64 * 1024,
             body_timeout: Duration::from_secs(10),
             retry_after_s: 2,
+            rates: Rates::default(),
         }
     }
 }

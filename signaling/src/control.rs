@@ -168,12 +168,14 @@ pub struct Grant {
     pub identity: Option<Identity>,
     /// The most that a publisher may send in bits per second, where it is less than for others.
     pub max_bitrate_bps: Option<u64>,
+    /// What its token calls it, for the log of what administrators do.
+    pub holder: Option<String>,
 }
 
 impl Grant {
     /// A permission without an end.
     pub fn new(action: Action, stream: Option<StreamName>, identity: Option<Identity>) -> Self {
-        Self { action, stream, expires_in: None, identity, max_bitrate_bps: None }
+        Self { action, stream, expires_in: None, identity, max_bitrate_bps: None, holder: None }
     }
 }
 
@@ -462,6 +464,9 @@ pub enum Refusal {
     /// The entity tag names another ICE session (412).
     #[error("the entity tag does not name the present ICE session")]
     StaleTag,
+    /// A limit of what one client may have is reached (429 with Retry-After).
+    #[error("{0}")]
+    TooMany(String),
     /// A limit is reached (503 with Retry-After).
     #[error("{0}")]
     Full(String),

@@ -3,6 +3,8 @@
 //! It adds the headers to whatever the handlers answer, errors included. Preflights reach the handlers
 //! too, because their answers carry `Accept-Post` and `Accept-Patch`.
 
+use std::sync::PoisonError;
+
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::middleware::Next;
@@ -27,7 +29,8 @@ pub(crate) async fn share(State(shared): State<Shared>, request: Request, next: 
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    match &shared.origins {
+    let origins = shared.origins.read().unwrap_or_else(PoisonError::into_inner);
+    match &*origins {
         Origins::Any => {
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
         }
@@ -98,7 +101,8 @@ impl Origins {
 }
 
 /// What a page may read of an answer; without it a browser hides even `Location`.
-const EXPOSED: &str = "Location, Link, ETag, Accept-Patch, Retry-After, WWW-Authenticate";
+const EXPOSED: &str =
+    "Location, Link, ETag, Accept-Patch, Retry-After, WWW-Authenticate, X-Request-Id";
 
 /// What a page may send. The headers are spelled out because `*` never covers `Authorization`.
 const PREFLIGHT: [(header::HeaderName, &str); 3] = [

@@ -1,9 +1,8 @@
 //! An endpoint that opens sessions: what WHIP and WHEP have in common (RFC 9725 sections 4.1 and 4.2).
 
 use std::future::{Ready, ready};
-use std::net::SocketAddr;
 
-use axum::extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request, State};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -11,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use crate::control::{Grant, Open, Opened, SessionPath, Side, StreamName};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{cors, etag, events, fragment, limit, location};
+use crate::{auth, cors, etag, events, fragment, limit, location};
 
 /// The media type of an offer and an answer.
 pub(crate) const SDP: HeaderValue = HeaderValue::from_static("application/sdp");
@@ -104,8 +103,7 @@ impl FromRequest<Shared> for Offer {
         }
         let replaces = location::replaced(&parts.headers, side, &stream)?;
         let offer = limit::text(&parts.headers, body, &shared.config).await?;
-        let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-        let client = client.map(|ConnectInfo(address)| address.ip().to_canonical());
+        let client = auth::client(&parts.extensions);
         Ok(Self(Open { stream, offer, replaces, grant, client }))
     }
 }

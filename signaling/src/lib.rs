@@ -4,6 +4,7 @@
 //! of sessions, shards or packets: a fake port is enough to test them. [`router()`] never binds.
 
 mod api;
+mod audit;
 pub mod auth;
 mod config;
 pub mod control;
@@ -18,6 +19,7 @@ mod identity;
 mod limit;
 mod location;
 mod problem;
+pub mod rate;
 mod router;
 mod session;
 mod sse;
@@ -26,4 +28,4 @@ mod whep;
 mod whip;
 
 pub use config::{Config, IceServer, InvalidConfig};
-pub use router::router;
+pub use router::{Switch, router, router_and_switch};

@@ -12,6 +12,7 @@ use serde::Serialize;
 
 use crate::auth::Denied;
 use crate::control::Refusal;
+use crate::rate::TooMany;
 
 /// A reason to answer with an error status.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +50,7 @@ impl Problem {
             Refusal::NotLive(_) => (StatusCode::CONFLICT, true),
             Refusal::NoSession | Refusal::NoEvents => (StatusCode::NOT_FOUND, false),
             Refusal::StaleTag => (StatusCode::PRECONDITION_FAILED, false),
+            Refusal::TooMany(_) => (StatusCode::TOO_MANY_REQUESTS, true),
             Refusal::Full(_) | Refusal::Closing => (StatusCode::SERVICE_UNAVAILABLE, true),
         };
         let retry_after_s = match refusal {
@@ -60,6 +62,7 @@ impl Problem {
             | Refusal::NoSession
             | Refusal::NoEvents
             | Refusal::StaleTag
+            | Refusal::TooMany(_)
             | Refusal::Full(_)
             | Refusal::Closing => retry_after_s,
         };
@@ -73,9 +76,20 @@ impl Problem {
         Self {
             status,
             detail: denied.to_string().into(),
-            retry_after_s: (*denied == Denied::Unavailable).then_some(retry_after_s),
+            retry_after_s: match denied {
+                Denied::TooMany(no) => Some(no.seconds()),
+                Denied::Unavailable => Some(retry_after_s),
+                Denied::Missing | Denied::Invalid(_) | Denied::Insufficient(_) => None,
+            },
             challenge,
         }
+    }
+
+    /// 429 for a client that asks too often.
+    pub(crate) fn too_many(no: TooMany) -> Self {
+        let retry_after_s = Some(no.seconds());
+        let detail = no.to_string().into();
+        Self { status: StatusCode::TOO_MANY_REQUESTS, detail, retry_after_s, challenge: None }
     }
 
     /// 404 for a path that names nothing.
@@ -142,6 +156,7 @@ mod tests {
             (Refusal::NoSession, 404, false),
             (Refusal::NoEvents, 404, false),
             (Refusal::StaleTag, 412, false),
+            (Refusal::TooMany("x".into()), 429, true),
             (Refusal::Full("x".into()), 503, true),
             (Refusal::Closing, 503, true),
         ];

@@ -1,6 +1,6 @@
 //! A router that puts every path of the HTTP half together.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use axum::http::HeaderValue;
 use axum::routing::{any, get};
@@ -11,6 +11,7 @@ use crate::config::Config;
 use crate::control::{Control, Refusal};
 use crate::cors::{self, Origins};
 use crate::problem::{self, Problem};
+use crate::rate::{self, Rates};
 use crate::{api, time, whep, whip};
 
 /// What every handler gets.
@@ -22,22 +23,38 @@ pub(crate) struct State {
     pub(crate) authority: Arc<dyn Authority>,
     pub(crate) config: Config,
     pub(crate) ice_links: Vec<HeaderValue>,
-    pub(crate) origins: Origins,
+    pub(crate) origins: RwLock<Origins>,
+    pub(crate) rates: rate::Guard,
 }
+
+/// What can be changed of a router while it runs.
+#[derive(Clone)]
+pub struct Switch(Shared);
 
 /// The HTTP half as a router: it never binds, and has no fallback of its own outside `/whip`, `/whep`
 /// and `/api`, so that others can be merged with it.
 ///
 /// `axum::extract::ConnectInfo<SocketAddr>`, where the server provides it, tells the port who asks.
 pub fn router(config: Config, control: Arc<dyn Control>, authority: Arc<dyn Authority>) -> Router {
+    router_and_switch(config, control, authority).0
+}
+
+/// As [`router()`], with what changes it later.
+pub fn router_and_switch(
+    config: Config,
+    control: Arc<dyn Control>,
+    authority: Arc<dyn Authority>,
+) -> (Router, Switch) {
     let shared = Arc::new(State {
         control,
         authority,
         ice_links: config.ice_links(),
-        origins: Origins::new(&config.cors_origins),
+        origins: RwLock::new(Origins::new(&config.cors_origins)),
+        rates: rate::Guard::new(config.rates),
         config,
     });
-    Router::new()
+    let switch = Switch(Arc::clone(&shared));
+    let router = Router::new()
         .nest("/whip", whip::routes(&shared).fallback(problem::nowhere))
         .nest("/whep", whep::routes(&shared).fallback(problem::nowhere))
         .nest("/api", api::routes(&shared).fallback(problem::nowhere))
@@ -48,13 +65,35 @@ pub fn router(config: Config, control: Arc<dyn Control>, authority: Arc<dyn Auth
         .route("/healthz", get("ok").options(cors::options))
         .route("/readyz", get(ready).options(cors::options))
         .method_not_allowed_fallback(problem::method_not_allowed)
+        .layer(middleware::from_fn_with_state(shared.clone(), rate::limit))
         .layer(middleware::from_fn_with_state(shared.clone(), cors::share))
-        .with_state(shared)
+        .with_state(shared);
+    (router, switch)
 }
 
 /// Tells whoever balances load whether new sessions are taken here.
 async fn ready(extract::State(shared): extract::State<Shared>) -> Result<&'static str, Problem> {
     if shared.control.is_ready() { Ok("ok") } else { Err(shared.refused(&Refusal::Closing)) }
+}
+
+// === impl Switch ===
+
+impl Switch {
+    /// Lets these origins' pages call us from now on.
+    pub fn set_cors_origins(&self, origins: &[String]) {
+        let origins = Origins::new(origins);
+        *self.0.origins.write().unwrap_or_else(PoisonError::into_inner) = origins;
+    }
+
+    /// Lets these rates hold from now on.
+    pub fn set_rates(&self, rates: Rates) {
+        self.0.rates.set(rates);
+    }
+
+    /// How many requests were refused because there were too many.
+    pub fn refused(&self) -> u64 {
+        self.0.rates.refused()
+    }
 }
 
 // === impl State ===

@@ -24,6 +24,9 @@ pub struct Claims {
     /// Whom it belongs to: a publisher with the same may come back to its stream.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sub: Option<String>,
+    /// Its own name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub jti: Option<String>,
     /// Streams by name or pattern. Without it the token is for no stream, unless it is an
     /// administrator's.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -79,6 +82,17 @@ impl Claims {
         }
     }
 
+    /// Whose it is and which it is, as far as it says, for the log of what administrators do.
+    pub(super) fn holder(&self) -> Option<String> {
+        let named = [("sub", &self.sub), ("jti", &self.jti)];
+        let words = named.into_iter().filter_map(|(key, name)| {
+            let name = name.as_ref()?.chars().filter(|c| !c.is_control()).take(MAX_NAME);
+            Some(format!("{key}={}", name.collect::<String>()))
+        });
+        let words: Vec<_> = words.collect();
+        (!words.is_empty()).then(|| words.join(" "))
+    }
+
     /// How long it is valid from a time since 1970.
     pub(super) fn left(&self, now: Duration) -> Duration {
         Duration::from_secs(self.exp).saturating_sub(now)
@@ -95,6 +109,9 @@ impl Claims {
         self.stream.as_ref().is_some_and(|streams| streams.iter().any(matches))
     }
 }
+
+/// How much of a name is logged.
+const MAX_NAME: usize = 64;
 
 // === impl OneOrMany ===
 

@@ -1,11 +1,13 @@
 //! The gate: what the policy of a stream calls for, asked of whoever can tell.
 
-use std::sync::Arc;
+use std::net::IpAddr;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use anyhow::Context;
 use whitewater_signaling::auth::{Ask, Authority, Decision, Denied, Sight};
 use whitewater_signaling::control::{Action, Grant, Identity, StreamName};
+use whitewater_signaling::rate::{Allowance, Network, Rate};
 
 use super::claims::Claims;
 use super::hook::Hook;
@@ -13,20 +15,23 @@ use super::jwks::Jwks;
 use super::keys::{self, Demands, Key, Wrong};
 use super::signed::SignedPaths;
 use super::unix_time;
-use crate::config::{Access, Config};
+use crate::config::{Access, Config, Secret};
 use crate::origin::{Doors, Pass};
 
-/// Decides who may do what. It is cheap to clone.
+/// Decides who may do what. It is cheap to clone; all clones change together.
 #[derive(Clone)]
-pub struct Gate(Arc<Inner>);
+pub struct Gate(Arc<RwLock<Arc<Inner>>>);
 
 struct Inner {
     config: Config,
     keys: Vec<Key>,
+    secret: Option<Secret>,
     jwks: Option<Arc<Jwks>>,
     demands: Demands,
     hook: Option<Hook>,
-    paths: SignedPaths,
+    paths: Arc<SignedPaths>,
+    /// Tokens that turned out to be none, by where they came from.
+    refused: Arc<Allowance<Network>>,
 }
 
 // === impl Gate ===
@@ -34,45 +39,35 @@ struct Inner {
 impl Gate {
     /// Reads the keys that the configuration names. Call it within a tokio runtime.
     pub fn new(config: &Config) -> anyhow::Result<Self> {
-        let auth = &config.auth;
-        let secret = super::secret(auth)?;
-        if let Some(secret) = secret.as_ref().filter(|secret| secret.reveal().len() < GOOD_SECRET) {
-            let length = secret.reveal().len();
-            tracing::warn!(
-                length,
-                "the secret of auth can be guessed: 32 random characters are good"
-            );
-        }
-        let jwks = auth.jwks_url.clone().map(Jwks::new).transpose();
-        let jwks = jwks.context("auth.jwks_url cannot be used")?.map(Arc::new);
-        if let Some(jwks) = &jwks {
-            tokio::spawn(Jwks::keep_fresh(Arc::downgrade(jwks)));
-        }
-        let hook = |url| Hook::new(url, auth.hook_timeout, auth.hook_allows_when_down);
-        let hook = auth.hook_url.clone().map(hook).transpose();
-        Ok(Self(Arc::new(Inner {
-            config: config.clone(),
-            keys: keys::load(auth)?,
-            jwks,
-            demands: Demands { audience: auth.audience.clone(), issuer: auth.issuer.clone() },
-            hook: hook.context("auth.hook_url cannot be used")?,
-            paths: SignedPaths::new(secret.as_ref()),
-        })))
+        Ok(Self(Arc::new(RwLock::new(Arc::new(Inner::new(config, None)?)))))
+    }
+
+    /// Decides by another configuration from now on; if it cannot be used, by the one before.
+    pub fn reload(&self, config: &Config) -> anyhow::Result<()> {
+        let inner = Arc::new(Inner::new(config, Some(&self.inner()))?);
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = inner;
+        Ok(())
+    }
+
+    fn inner(&self) -> Arc<Inner> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
 impl Authority for Gate {
     fn authorize(&self, ask: Ask) -> Decision<'_, Grant> {
-        Box::pin(async move { self.0.authorize(ask).await })
+        Box::pin(async move { self.inner().authorize(ask).await })
     }
 
-    fn sight(&self, token: Option<String>) -> Decision<'_, Sight> {
+    fn sight(&self, token: Option<String>, client: Option<IpAddr>) -> Decision<'_, Sight> {
         Box::pin(async move {
+            let inner = self.inner();
             let claims = match &token {
-                Some(token) if self.0.config.auth.reads_tokens() => Some(self.0.read(token).await?),
+                Some(token) if inner.config.auth.reads_tokens() => {
+                    Some(inner.read(token, client).await?)
+                }
                 Some(_) | None => None,
             };
-            let inner = Arc::clone(&self.0);
             let sight: Sight = Arc::new(move |stream: &StreamName| {
                 let allows = |claims: &Claims| claims.allow(Action::Watch, Some(stream)).is_ok();
                 inner.config.access(stream.as_str()) == Access::Open
@@ -85,21 +80,22 @@ impl Authority for Gate {
 
 impl Doors for Gate {
     fn is_open(&self, stream: &StreamName) -> bool {
-        self.0.config.access(stream.as_str()) == Access::Open
+        self.inner().config.access(stream.as_str()) == Access::Open
     }
 
     fn admits(&self, stream: &StreamName, pass: &str) -> bool {
-        self.0.paths.check(stream.as_str(), pass, unix_time())
+        self.inner().paths.check(stream.as_str(), pass, unix_time())
     }
 
     fn admit(&self, ask: Ask) -> Decision<'_, Pass> {
         Box::pin(async move {
             let stream = ask.stream.clone();
-            let grant = self.0.authorize(ask).await?;
+            let inner = self.inner();
+            let grant = inner.authorize(ask).await?;
             let now = unix_time();
             let until = now + grant.expires_in.unwrap_or(WITHOUT_END);
             let name = stream.as_ref().map(|name| name.as_str()).unwrap_or_default();
-            Ok(Pass(self.0.paths.sign(name, until, now)))
+            Ok(Pass(inner.paths.sign(name, until, now)))
         })
     }
 }
@@ -107,6 +103,41 @@ impl Doors for Gate {
 // === impl Inner ===
 
 impl Inner {
+    fn new(config: &Config, before: Option<&Self>) -> anyhow::Result<Self> {
+        let auth = &config.auth;
+        let secret = super::secret(auth)?;
+        if let Some(secret) = secret.as_ref().filter(|secret| secret.reveal().len() < GOOD_SECRET) {
+            let length = secret.reveal().len();
+            tracing::warn!(
+                length,
+                "the secret of auth can be guessed: 32 random characters are good"
+            );
+        }
+        let jwks = match before.filter(|before| before.config.auth.jwks_url == auth.jwks_url) {
+            Some(before) => before.jwks.clone(),
+            None => fetched(auth.jwks_url.clone())?,
+        };
+        let hook = |url| Hook::new(url, auth.hook_timeout, auth.hook_allows_when_down);
+        let hook = auth.hook_url.clone().map(hook).transpose();
+        // What is still the same keeps its state.
+        let same_rate = before.filter(|old| old.config.client_limits == config.client_limits);
+        let paths = before.filter(|before| before.secret == secret);
+        let paths = paths.map(|before| Arc::clone(&before.paths));
+        Ok(Self {
+            config: config.clone(),
+            keys: keys::load(auth)?,
+            jwks,
+            demands: Demands { audience: auth.audience.clone(), issuer: auth.issuer.clone() },
+            hook: hook.context("auth.hook_url cannot be used")?,
+            paths: paths.unwrap_or_else(|| Arc::new(SignedPaths::new(secret.as_ref()))),
+            refused: match same_rate {
+                Some(before) => Arc::clone(&before.refused),
+                None => Arc::new(Allowance::new(refusals(config))),
+            },
+            secret,
+        })
+    }
+
     async fn authorize(&self, ask: Ask) -> Result<Grant, Denied> {
         let access = match &ask.stream {
             Some(stream) => self.config.access(stream.as_str()),
@@ -117,18 +148,26 @@ impl Inner {
         match (access, &self.hook) {
             (Access::Open, _) => Ok(Grant::new(ask.action, ask.stream, identity)),
             (Access::Hook, Some(hook)) => {
-                hook.ask(&ask).await?;
+                let network = ask.client.map(Network::of).filter(|_| ask.token.is_some());
+                self.check_open(network)?;
+                let answer = hook.ask(&ask).await;
+                // Whatever else it may have been: a hook that was asked for nothing was asked in vain.
+                if let (Some(network), Err(Denied::Insufficient(_))) = (network, &answer) {
+                    self.refused.note(network);
+                }
+                answer?;
                 Ok(Grant::new(ask.action, ask.stream, identity))
             }
             (Access::Token, _) | (Access::Hook, None) => {
                 let token = ask.token.as_deref().ok_or(Denied::Missing)?;
-                let claims = self.read(token).await?;
+                let claims = self.read(token, ask.client).await?;
                 claims.allow(ask.action, ask.stream.as_ref()).map_err(Denied::Insufficient)?;
                 let holder =
                     claims.sub.as_deref().map(|sub| Identity::of_token(&format!("sub {sub}")));
                 Ok(Grant {
                     expires_in: Some(claims.left(unix_time())),
                     max_bitrate_bps: claims.max_bitrate_bps,
+                    holder: claims.holder(),
                     ..Grant::new(ask.action, ask.stream, holder.or(identity))
                 })
             }
@@ -136,19 +175,28 @@ impl Inner {
     }
 
     /// What a token says, if it is valid.
-    async fn read(&self, token: &str) -> Result<Claims, Denied> {
-        match self.check(token) {
-            Ok(claims) => return Ok(claims),
-            Err(Wrong::Invalid(why)) => return Err(Denied::Invalid(why)),
-            Err(Wrong::UnknownKey) => {}
-        }
-        if let Some(jwks) = &self.jwks {
+    ///
+    /// One that nobody here signed may be a guess, and whoever guesses too often is not listened to for
+    /// a while. One that has expired, or is for somebody else, is none.
+    async fn read(&self, token: &str, client: Option<IpAddr>) -> Result<Claims, Denied> {
+        let network = client.map(Network::of);
+        self.check_open(network)?;
+        let mut outcome = self.check(token);
+        if let (Err(Wrong::UnknownKey), Some(jwks)) = (&outcome, &self.jwks) {
             jwks.look_again().await;
+            outcome = self.check(token);
         }
-        self.check(token).map_err(|wrong| match wrong {
-            Wrong::Invalid(why) => Denied::Invalid(why),
+        if let (Err(Wrong::UnknownKey | Wrong::NoToken(_)), Some(network)) = (&outcome, network) {
+            self.refused.note(network);
+        }
+        outcome.map_err(|wrong| match wrong {
+            Wrong::NoToken(why) | Wrong::Invalid(why) => Denied::Invalid(why),
             Wrong::UnknownKey => Denied::Invalid("no key that is known here signed it".into()),
         })
+    }
+
+    fn check_open(&self, network: Option<Network>) -> Result<(), Denied> {
+        network.map_or(Ok(()), |network| self.refused.is_open(&network).map_err(Denied::TooMany))
     }
 
     fn check(&self, token: &str) -> Result<Claims, Wrong> {
@@ -158,6 +206,25 @@ impl Inner {
         }
         let fetched = self.jwks.as_ref().map(|jwks| jwks.keys()).unwrap_or_default();
         keys::verify(&fetched, &self.demands, token)
+    }
+}
+
+/// Keys that are fetched, and fetched again as long as somebody has them.
+fn fetched(url: Option<String>) -> anyhow::Result<Option<Arc<Jwks>>> {
+    let jwks = url.map(Jwks::new).transpose().context("auth.jwks_url cannot be used")?;
+    let jwks = jwks.map(Arc::new);
+    if let Some(jwks) = &jwks {
+        tokio::spawn(Jwks::keep_fresh(Arc::downgrade(jwks)));
+    }
+    Ok(jwks)
+}
+
+fn refusals(config: &Config) -> Rate {
+    let limits = &config.client_limits;
+    Rate {
+        times: limits.refused_tokens_per_min,
+        within: Duration::from_secs(60),
+        burst: limits.refused_tokens_burst,
     }
 }
 

@@ -30,6 +30,8 @@ pub(super) struct Demands {
 pub(super) enum Wrong {
     /// No key that is known fits it: another may.
     UnknownKey,
+    /// It is no token at all.
+    NoToken(String),
     /// It is worth nothing.
     Invalid(String),
 }
@@ -58,11 +60,11 @@ pub(super) fn sign(secret: &Secret, claims: &Claims) -> jsonwebtoken::errors::Re
 #[allow(clippy::wildcard_enum_match_arm, reason = "what else there is means the same")]
 pub(super) fn verify(keys: &[Key], demands: &Demands, token: &str) -> Result<Claims, Wrong> {
     let invalid = |why: &str| Wrong::Invalid(why.into());
+    let none = |why: &str| Wrong::NoToken(why.into());
     if token.len() > MAX_TOKEN_BYTES {
-        return Err(invalid("it is too long"));
+        return Err(none("it is too long"));
     }
-    let header =
-        jsonwebtoken::decode_header(token).map_err(|_| invalid("it is no JSON Web Token"))?;
+    let header = jsonwebtoken::decode_header(token).map_err(|_| none("it is no JSON Web Token"))?;
     let fits = |key: &&Key| {
         let same = header.kid.is_none() || key.id.is_none() || key.id == header.kid;
         same && key.algorithms.contains(&header.alg)

@@ -1,6 +1,7 @@
 //! The picture of one epoch as a ladder of qualities that every player takes.
 
-use std::time::Duration;
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::warn;
@@ -15,6 +16,8 @@ pub(super) use video::Made;
 pub(super) struct Picture {
     transcoder: video::Handle,
     made: mpsc::Receiver<Made>,
+    /// When pictures arrived, by their times.
+    arrivals: VecDeque<(i64, Instant)>,
     metrics: metrics::Hls,
     /// What is in there already.
     counted: video::Counters,
@@ -45,11 +48,19 @@ impl Picture {
             }
         })?;
         let counted = video::Counters::default();
-        Ok(Self { transcoder, made, metrics, counted, is_behind: false })
+        let arrivals = VecDeque::with_capacity(ARRIVALS);
+        Ok(Self { transcoder, made, arrivals, metrics, counted, is_behind: false })
     }
 
-    /// Takes in a frame of the source. `cut`: it is the first of another publisher.
-    pub(super) fn push(&mut self, frame: Frame, cut: bool) {
+    /// Takes in a frame of the source, and when its last packet arrived. `cut`: it is the first of
+    /// another publisher.
+    pub(super) fn push(&mut self, frame: Frame, cut: bool, arrived: Option<Instant>) {
+        if let Some(arrived) = arrived {
+            if self.arrivals.len() == ARRIVALS {
+                self.arrivals.pop_front();
+            }
+            self.arrivals.push_back((frame.pts, arrived));
+        }
         // What finds no room is counted there.
         self.transcoder.push(frame, cut);
         let counters = self.transcoder.counters();
@@ -70,6 +81,11 @@ impl Picture {
         self.transcoder.still_until(ticks);
     }
 
+    /// When the latest picture arrived that one which came out can show.
+    pub(super) fn arrival_of(&self, made: &Frame) -> Option<Instant> {
+        self.arrivals.iter().rev().find(|(time, _)| *time <= made.pts).map(|(_, arrived)| *arrived)
+    }
+
     /// What comes out next.
     pub(super) async fn next(&mut self) -> Option<Made> {
         self.made.recv().await
@@ -85,6 +101,9 @@ const MADE_BOUND: usize = 512;
 
 /// After what was gathered the transcoder may be late for so long, and nothing is left out.
 const CATCHES_UP: Duration = Duration::from_secs(2);
+
+/// Two seconds of pictures and more.
+const ARRIVALS: usize = 128;
 
 /// A second of pictures.
 const MANY_DROPPED: u64 = 30;

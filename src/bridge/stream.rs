@@ -14,7 +14,7 @@ use whitewater_signaling::control::StreamName;
 
 use super::picture::{Made, Picture};
 use super::sound::Sound;
-use super::{Bridges, Codec, Stage, When};
+use super::{Bridges, Codec, Stage, Timing, When};
 use crate::origin::{EpochId, Offered, Writer};
 
 /// What a stream's task works with.
@@ -24,6 +24,7 @@ pub(super) struct Task {
     id: StreamId,
     home: ShardId,
     stage: watch::Sender<Stage>,
+    timing: Timing,
     bridge: Bridge,
     epoch: Option<Writer>,
     /// Parts of one rendition that are told of together.
@@ -32,6 +33,8 @@ pub(super) struct Task {
     has_opened: bool,
     /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
     arrived: Option<Instant>,
+    /// When the picture arrived that is handled as it comes back.
+    shown: Option<Instant>,
     /// Where sound becomes AAC; `None` where the system cannot.
     sound: Option<Sound>,
     /// What the picture becomes where it is transcoded.
@@ -56,19 +59,23 @@ impl Task {
         });
         let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
         let super::Picture { ladder, codec } = (bridges.config.picture)(name.as_str());
-        let bridge = Bridge::new(bridge::Config { segment: SEGMENT, opus, aac, ladder });
+        let timing = (bridges.config.timing)(name.as_str());
+        let segment = timing.segment;
+        let bridge = Bridge::new(bridge::Config { segment, opus, aac, ladder });
         Self {
             bridges,
             name,
             id,
             home,
             stage,
+            timing,
             bridge,
             epoch: None,
             batch: None,
             has_parts: false,
             has_opened: false,
             arrived: None,
+            shown: None,
             sound,
             codec,
             picture: None,
@@ -123,7 +130,7 @@ impl Task {
                 }
             }
             self.drain();
-            self.arrived = None;
+            (self.arrived, self.shown) = (None, None);
         }
         let unlisten = LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP };
         if !self.bridges.packets.tell(self.home, unlisten) {
@@ -143,6 +150,7 @@ impl Task {
     fn take_picture(&mut self, made: Made) {
         match made {
             Made::Frame(rung, frame) => {
+                self.shown = self.picture.as_ref().and_then(|picture| picture.arrival_of(&frame));
                 self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
             }
             Made::WantKeyframe => self.tell(LinkMessage::WantAll { stream: self.id }),
@@ -178,7 +186,7 @@ impl Task {
                 }
                 Output::Picture(frame, cut) => {
                     if let Some(picture) = &mut self.picture {
-                        picture.push(frame, cut);
+                        picture.push(frame, cut, self.arrived);
                     }
                 }
                 Output::Still(ticks) => {
@@ -238,6 +246,7 @@ impl Task {
         }
         let waited = self.arrived.map(|arrived| arrived.elapsed());
         self.bridges.config.metrics.packaged(parts, gaps, waited);
+        let waited = waited.or_else(|| self.shown.map(|shown| shown.elapsed()));
         if let (Some((segment, part)), Some(waited)) = (last, waited) {
             let waited_us = waited.as_micros();
             trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
@@ -251,11 +260,11 @@ impl Task {
         }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let id = EpochId::new(since_epoch.as_millis() as u64, fastrand::u64(..));
-        let offered = opened.renditions.iter().map(|one| offered(one, opened)).collect();
+        let offered = opened.renditions.iter().map(|one| self.offered(one, opened)).collect();
         match self.bridges.store.open(self.name.clone(), id.clone(), offered) {
             Ok(writer) => {
                 info!(stream = %self.name, epoch = %id, "HLS begins");
-                if opened.segment > SEGMENT {
+                if opened.segment > self.timing.segment {
                     warn!(stream = %self.name, segment = ?opened.segment, "the publisher's keyframes are far \
                         apart and do not come when asked for, so HLS begins late and switches slowly: a \
                         keyframe interval of 2 s or less is better");
@@ -280,6 +289,22 @@ impl Task {
                 }
             }
         }
+    }
+
+    /// What the origin is told of a rendition.
+    fn offered(&self, announced: &Announced, opened: &Opened) -> Offered {
+        let Announced { id, bits_per_second, frame_rate, .. } = *announced;
+        let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
+        let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
+        config.part_target = opened.part_target;
+        config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
+        config.dvr = self.timing.window;
+        let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
+        let average_bps = bits_per_second.unwrap_or(guess);
+        let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };
+        let channels = (id.kind() == Kind::Audio).then_some(2);
+        let frame_rate = frame_rate.filter(|_| id.kind() == Kind::Video);
+        Offered { config, kind: id.kind(), nominal, frame_rate, channels }
     }
 
     fn withdraw_rungs(&mut self) {
@@ -316,24 +341,8 @@ fn arrival(message: &LinkMessage) -> Option<Instant> {
     Some(arrived.received)
 }
 
-/// What the origin is told of a rendition.
-fn offered(announced: &Announced, opened: &Opened) -> Offered {
-    let Announced { id, bits_per_second, frame_rate, .. } = *announced;
-    let timescale = if id.kind() == Kind::Video { 90_000 } else { 48_000 };
-    let mut config = playlist::Config::new(name_of(id), timescale, opened.zero);
-    config.part_target = opened.part_target;
-    config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
-    let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
-    let average_bps = bits_per_second.unwrap_or(guess);
-    let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };
-    let channels = (id.kind() == Kind::Audio).then_some(2);
-    let frame_rate = frame_rate.filter(|_| id.kind() == Kind::Video);
-    Offered { config, kind: id.kind(), nominal, frame_rate, channels }
-}
-
 fn name_of(id: RenditionId) -> Name {
     id.name().parse().expect("names of renditions are letters and digits")
 }
 
-const SEGMENT: Duration = Duration::from_secs(2);
 const IDLE_INTERVAL: Duration = Duration::from_secs(5);

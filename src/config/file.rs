@@ -6,6 +6,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::auth::AUTH_KEYS;
+use super::limits::LIMIT_KEYS;
 use super::options::{self, Arity, ICE_SERVER_KEYS, Key, STREAM_KEYS};
 use super::setting::{Origin, Setting};
 use super::value;
@@ -43,9 +44,12 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
                 })?;
             }
             ("auth", DeValue::Table(table)) => config.auth = fill("auth", table, file, AUTH_KEYS)?,
-            ("auth", _) => {
-                let reason = "it is a section that starts with [auth]".into();
-                return Err(options::bad_value("auth", &origin, reason));
+            ("limits", DeValue::Table(table)) => {
+                config.client_limits = fill("limits", table, file, LIMIT_KEYS)?;
+            }
+            (name @ ("auth" | "limits"), _) => {
+                let reason = format!("it is a section that starts with [{name}]");
+                return Err(options::bad_value(name, &origin, reason));
             }
             ("streams" | "ice_servers", DeValue::Table(_)) => {
                 let reason = format!("a section of it starts with [[{}]]", key.get_ref());

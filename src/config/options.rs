@@ -2,7 +2,8 @@
 //!
 //! Flags, the environment, the file and the documentation all read this table.
 
-use super::auth::{AUTH_KEYS, Auth};
+use super::auth::AUTH_KEYS;
+use super::limits::LIMIT_KEYS;
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
 use super::{Config, ConfigError, IceServer, Policy, StreamPolicy, Tls};
@@ -38,11 +39,15 @@ pub fn documented() -> Vec<Documented> {
     };
     let ice = ICE_SERVER_KEYS.iter().map(|key| (key.name, key.default));
     let streams = STREAM_KEYS.iter().map(|key| (key.name, key.default));
-    let auth = AUTH_KEYS.iter().map(|key| Documented {
-        variable: Some(variable(&format!("auth_{}", key.name))),
-        ..section("auth")((key.name, key.default))
-    });
-    let sections = ice.map(section("ice_servers")).chain(auth);
+    let settable = |name: &'static str| {
+        move |(key, default): (&'static str, &'static str)| Documented {
+            variable: Some(variable(&format!("{name}_{key}"))),
+            ..section(name)((key, default))
+        }
+    };
+    let auth = AUTH_KEYS.iter().map(|key| (key.name, key.default)).map(settable("auth"));
+    let limits = LIMIT_KEYS.iter().map(|key| (key.name, key.default)).map(settable("limits"));
+    let sections = ice.map(section("ice_servers")).chain(auth).chain(limits);
     top.chain(sections).chain(streams.map(section("streams"))).collect()
 }
 
@@ -79,9 +84,14 @@ pub(super) struct Key<T> {
 
 /// Applies one setting.
 pub(super) fn apply(setting: &Setting, config: &mut Config) -> Result<(), ConfigError> {
-    if let (Some(key), Origin::Environment(_)) = (auth_key(&setting.key), &setting.origin) {
+    if let Origin::Environment(_) = setting.origin {
         let bad = |reason| bad_value(&setting.key, &setting.origin, reason);
-        return (key.set)(&mut config.auth, &setting.values).map_err(bad);
+        if let Some(key) = key_of("auth_", AUTH_KEYS, &setting.key) {
+            return (key.set)(&mut config.auth, &setting.values).map_err(bad);
+        }
+        if let Some(key) = key_of("limits_", LIMIT_KEYS, &setting.key) {
+            return (key.set)(&mut config.client_limits, &setting.values).map_err(bad);
+        }
     }
     let Some(option) = OPTIONS.iter().find(|option| option.key == setting.key) else {
         return Err(unknown(&setting.key, &setting.origin, OPTIONS.iter().map(|o| o.key)));
@@ -93,10 +103,10 @@ pub(super) fn apply(setting: &Setting, config: &mut Config) -> Result<(), Config
     (option.set)(config, &setting.values).map_err(bad)
 }
 
-/// A key of the `[auth]` section by its name in the environment.
-fn auth_key(name: &str) -> Option<&'static Key<Auth>> {
-    let name = name.strip_prefix("auth_")?;
-    AUTH_KEYS.iter().find(|key| key.name == name)
+/// A key of a section by its name in the environment.
+fn key_of<T>(prefix: &str, keys: &'static [Key<T>], name: &str) -> Option<&'static Key<T>> {
+    let name = name.strip_prefix(prefix)?;
+    keys.iter().find(|key| key.name == name)
 }
 
 /// Gives every key its default.
@@ -114,7 +124,7 @@ pub(super) fn is_known(key: &str) -> bool {
 /// Whether a key takes a list.
 pub(super) fn takes_list(key: &str) -> bool {
     OPTIONS.iter().any(|option| option.key == key && option.arity == Arity::Many)
-        || auth_key(key).is_some_and(|key| key.arity == Arity::Many)
+        || key_of("auth_", AUTH_KEYS, key).is_some_and(|key| key.arity == Arity::Many)
 }
 
 pub(super) fn unknown<'a>(
@@ -269,6 +279,26 @@ pub(super) const OPTIONS: &[Opt] = &[
         set: |c, v| value::bitrate_bps(&v[0]).map(|bps| c.limits.max_publisher_bitrate_bps = bps),
     },
     Opt {
+        key: "max_total_bitrate",
+        flag: "max-total-bitrate",
+        placeholder: "BITS",
+        default: "",
+        help: "Bits per second that leave for all viewers over WHEP together, above which no more are let \
+               in; k, M and G work",
+        arity: Arity::One,
+        set: |c, v| value::bitrate_bps(&v[0]).map(|bps| c.limits.max_total_bitrate_bps = bps),
+    },
+    Opt {
+        key: "trusted_proxies",
+        flag: "trusted-proxy",
+        placeholder: "NETWORK",
+        default: "",
+        help: "Address or network of a proxy that is believed in X-Forwarded-For, such as 10.0.0.0/8; \
+               repeatable",
+        arity: Arity::Many,
+        set: |c, v| each(v, value::network).map(|networks| c.trusted_proxies = networks),
+    },
+    Opt {
         key: "cors_origins",
         flag: "cors-origin",
         placeholder: "ORIGIN",
@@ -409,6 +439,18 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         default: "on_demand",
         arity: Arity::One,
         set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
+    },
+    Key {
+        name: "hls_segment_s",
+        default: "2",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_segment(&v[0]).map(|lasts| policy.hls_segment = lasts),
+    },
+    Key {
+        name: "hls_window_s",
+        default: "120",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_window(&v[0]).map(|window| policy.hls_window = window),
     },
     Key {
         name: "hls_sound",

@@ -135,6 +135,8 @@ fn the_first_section_that_matches_decides_for_a_stream() {
         reconnect_window_s = 30
         takeover = true
         hls = "always"
+        hls_segment_s = 4
+        hls_window_s = 600
         hls_sound = "both"
         hls_ladder = ["360p", "1080p", "540"]
         hls_codec = "h265"
@@ -147,6 +149,10 @@ fn the_first_section_that_matches_decides_for_a_stream() {
     assert_eq!((hd.hls, config.policy("show-2").hls), (Hls::OnDemand, Hls::Always));
     let sound = |name| config.policy(name).hls_sound;
     assert_eq!((hd.hls_sound, sound("show-2")), (HlsSound::Aac, HlsSound::Both));
+    let cut = |name| {
+        (config.policy(name).hls_segment.as_secs(), config.policy(name).hls_window.as_secs())
+    };
+    assert_eq!((cut("show-hd"), cut("show-2")), ((2, 120), (4, 600)));
     let (ladder, codec) = (config.policy("show-2").hls_ladder, config.policy("show-2").hls_codec);
     assert_eq!((ladder, codec), (vec![1080, 540, 360], HlsCodec::H265));
     assert_eq!((hd.hls_ladder, hd.hls_codec), (vec![], HlsCodec::H264));
@@ -187,11 +193,16 @@ fn an_unknown_key_is_one_sentence_that_names_key_and_place() {
 
 #[test]
 fn a_bad_value_is_one_sentence_that_names_key_and_place() {
-    let rows: [(&str, &[&str], &str); 16] = [
+    let rows: [(&str, &[&str], &str); 17] = [
         ("http = 8080", &[], "bad value for http in w.toml line 1: \"8080\" is not an address"),
         ("", &["--udp", "localhost:1"], "bad value for udp given as --udp: \"localhost:1\""),
         ("shards = -1", &[], "bad value for shards in w.toml line 1: \"-1\" is not a whole number"),
         ("shards = [1, 2]", &[], "bad value for shards in w.toml line 1: it takes one value"),
+        (
+            "[[streams]]\nmatch = '*'\nhls_segment_s = 1",
+            &[],
+            "bad value for streams.hls_segment_s in w.toml line 3: 1 is not from 2 to 10",
+        ),
         ("\nhttp.listen = 1", &[], "bad value for http in w.toml line 2: it is a section"),
         ("max_viewers = 0", &[], "bad value for max_viewers in w.toml line 1: 0 would refuse"),
         ("data = ''", &[], "bad value for data in w.toml line 1: it is empty"),

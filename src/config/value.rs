@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use ipnet::IpNet;
+
 use super::{Access, Hls, HlsCodec, HlsSound, IceServer, LogFormat};
 
 /// What a parser answers.
@@ -41,6 +43,22 @@ pub(super) fn at_least_one(text: &str) -> Parsed<usize> {
         0 => Err("0 would refuse everybody: give 1 or more".into()),
         number => Ok(number),
     }
+}
+
+/// How many; 0 is no limit.
+pub(super) fn count(text: &str) -> Parsed<u32> {
+    match number(text)? {
+        count @ 0..=MAX_COUNT => Ok(count),
+        count => Err(format!("{count} is more than {MAX_COUNT}; 0 is no limit")),
+    }
+}
+
+/// A network, or one address.
+pub(super) fn network(text: &str) -> Parsed<IpNet> {
+    let network = text.parse::<IpNet>().ok().or_else(|| text.parse().ok().map(IpAddr::into));
+    network.map(|network| network.trunc()).ok_or_else(|| {
+        format!("{text:?} is neither an address nor a network, such as 10.0.0.0/8 or fd00::/8")
+    })
 }
 
 pub(super) fn burst(text: &str) -> Parsed<usize> {
@@ -165,6 +183,28 @@ const MAX_RUNGS: usize = 6;
 /// Short sides that anybody could mean.
 const SIDES: std::ops::RangeInclusive<u16> = 90..=2160;
 
+/// What segments last: whole seconds, as playlists name them. Publishers are not asked for keyframes
+/// every second.
+pub(super) fn hls_segment(text: &str) -> Parsed<Duration> {
+    within(text, SEGMENTS_S)
+}
+
+pub(super) fn hls_window(text: &str) -> Parsed<Duration> {
+    within(text, WINDOWS_S)
+}
+
+fn within(text: &str, bounds: std::ops::RangeInclusive<u64>) -> Parsed<Duration> {
+    let seconds: u64 = number(text)?;
+    let (least, most) = (bounds.start(), bounds.end());
+    if bounds.contains(&seconds) {
+        return Ok(Duration::from_secs(seconds));
+    }
+    Err(format!("{seconds} is not from {least} to {most}"))
+}
+
+const SEGMENTS_S: std::ops::RangeInclusive<u64> = 2..=10;
+const WINDOWS_S: std::ops::RangeInclusive<u64> = 10..=3600;
+
 pub(super) fn hls_codec(text: &str) -> Parsed<HlsCodec> {
     match text {
         "h264" => Ok(HlsCodec::H264),
@@ -248,3 +288,4 @@ fn number<N: FromStr>(text: &str) -> Parsed<N> {
 }
 
 const MAX_SHARDS: usize = 256;
+const MAX_COUNT: u32 = 1_000_000;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Mutex, PoisonError, Weak};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::time::MissedTickBehavior;
 use whitewater_signaling::control::{
@@ -23,7 +23,7 @@ struct Sample {
     at_unix_ms: u64,
     streams: u64,
     viewers: u64,
-    hls_viewers: u64,
+    hls_viewers: Option<u64>,
     bitrate_in_bps: u64,
     bitrate_out_bps: u64,
     loss: Option<f64>,
@@ -64,7 +64,7 @@ impl Ring {
             streams: column(|sample| sample.streams),
             viewers: ViewersHistory {
                 whep: column(|sample| sample.viewers),
-                hls: column(|sample| sample.hls_viewers),
+                hls: samples.iter().map(|sample| sample.hls_viewers).collect(),
             },
             bitrate_in_bps: column(|sample| sample.bitrate_in_bps),
             bitrate_out_bps: column(|sample| sample.bitrate_out_bps),
@@ -87,21 +87,21 @@ fn layer_history(layer: &Option<Layer>, bitrate_bps: Vec<Option<u64>>) -> LayerH
 pub(super) async fn sample(control: Weak<Control>) {
     let mut due = tokio::time::interval(INTERVAL);
     due.set_missed_tick_behavior(MissedTickBehavior::Skip);
-    let mut before: Option<(u64, ServerInfo)> = None;
+    let mut before: Option<(Instant, ServerInfo)> = None;
     loop {
         due.tick().await;
         let Some(control) = control.upgrade() else { return };
         let (Ok(server), Ok(streams)) = (control.server().await, control.streams().await) else {
             return;
         };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let at_unix_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
+        let (now, wall) = (Instant::now(), SystemTime::now());
         if let Some((at, before)) = &before {
-            let elapsed = Duration::from_millis(at_unix_ms.saturating_sub(*at));
-            let sample = difference(before, &server, &streams, elapsed);
+            let sample = difference(before, &server, &streams, now - *at);
+            let since = wall.duration_since(UNIX_EPOCH).unwrap_or_default();
+            let at_unix_ms = u64::try_from(since.as_millis()).unwrap_or(u64::MAX);
             control.history.push(Sample { at_unix_ms, ..sample });
         }
-        before = Some((at_unix_ms, server));
+        before = Some((now, server));
     }
 }
 
@@ -115,7 +115,6 @@ fn difference(
         let sum = |server: &ServerInfo| server.shards.iter().map(of).sum::<u64>();
         sum(after).saturating_sub(sum(before))
     };
-    // A clock that was set back says nothing about rates.
     let seconds = elapsed.as_secs_f64().max(0.001);
     let (delivered, lost) = (grown(|shard| shard.delivered), grown(|shard| shard.reported_lost));
     let shards = before.shards.iter().zip(&after.shards);
@@ -128,7 +127,7 @@ fn difference(
         at_unix_ms: 0,
         streams: streams.iter().filter(|stream| stream.live).count() as u64,
         viewers: streams.iter().map(|stream| stream.viewers).sum(),
-        hls_viewers: 0,
+        hls_viewers: None,
         bitrate_in_bps: layers.values().sum(),
         bitrate_out_bps: (grown(|shard| shard.bytes_out) as f64 * 8.0 / seconds) as u64,
         loss: (delivered + lost > 0).then(|| lost as f64 / (delivered + lost) as f64),

@@ -15,12 +15,14 @@ use super::claim::{Holder, State};
 use super::event_streams::EventStreams;
 use super::log::{Change, Log};
 use super::standing::{Phase, Presence, Standing};
+use super::tally::Tally;
 
 /// Streams and sessions, and how many sessions each shard has.
 #[derive(Debug)]
 pub(super) struct Registry {
     pub(super) streams: HashMap<StreamName, StreamEntry>,
     pub(super) sessions: HashMap<SessionId, SessionEntry>,
+    pub(super) tally: Tally,
     pub(super) event_streams: EventStreams,
     pub(super) log: Log,
     /// Held by each reader of all streams.
@@ -82,6 +84,7 @@ impl Registry {
         Self {
             streams: HashMap::new(),
             sessions: HashMap::new(),
+            tally: Tally::default(),
             event_streams: EventStreams::default(),
             log: Log::new(),
             all_live: Arc::default(),
@@ -116,6 +119,7 @@ impl Registry {
         session.number = self.next_session;
         self.next_session += 1;
         self.load[usize::from(session.shard.0)] += 1;
+        self.tally.add(&session);
         if session.path.side == Side::Watch
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
         {
@@ -156,6 +160,7 @@ impl Registry {
     pub(super) fn remove(&mut self, id: &SessionId) -> Option<SessionEntry> {
         let session = self.sessions.remove(id)?;
         self.event_streams.close_all(id);
+        self.tally.remove(&session);
         self.load[usize::from(session.shard.0)] -= 1;
         if let Some(key) = session.key {
             self.by_key.remove(&(session.shard, key));
@@ -296,7 +301,7 @@ impl Registry {
 
 #[cfg(test)]
 mod tests {
-    use whitewater_signaling::control::Action;
+    use whitewater_signaling::control::{Action, Identity};
 
     use super::*;
 
@@ -330,13 +335,14 @@ mod tests {
         };
         registry.streams.insert(name.clone(), entry);
         let path = SessionPath { side: Side::Publish, stream: name.clone(), id: id(session) };
-        let grant = Grant::new(Action::Publish, Some(name), None);
+        let holder = Some(Identity::of_token("a token"));
+        let grant = Grant::new(Action::Publish, Some(name), holder);
         let session = SessionEntry {
             number: 0,
             name: session.into(),
             path,
             grant,
-            client: None,
+            client: Some("192.0.2.1".parse().unwrap()),
             since: Instant::now(),
             stream,
             shard: SHARD,
@@ -360,6 +366,7 @@ mod tests {
     fn a_publisher_is_followed_from_its_request_to_its_end() {
         let mut registry = Registry::new(1);
         publish(&mut registry, "one");
+        assert_eq!(registry.tally.len(), (1, 1));
         let stream = StreamId(1);
         let one = || Some(id("one"));
         assert_eq!(state(&registry), Some((one(), State::Opening)));
@@ -380,7 +387,10 @@ mod tests {
         registry.leave(&session.path);
         assert_eq!(state(&registry), Some((None, State::Left)));
         assert!(registry.end_stream(stream).is_some());
-        assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+        assert_eq!(
+            (registry.sessions.len(), registry.load[0], registry.tally.len()),
+            (0, 0, (0, 0))
+        );
     }
 
     #[test]

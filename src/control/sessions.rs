@@ -46,7 +46,8 @@ impl Control {
                 Claimed::Reserved(reserved) => *reserved,
                 Claimed::Kept(stream) => return Err(self.kept(request.stream, &stream).await),
             };
-            info!(stream = %request.stream, "a publisher opens a session");
+            let session = public_name(&id);
+            info!(stream = %request.stream, session = &*session, "a publisher opens a session");
             match self.open(&id, shard, command, opened).await {
                 Ok(Some(opened)) => {
                     // Its shard has ended the one before it.
@@ -91,7 +92,9 @@ impl Control {
             Some(Verdict::Kept) => return Ok(Claimed::Kept(Box::new(was.expect("it was judged")))),
             Some(Verdict::Granted) | None => {}
         }
-        let max = self.config.max_streams;
+        let limits = (self.config.limits)();
+        registry.tally.check(request, &limits)?;
+        let max = limits.max_streams;
         if was.is_none() && max > 0 && registry.streams.len() >= max {
             return Err(Refusal::Full(format!("the server has its {max} streams")));
         }
@@ -159,19 +162,25 @@ impl Control {
         let id = self.session_id();
         let path =
             SessionPath { side: Side::Watch, stream: request.stream.clone(), id: id.clone() };
-        if let Some(old) = request.replaces {
+        if let Some(old) = &request.replaces {
             // What is replaced may have ended by itself.
-            let _ = self.end(&old, "for another one").await;
+            let _ = self.end(old, "for another one").await;
         }
         let (shard, command, opened) = {
             let mut registry = self.registry();
             let Some(stream) = registry.streams.get(&request.stream).cloned() else {
                 return Err(Refusal::NotLive(request.stream));
             };
-            let max = self.config.max_viewers;
+            let limits = (self.config.limits)();
+            let max = limits.max_viewers;
             if max > 0 && registry.viewers() >= max {
                 return Err(Refusal::Full(format!("the server has its {max} viewers")));
             }
+            let max = limits.max_total_bitrate_bps;
+            if max > 0 && self.traffic.bps() >= max {
+                return Err(Refusal::Full("the server sends as much as it may".into()));
+            }
+            registry.tally.check(&request, &limits)?;
             let shard = registry.least_loaded();
             let local = self.secrets.credentials(shard);
             let ssrc = || Ssrc((self.secrets.number() as u32).max(1));
@@ -197,7 +206,7 @@ impl Control {
             }));
             (shard, command, opened)
         };
-        debug!(stream = %request.stream, "a viewer opens a session");
+        debug!(stream = %request.stream, session = &*public_name(&id), "a viewer opens a session");
         let opened = self.open(&id, shard, command, opened).await;
         if !matches!(opened, Ok(Some(_))) {
             self.registry().remove(&id);
@@ -239,7 +248,7 @@ impl Control {
             .get(id)
             .map(|entry| (entry.path.clone(), entry.grant.expires_in));
         let Some((path, Some(left))) = entry else { return };
-        let (me, end) = (self.me.clone(), Instant::now() + left + self.config.grace);
+        let (me, end) = (self.me.clone(), Instant::now() + left + (self.config.limits)().grace);
         tokio::spawn(async move {
             loop {
                 // It looks now and then, so as not to outlive its session for long.
@@ -269,7 +278,8 @@ impl Control {
         if let Some(key) = session.key {
             self.engine.ask(session.shard, Command::Close(key)).await;
         }
-        info!(stream = %path.stream, side = ?path.side, "a session was ended {why}");
+        let session = &*session.name;
+        info!(stream = %path.stream, side = ?path.side, session, "a session was ended {why}");
         Ok(())
     }
 

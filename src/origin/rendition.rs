@@ -155,6 +155,7 @@ impl Rendition {
             size: init.size,
             frame_rate: self.offered.frame_rate,
             channels: self.offered.channels,
+            range: init.range,
             bandwidth: *self.announced.get_or_init(measured),
         })
     }

@@ -22,6 +22,7 @@ use whitewater_core::media::{Frame, Setup};
 use super::Error;
 use super::pipeline::{self, Pipeline};
 use super::weave::{BLOCK, Weaver};
+use crate::priority::Behind;
 use encoding::{Encoder, Encoding};
 
 /// How to encode.
@@ -87,7 +88,10 @@ pub fn start(config: Config, output: impl FnMut(Frame) + Send + 'static) -> Resu
     }));
     let (inputs, received) = sync_channel(MAX_INPUTS);
     let mut worker = Worker::new(encoder, sound.clone())?;
-    thread::Builder::new().name("transcode-audio".into()).spawn(move || worker.run(&received))?;
+    thread::Builder::new().name("transcode-audio".into()).spawn(move || {
+        Behind::Transcoding.stand();
+        worker.run(&received)
+    })?;
     Ok(Handle { inputs, sound, dropped: AtomicU64::new(0) })
 }
 

@@ -23,6 +23,7 @@ use whitewater_core::media::{Frame, Ntp};
 
 use super::clock::Clock;
 use super::{Error, pipeline};
+use crate::priority::Behind;
 use lane::{Lane, Picture};
 use worker::Worker;
 
@@ -143,7 +144,10 @@ pub fn start(
     }));
     let (inputs, received) = sync_channel(MAX_INPUTS);
     let mut worker = Worker::new(config, backlog, Arc::clone(&shared), Arc::new(output));
-    thread::Builder::new().name("transcode-video".into()).spawn(move || worker.run(&received))?;
+    thread::Builder::new().name("transcode-video".into()).spawn(move || {
+        Behind::Transcoding.stand();
+        worker.run(&received)
+    })?;
     Ok(Handle { inputs, shared, backlog, dropped: AtomicU64::new(0) })
 }
 

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until};
 use whitewater::origin::{Offered, Store, Writer};
-use whitewater_core::media::{Init, Kind, Ntp, Packaged, Part};
+use whitewater_core::media::{Init, Kind, Ntp, Packaged, Part, VideoRange};
 use whitewater_core::playlist::{Bandwidth, Config, Name};
 
 /// Ticks per second.
@@ -25,7 +25,13 @@ pub(crate) fn open(store: &Store, segments: u64) -> Writer {
         let codecs = if kind == Kind::Video { "avc1.42c01f" } else { "mp4a.40.2" };
         let size = (kind == Kind::Video).then_some((1_280, 720));
         let bytes = Bytes::from_static(b"init");
-        let init = Packaged::Init(Init { version: 0, bytes, codecs: codecs.into(), size });
+        let init = Packaged::Init(Init {
+            version: 0,
+            bytes,
+            codecs: codecs.into(),
+            size,
+            range: VideoRange::Sdr,
+        });
         let name: Name = name.parse().unwrap();
         writer.push(&name, [init]).unwrap();
         let parts = (0..segments * u64::from(PARTS)).flat_map(|number| made(number, bps));

@@ -8,7 +8,7 @@ use reqwest::{Client, Response, StatusCode};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use whitewater::origin::{self, EpochId, Hooks, Limits, Offered, Store, Wanted, Writer};
-use whitewater_core::media::{Init, Kind, Ntp, Packaged, Part};
+use whitewater_core::media::{Init, Kind, Ntp, Packaged, Part, VideoRange};
 use whitewater_core::playlist::{Bandwidth, Config, Name};
 use whitewater_signaling::control::StreamName;
 
@@ -58,7 +58,7 @@ pub(crate) fn both() -> Vec<Offered> {
 pub(crate) fn init(version: u32, codecs: &str) -> Packaged {
     let bytes = Bytes::from(format!("init {version}"));
     let size = codecs.starts_with("avc1").then_some((1_280, 720));
-    Packaged::Init(Init { version, bytes, codecs: codecs.into(), size })
+    Packaged::Init(Init { version, bytes, codecs: codecs.into(), size, range: VideoRange::Sdr })
 }
 
 pub(crate) fn part(segment: u64, index: u32) -> Packaged {

@@ -110,11 +110,11 @@ function show(anew: boolean): void {
 
 function showTiles(): void {
   const latest = <T>(values: readonly T[] | undefined) => values?.[values.length - 1];
-  const hls = latest(history?.viewers.hls) ?? 0;
+  const hls = latest(history?.viewers.hls) ?? null;
   fill(tiles, [
     ["Streams", String(streams.filter((stream) => stream.live).length)],
     ["Viewers (WHEP)", String(sessions.filter((session) => session.side === "watch").length)],
-    ["Viewers (HLS)", String(hls)],
+    ["Viewers (HLS)", hls === null ? "–" : String(hls)],
     ["In", bitrateText(latest(history?.bitrate_in_bps) ?? 0)],
     ["Out", bitrateText(latest(history?.bitrate_out_bps) ?? 0)],
     ["Loss", percentText(latest(history?.loss) ?? null)],

@@ -55,7 +55,7 @@ pub struct Planned {
     pub position: u64,
     /// The numbers it leaves with.
     pub rewrite: Rewrite,
-    /// Whether it came while the viewer followed its layer, not before.
+    /// Whether it came while the viewer followed its layer, and nothing older was still to be sent.
     pub live: bool,
 }
 
@@ -390,7 +390,7 @@ impl Forwarder {
                 }
             };
             let (layer, position) = (source.layer, source.cursor);
-            let live = position >= source.live_from;
+            let live = position >= source.live_from && source.catch_up.is_none();
             out.extend(planned.map(|rewrite| Planned { layer, position, rewrite, live }));
             source.cursor += 1;
         }

@@ -41,6 +41,20 @@ pub struct Init {
     pub codecs: String,
     /// Width and height of a picture.
     pub size: Option<(u16, u16)>,
+    /// The range of brightness of a picture.
+    pub range: VideoRange,
+}
+
+/// How brightness is to be understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum VideoRange {
+    /// Standard dynamic range.
+    #[default]
+    Sdr,
+    /// Hybrid log-gamma (ITU-R BT.2100).
+    Hlg,
+    /// Perceptual quantization (SMPTE ST 2084).
+    Pq,
 }
 
 /// A part (CMAF chunk), or the place of one for which nothing came.

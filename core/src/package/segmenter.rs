@@ -396,6 +396,7 @@ impl Segmenter {
             bytes: header.bytes,
             codecs: header.codecs,
             size: setup.size(),
+            range: header.range,
         }));
         self.inits += 1;
         self.setup = Some(Arc::clone(setup));

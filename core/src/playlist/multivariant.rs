@@ -2,15 +2,17 @@
 //!
 //! Written by `m3u8-rs`. It prints `FRAME-RATE` as a plain float, so that the rate is rounded to the
 //! three decimals first, and keeps attributes that it does not know in a map without an order, so
-//! that there are none of these.
+//! that there is one of these at most: `VIDEO-RANGE`, where a picture is not SDR.
+
+use std::collections::HashMap;
 
 use m3u8_rs::{
-    AlternativeMedia, AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, Resolution,
-    VariantStream,
+    AlternativeMedia, AlternativeMediaType, ClosedCaptionGroupId, MasterPlaylist, QuotedOrUnquoted,
+    Resolution, VariantStream,
 };
 
 use super::{Bandwidth, Name};
-use crate::media::Kind;
+use crate::media::{Kind, VideoRange};
 
 /// What players are told of a rendition.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,6 +29,8 @@ pub struct Described {
     pub frame_rate: Option<f64>,
     /// Channels of sound, where they are known.
     pub channels: Option<u8>,
+    /// The range of brightness of a picture.
+    pub range: VideoRange,
     /// What it takes.
     pub bandwidth: Bandwidth,
 }
@@ -39,22 +43,23 @@ pub fn multivariant(renditions: &[Described], prefix: &str) -> String {
     let of_kind = |kind| renditions.iter().filter(move |rendition| rendition.kind == kind);
     let groups = groups(of_kind(Kind::Audio));
     let pictures: Vec<_> = of_kind(Kind::Video).collect();
+    let tell_range = pictures.iter().any(|picture| picture.range != VideoRange::Sdr);
+    let variant = |rendition, with| variant(rendition, with, prefix, tell_range);
     let mut playlist = MasterPlaylist {
         version: Some(6),
         independent_segments: true,
         ..MasterPlaylist::default()
     };
     if pictures.is_empty() {
-        playlist.variants =
-            of_kind(Kind::Audio).map(|sound| variant(sound, None, prefix)).collect();
+        playlist.variants = of_kind(Kind::Audio).map(|sound| variant(sound, None)).collect();
         return text(&playlist);
     }
     playlist.alternatives = groups.iter().flat_map(|group| group.media(prefix)).collect();
     for picture in pictures {
         match groups.is_empty() {
-            true => playlist.variants.push(variant(picture, None, prefix)),
+            true => playlist.variants.push(variant(picture, None)),
             false => {
-                let with = groups.iter().map(|group| variant(picture, Some(group), prefix));
+                let with = groups.iter().map(|group| variant(picture, Some(group)));
                 playlist.variants.extend(with);
             }
         }
@@ -82,7 +87,12 @@ fn groups<'a>(sounds: impl Iterator<Item = &'a Described>) -> Vec<Group<'a>> {
     groups
 }
 
-fn variant(rendition: &Described, with: Option<&Group<'_>>, prefix: &str) -> VariantStream {
+fn variant(
+    rendition: &Described,
+    with: Option<&Group<'_>>,
+    prefix: &str,
+    tell_range: bool,
+) -> VariantStream {
     let sound = with.map(Group::bandwidth).unwrap_or_default();
     let Bandwidth { peak_bps, average_bps } = rendition.bandwidth;
     let codecs = match with {
@@ -103,8 +113,18 @@ fn variant(rendition: &Described, with: Option<&Group<'_>>, prefix: &str) -> Var
             .map(thousandths),
         audio: with.map(|group| group.id.clone()),
         closed_captions: (rendition.kind == Kind::Video).then_some(ClosedCaptionGroupId::None),
+        other_attributes: tell_range.then(|| video_range(rendition.range)),
         ..VariantStream::default()
     }
+}
+
+fn video_range(range: VideoRange) -> HashMap<String, QuotedOrUnquoted> {
+    let range = match range {
+        VideoRange::Sdr => "SDR",
+        VideoRange::Hlg => "HLG",
+        VideoRange::Pq => "PQ",
+    };
+    HashMap::from([("VIDEO-RANGE".into(), QuotedOrUnquoted::Unquoted(range.into()))])
 }
 
 fn uri(rendition: &Described, prefix: &str) -> String {

@@ -3,7 +3,7 @@
 //! A byte for the parts of a segment and one for how far the window is, then the query.
 
 use bytes::Bytes;
-use whitewater_core::media::{Init, Ntp, Packaged, Part};
+use whitewater_core::media::{Init, Ntp, Packaged, Part, VideoRange};
 use whitewater_core::playlist::{Answer, Config, Directives, Window, decide};
 
 #[path = "input.rs"]
@@ -75,5 +75,11 @@ fn step(window: &mut Window, (segment, index): &mut (u64, u32), parts: u32) {
 
 fn init() -> Packaged {
     let bytes = Bytes::from_static(b"init");
-    Packaged::Init(Init { version: 0, bytes, codecs: "Opus".into(), size: None })
+    Packaged::Init(Init {
+        version: 0,
+        bytes,
+        codecs: "Opus".into(),
+        size: None,
+        range: VideoRange::Sdr,
+    })
 }

@@ -2,19 +2,16 @@
 
 #![allow(unused_qualifications, reason = "the macros of utoipa write them")]
 
-use std::net::SocketAddr;
-
+use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
-use axum::extract::{ConnectInfo, Path, Query, State};
+use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::{Extension, Json};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::document::Session;
-use super::streams::by;
 use crate::control::{InvalidName, LayerChoice, SessionInfo, StreamName, Which};
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -90,9 +87,7 @@ pub(super) async fn show(
 pub(super) async fn kick(
     State(shared): State<Shared>,
     Path(session): Path<String>,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> Result<StatusCode, Problem> {
-    tracing::info!(session, by = %by(client), "an administrator ends a session");
     shared.control.kick(session).await.map_err(|refusal| shared.refused(&refusal))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -106,7 +101,6 @@ pub(super) async fn kick(
 pub(super) async fn choose(
     State(shared): State<Shared>,
     Path(session): Path<String>,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<StatusCode, Problem> {
@@ -115,7 +109,6 @@ pub(super) async fn choose(
     }
     let text = limit::text(&headers, body, &shared.config).await?;
     let choice = whep::parse_choice(&text)?;
-    tracing::info!(session, by = %by(client), ?choice, "an administrator chooses a layer");
     let chosen = shared.control.select_layer_of(session, choice).await;
     chosen.map_err(|refusal| shared.refused(&refusal))?;
     Ok(StatusCode::NO_CONTENT)

@@ -1,10 +1,8 @@
 //! Streams in the API: seen by who may watch them, ended by administrators.
 
-use std::net::SocketAddr;
-
-use axum::extract::{ConnectInfo, State};
+use axum::Json;
+use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Extension, Json};
 
 use super::document::Stream;
 use super::not_live;
@@ -46,9 +44,7 @@ pub(super) async fn show(
 pub(super) async fn end(
     State(shared): State<Shared>,
     Target(name): Target,
-    client: Option<Extension<ConnectInfo<SocketAddr>>>,
 ) -> Result<StatusCode, Problem> {
-    tracing::info!(stream = %name, by = %by(client), "an administrator ends a stream");
     shared.control.end_stream(name).await.map_err(|refusal| not_live(&shared, &refusal))?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -65,9 +61,4 @@ pub(super) async fn want_keyframe(
 ) -> Result<StatusCode, Problem> {
     shared.control.want_keyframe(name).await.map_err(|refusal| not_live(&shared, &refusal))?;
     Ok(StatusCode::ACCEPTED)
-}
-
-/// Who it was, for the log.
-pub(super) fn by(client: Option<Extension<ConnectInfo<SocketAddr>>>) -> String {
-    client.map_or_else(|| "?".into(), |Extension(ConnectInfo(address))| address.ip().to_string())
 }

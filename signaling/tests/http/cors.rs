@@ -87,7 +87,7 @@ async fn answers_and_errors_can_be_read_by_any_page() {
         assert_eq!(header(&response, "access-control-allow-origin"), "*", "W8: {url}");
         assert_eq!(
             header(&response, "access-control-expose-headers"),
-            "Location, Link, ETag, Accept-Patch, Retry-After, WWW-Authenticate",
+            "Location, Link, ETag, Accept-Patch, Retry-After, WWW-Authenticate, X-Request-Id",
             "W8: {url}"
         );
     }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use whitewater_signaling::Config;
+use whitewater_signaling::rate::{Rate, Rates};
 
-use crate::server::{OFFER, Server, assert_problem};
+use crate::server::{OFFER, Server, assert_problem, header};
 
 #[tokio::test]
 async fn a_body_over_the_limit_is_413() {
@@ -76,4 +77,43 @@ async fn http_2_serves_as_well() {
     let response = request.body(OFFER).send().await.unwrap();
     assert_eq!(response.version(), reqwest::Version::HTTP_2);
     assert_eq!(response.status(), 201, "W1: over HTTP/2");
+}
+
+#[tokio::test]
+async fn requests_that_change_something_are_refused_above_their_rate() {
+    let within = Duration::from_secs(3_600);
+    let three = Rate { times: 1, within, burst: 3 };
+    let by_address = Rates { address: three, token: Rate::NONE };
+    let by_token = Rates { address: Rate::NONE, token: three };
+    for rates in [by_address, by_token] {
+        let server = Server::with(Config { rates, ..Config::default() }).await;
+        let ask = async |method: Method, path: &str| {
+            let request = server.request(method, path).header("Content-Type", "application/sdp");
+            request.bearer_auth("one").body(OFFER).send().await.unwrap()
+        };
+        for name in ["a", "b", "c"] {
+            let opened = ask(Method::POST, &format!("/whip/{name}")).await;
+            assert_eq!(opened.status(), 201, "W15: within the burst, {rates:?}");
+        }
+        let rows = [
+            (Method::POST, "/whip/d"),
+            (Method::POST, "/whep/a"),
+            (Method::PATCH, "/whip/a/x"),
+            (Method::DELETE, "/whep/a/x"),
+            (Method::DELETE, "/api/v1/streams/a/publisher"),
+        ];
+        for (method, path) in rows {
+            let response = ask(method.clone(), path).await;
+            let wait: u64 = header(&response, "retry-after").parse().unwrap_or(0);
+            assert!((1..=3_600).contains(&wait), "W15, E21: {method} {path} waits {wait} s");
+            assert_problem(response, 429, "W15, E21").await;
+        }
+        for path in ["/whip/a", "/api/v1/streams", "/healthz"] {
+            let response = server.send(Method::GET, path).await;
+            assert!(response.status().is_success(), "W15: reading {path} is not counted");
+        }
+        let other = server.post("/whip/e").bearer_auth("two").send().await.unwrap();
+        let is_free = rates == by_token;
+        assert_eq!(other.status() == 201, is_free, "W15: another token, {rates:?}");
+    }
 }

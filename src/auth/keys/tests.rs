@@ -33,7 +33,7 @@ fn why(keys: &[Key], demands: &Demands, token: &str) -> String {
     match verify(keys, demands, token) {
         Ok(_) => "valid".into(),
         Err(Wrong::UnknownKey) => "unknown key".into(),
-        Err(Wrong::Invalid(why)) => why,
+        Err(Wrong::NoToken(why) | Wrong::Invalid(why)) => why,
     }
 }
 

@@ -43,7 +43,7 @@ export interface History {
   readonly interval_s: number;
   readonly at_unix_ms: readonly number[];
   readonly streams: readonly number[];
-  readonly viewers: { readonly whep: readonly number[]; readonly hls: readonly number[] };
+  readonly viewers: { readonly whep: readonly number[]; readonly hls: readonly (number | null)[] };
   readonly bitrate_in_bps: readonly number[];
   readonly bitrate_out_bps: readonly number[];
   readonly loss: readonly (number | null)[];

@@ -13,7 +13,7 @@ interface Column {
 const COLUMNS: readonly Column[] = [
   { title: "Stream", name: "stream", text: (it) => it.stream },
   { title: "Side", name: "side", text: (it) => (it.side === "publish" ? "publishes" : "watches") },
-  { title: "State", name: "state", text: (it) => it.state },
+  { title: "State", name: "standing", text: (it) => it.state },
   { title: "Address", name: "address", text: (it) => it.address ?? "–" },
   { title: "Layer", name: "layer", text: layerText },
   { title: "Bit rate", name: "rate", text: (it) => rateText(it) },

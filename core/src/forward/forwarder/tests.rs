@@ -447,6 +447,25 @@ fn catching_up_says_when_it_goes_on() {
 }
 
 #[test]
+fn what_comes_while_catching_up_is_not_live() {
+    let begin = Instant::now();
+    let mut track = catching_up(begin, 60);
+    let joined = begin + ms(1980);
+    let mut viewer = Viewer::new(Kind::Video, Wish::Highest);
+    let plan = |viewer: &mut Viewer, now, track: &Fake| {
+        let mut out = Vec::new();
+        viewer.forwarder.plan(now, track, 64, &mut out);
+        out.iter().map(|planned| planned.live).collect::<Vec<_>>()
+    };
+    plan(&mut viewer, joined, &track);
+    // A packet comes at once, and leaves when everything before it has.
+    track.push(joined + ms(1), 0, 60, 60, true);
+    assert_eq!(plan(&mut viewer, joined + ms(700), &track), [false; 60]);
+    track.push(joined + ms(701), 0, 61, 61, true);
+    assert_eq!(plan(&mut viewer, joined + ms(701), &track), [true]);
+}
+
+#[test]
 fn a_fresh_keyframe_cuts_catching_up_short() {
     let begin = Instant::now();
     let mut track = catching_up(begin, 60);

@@ -8,7 +8,7 @@ use mp4_atom::{
 };
 
 use super::{Unpackable, av1, h264, h265};
-use crate::media::Setup;
+use crate::media::{Setup, VideoRange};
 
 /// A sample entry and what follows from it.
 pub(super) struct Entry {
@@ -18,6 +18,7 @@ pub(super) struct Entry {
     pub(super) brand: Option<&'static [u8; 4]>,
     /// Width and height on the screen; 0 for sound.
     pub(super) shown: (u16, u16),
+    pub(super) range: VideoRange,
 }
 
 /// How colours are to be understood (ISO/IEC 23091-2), where a stream says so.
@@ -61,6 +62,7 @@ fn h264_entry(size: (u16, u16), sps: &Bytes, pps: &[Bytes]) -> Result<Entry, Unp
     });
     let codecs = format!("avc1.{:02x}{:02x}{:02x}", read.profile, read.constraints, read.level);
     let plain = read.chroma_format == 1 && read.bit_depth == (8, 8);
+    let range = range(read.colour);
     let codec = Avc1 {
         visual: visual(size),
         avcc,
@@ -77,7 +79,7 @@ fn h264_entry(size: (u16, u16), sps: &Bytes, pps: &[Bytes]) -> Result<Entry, Unp
         within(size, (1920, 1080)).then_some(b"cfhd")
     };
     let brand = brand.filter(|_| plain);
-    Ok(Entry { codec: codec.into(), codecs, brand, shown: shown(size, read.aspect) })
+    Ok(Entry { codec: codec.into(), codecs, brand, shown: shown(size, read.aspect), range })
 }
 
 fn h265_entry(
@@ -116,8 +118,8 @@ fn h265_entry(
         hvcc,
         lhvc: None,
         btrt: None,
-        colr: None,
-        pasp: Some(pasp(SQUARE)),
+        colr: colr(read.colour),
+        pasp: Some(pasp(read.aspect)),
         taic: None,
         fiel: None,
         ccst: None,
@@ -125,7 +127,8 @@ fn h265_entry(
     };
     let plain = read.chroma_format == 1 && read.bit_depth == (8, 8);
     let brand = (plain && within(size, (1920, 1080))).then_some(b"chhd");
-    Ok(Entry { codec: codec.into(), codecs: read.codecs(), brand, shown: size })
+    let (codecs, range) = (read.codecs(), range(read.colour));
+    Ok(Entry { codec: codec.into(), codecs, brand, shown: shown(size, read.aspect), range })
 }
 
 fn av1_entry(size: (u16, u16), sequence_header: &Bytes) -> Result<Entry, Unpackable> {
@@ -155,7 +158,8 @@ fn av1_entry(size: (u16, u16), sequence_header: &Bytes) -> Result<Entry, Unpacka
         taic: None,
         spatial: None,
     };
-    Ok(Entry { codec: codec.into(), codecs, brand: Some(b"av01"), shown: size })
+    let range = range(read.colour);
+    Ok(Entry { codec: codec.into(), codecs, brand: Some(b"av01"), shown: size, range })
 }
 
 fn vp9_entry(size: (u16, u16), profile: u8, depth: (u8, u8, bool)) -> Entry {
@@ -181,7 +185,9 @@ fn vp9_entry(size: (u16, u16), profile: u8, depth: (u8, u8, bool)) -> Entry {
         spatial: None,
     };
     let codecs = format!("vp09.{profile:02}.{level}.{bit_depth:02}");
-    Entry { codec: codec.into(), codecs, brand: None, shown: size }
+    // What carries its colours is the container; WebRTC has none.
+    let range = VideoRange::Sdr;
+    Entry { codec: codec.into(), codecs, brand: None, shown: size, range }
 }
 
 /// The lowest level for pictures of a size, thirty of them a second (VP9 Levels, table 1).
@@ -200,7 +206,13 @@ fn opus_entry(channels: u8) -> Entry {
         channel_mapping: None,
     };
     let codec = Opus { audio: audio(channels, 48_000), dops, btrt: None };
-    Entry { codec: codec.into(), codecs: "Opus".into(), brand: None, shown: (0, 0) }
+    Entry {
+        codec: codec.into(),
+        codecs: "Opus".into(),
+        brand: None,
+        shown: (0, 0),
+        range: VideoRange::Sdr,
+    }
 }
 
 fn aac_entry(sample_rate: u32, channels: u8, config: &Bytes) -> Result<Entry, Unpackable> {
@@ -228,7 +240,13 @@ fn aac_entry(sample_rate: u32, channels: u8, config: &Bytes) -> Result<Entry, Un
         taic: None,
     };
     let codecs = format!("mp4a.40.{profile}");
-    Ok(Entry { codec: codec.into(), codecs, brand: Some(b"caac"), shown: (0, 0) })
+    Ok(Entry {
+        codec: codec.into(),
+        codecs,
+        brand: Some(b"caac"),
+        shown: (0, 0),
+        range: VideoRange::Sdr,
+    })
 }
 
 /// Parameter sets as boxes hold them: each shorter than 64 KiB, and not more than a counter tells.
@@ -258,6 +276,15 @@ fn colr(colour: Option<Colour>) -> Option<Colr> {
         matrix_coefficients: colour.matrix.into(),
         full_range_flag: colour.full_range,
     })
+}
+
+/// The range of brightness by the transfer characteristics (ISO/IEC 23091-2 section 8.2).
+fn range(colour: Option<Colour>) -> VideoRange {
+    match colour.map(|colour| colour.transfer) {
+        Some(16) => VideoRange::Pq,
+        Some(18) => VideoRange::Hlg,
+        Some(_) | None => VideoRange::Sdr,
+    }
 }
 
 fn pasp((h_spacing, v_spacing): (u16, u16)) -> Pasp {

@@ -1,8 +1,11 @@
-//! A sequence parameter set that tells what `hvcC` and the codec's name repeat (H.265 section
-//! 7.3.2.2). Not read: the VUI, which stands behind everything else.
+//! A sequence parameter set that tells what `hvcC`, `pasp`, `colr` and the codec's name repeat (H.265
+//! section 7.3.2.2).
+
+mod vui;
 
 use std::fmt::Write;
 
+use super::entry::{Colour, SQUARE};
 use super::h264::bit_depth;
 use crate::media::codec::Bits;
 
@@ -20,6 +23,9 @@ pub(super) struct Sps {
     pub(super) chroma_format: u8,
     /// Of luma and chroma.
     pub(super) bit_depth: (u8, u8),
+    /// Width and height of a sample.
+    pub(super) aspect: (u16, u16),
+    pub(super) colour: Option<Colour>,
 }
 
 // === impl Sps ===
@@ -54,6 +60,8 @@ impl Sps {
             }
         }
         let bit_depth = (bit_depth(&mut bits)?, bit_depth(&mut bits)?);
+        // Decoders need the set itself; what is told beside it may be missing.
+        let told = vui::read(&mut bits, sub_layers).unwrap_or_default();
         Some(Self {
             temporal_layers: sub_layers as u8 + 1,
             nested,
@@ -65,6 +73,8 @@ impl Sps {
             level,
             chroma_format,
             bit_depth,
+            aspect: told.aspect.unwrap_or(SQUARE),
+            colour: told.colour,
         })
     }
 
@@ -100,3 +110,38 @@ fn skip_sub_layers(bits: &mut Bits<'_>, sub_layers: u32) -> Option<()> {
 pub(super) const VPS: u8 = 32;
 pub(super) const SPS: u8 = 33;
 pub(super) const PPS: u8 = 34;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(hex: &str) -> Vec<u8> {
+        let digits = hex.as_bytes().chunks(2);
+        digits.map(|two| u8::from_str_radix(str::from_utf8(two).unwrap(), 16).unwrap()).collect()
+    }
+
+    /// Both by x265 3.5: with B-frames and four reference pictures, and with its own scaling lists.
+    #[test]
+    fn colours_are_read_behind_reference_picture_sets_and_scaling_lists() {
+        let rows = [
+            (
+                "42010102200000030090000003000003003fa00502016936595964932bc05a848804820000030002000003003c10",
+                16,
+            ),
+            (
+                "42010102200000030090000003000003003fa00502016936592a49395e02d424482410000003001000000301e080",
+                18,
+            ),
+        ];
+        for (hex, transfer) in rows {
+            let sps = bytes(hex);
+            let read = Sps::parse(&sps).unwrap();
+            let colour = Colour { primaries: 9, transfer, matrix: 9, full_range: false };
+            assert_eq!((read.colour, read.aspect), (Some(colour), (1, 1)));
+            assert_eq!((read.profile, read.bit_depth), (2, (10, 10)));
+            // Cut off within the VUI, everything before it is still known.
+            let cut = Sps::parse(&sps[..28]).unwrap();
+            assert_eq!(cut, Sps { colour: None, ..read });
+        }
+    }
+}

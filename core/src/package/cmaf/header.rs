@@ -8,7 +8,7 @@ use mp4_atom::{
 
 use super::entry::{Entry, entry};
 use super::{TRACK, Unpackable};
-use crate::media::{Kind, Setup};
+use crate::media::{Kind, Setup, VideoRange};
 
 /// The header of a rendition, and how manifests name its codec.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub struct Header {
     pub bytes: Bytes,
     /// The codec as RFC 6381 writes it.
     pub codecs: String,
+    /// The range of brightness of a picture.
+    pub range: VideoRange,
 }
 
 /// Writes the header for what a decoder has to know.
@@ -27,7 +29,7 @@ pub fn header(setup: &Setup, timescale: u32) -> Result<Header, Unpackable> {
         .encode(&mut bytes)
         .and_then(|()| moov(&entry, setup, timescale).encode(&mut bytes));
     written.map_err(|_| Unpackable::Malformed)?;
-    Ok(Header { bytes: bytes.into(), codecs: entry.codecs })
+    Ok(Header { bytes: bytes.into(), codecs: entry.codecs, range: entry.range })
 }
 
 fn ftyp(entry: &Entry) -> Ftyp {

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 
 use super::super::{Config, Window};
-use crate::media::{Init, Ntp, Packaged, Part};
+use crate::media::{Init, Ntp, Packaged, Part, VideoRange};
 
 /// Ticks per second: milliseconds.
 pub(super) const HZ: u32 = 1_000;
@@ -21,6 +21,7 @@ pub(super) fn init(version: u32) -> Packaged {
         bytes: Bytes::from(format!("init {version}")),
         codecs: "avc1.42c01f".into(),
         size: Some((1280, 720)),
+        range: VideoRange::Sdr,
     })
 }
 

@@ -6,7 +6,7 @@ use m3u8_rs::{
 use proptest::prelude::*;
 
 use super::super::{Bandwidth, Described, multivariant};
-use crate::media::Kind;
+use crate::media::{Kind, VideoRange};
 
 fn picture(name: &str, height: u16, kbps: u64) -> Described {
     Described {
@@ -16,6 +16,7 @@ fn picture(name: &str, height: u16, kbps: u64) -> Described {
         size: Some((height * 16 / 9, height)),
         frame_rate: Some(30.0),
         channels: None,
+        range: VideoRange::Sdr,
         bandwidth: Bandwidth { peak_bps: kbps * 1_100, average_bps: kbps * 1_000 },
     }
 }
@@ -28,6 +29,7 @@ fn sound(name: &str, codecs: &str, kbps: u64) -> Described {
         size: None,
         frame_rate: None,
         channels: Some(2),
+        range: VideoRange::Sdr,
         bandwidth: Bandwidth { peak_bps: kbps * 1_100, average_bps: kbps * 1_000 },
     }
 }
@@ -42,6 +44,19 @@ fn a_stream_of_sound_and_pictures_is_written_like_this() {
     high.frame_rate = Some(30_000.0 / 1_001.0);
     let renditions = [high, picture("low", 360, 700), sound("audio", "mp4a.40.2", 128)];
     super::golden::compare("multivariant", &multivariant(&renditions, "e1/"));
+}
+
+#[test]
+fn the_range_is_told_of_every_picture_as_soon_as_one_is_not_sdr() {
+    let high = Described { range: VideoRange::Pq, ..picture("high", 720, 2_500) };
+    let middle = Described { range: VideoRange::Hlg, ..picture("middle", 540, 1_500) };
+    let renditions = [high, middle, picture("low", 360, 700), sound("audio", "mp4a.40.2", 128)];
+    let text = multivariant(&renditions, "e1/");
+    let variants = text.lines().filter(|line| line.starts_with("#EXT-X-STREAM-INF"));
+    let ranges: Vec<_> = variants
+        .filter_map(|line| line.split(',').find_map(|it| it.strip_prefix("VIDEO-RANGE=")))
+        .collect();
+    assert_eq!(ranges, ["PQ", "HLG", "SDR"], "H82: {text}");
 }
 
 #[test]

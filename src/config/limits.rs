@@ -1,0 +1,97 @@
+//! The `[limits]` section: what one client may ask for and have.
+
+use super::options::{Arity, Key};
+use super::value;
+
+/// What one client may ask for and have; 0 is no limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClientLimits {
+    /// Requests that change something, per second and address.
+    pub address_requests_per_s: u32,
+    /// How many of them may come at once.
+    pub address_burst: u32,
+    /// Requests that change something, per second and token.
+    pub token_requests_per_s: u32,
+    /// How many of them may come at once.
+    pub token_burst: u32,
+    /// Tokens that turn out to be none, per minute and address.
+    pub refused_tokens_per_min: u32,
+    /// How many of them may come at once.
+    pub refused_tokens_burst: u32,
+    /// Sessions of one address that are open.
+    pub address_sessions: u32,
+    /// Sessions of one token that are open.
+    pub token_sessions: u32,
+}
+
+// === impl ClientLimits ===
+
+impl Default for ClientLimits {
+    fn default() -> Self {
+        let mut limits = Self {
+            address_requests_per_s: 0,
+            address_burst: 0,
+            token_requests_per_s: 0,
+            token_burst: 0,
+            refused_tokens_per_min: 0,
+            refused_tokens_burst: 0,
+            address_sessions: 0,
+            token_sessions: 0,
+        };
+        for key in LIMIT_KEYS {
+            (key.set)(&mut limits, &[key.default.to_owned()]).expect("defaults are valid");
+        }
+        limits
+    }
+}
+
+pub(super) const LIMIT_KEYS: &[Key<ClientLimits>] = &[
+    Key {
+        name: "address_requests_per_s",
+        default: "100",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.address_requests_per_s = n),
+    },
+    Key {
+        name: "address_burst",
+        default: "1000",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.address_burst = n),
+    },
+    Key {
+        name: "token_requests_per_s",
+        default: "200",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.token_requests_per_s = n),
+    },
+    Key {
+        name: "token_burst",
+        default: "2000",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.token_burst = n),
+    },
+    Key {
+        name: "refused_tokens_per_min",
+        default: "30",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.refused_tokens_per_min = n),
+    },
+    Key {
+        name: "refused_tokens_burst",
+        default: "60",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.refused_tokens_burst = n),
+    },
+    Key {
+        name: "address_sessions",
+        default: "2000",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.address_sessions = n),
+    },
+    Key {
+        name: "token_sessions",
+        default: "5000",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.token_sessions = n),
+    },
+];
