@@ -53,6 +53,7 @@ check: setup-tests $(page_modules)
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps --document-private-items
 	cargo test --locked --test tidy
 	scripts/deny.sh
+	'$(cache)/check-jsonschema/bin/check-jsonschema' --builtin-schema vendor.compose-spec docker-compose.yml
 	cd web-demo && npm run check
 
 .PHONY: test

@@ -111,6 +111,16 @@ install_schemathesis() {
     echo "$version" >"$folder/version"
 }
 
+# It carries the schema of Compose files.
+install_check_jsonschema() {
+    local folder="$cache/check-jsonschema" version=0.39.0
+    [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
+    say "adding check-jsonschema to $folder"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$version"
+    echo "$version" >"$folder/version"
+}
+
 packages=(build-essential ca-certificates cmake curl pkg-config)
 # GStreamer: its libraries to build with, its plugins to transcode with. They stay the system's own.
 packages+=(libgstreamer1.0-dev libgstreamer-plugins-base1.0-dev)
@@ -119,7 +129,7 @@ packages+=(gstreamer1.0-plugins-ugly gstreamer1.0-libav)
 if [ "$purpose" = tests ]; then
     # valgrind reads the symbols of libc6-dbg; it only recommends them.
     packages+=(chromium ffmpeg firefox-esr fonts-dejavu-core git iproute2 libc6-dbg nftables openssl procps)
-    packages+=(python3-venv valgrind)
+    packages+=(python3-venv python3-yaml systemd valgrind)
 fi
 if [ "$purpose" = bench ]; then
     packages+=(chromium fonts-dejavu-core gstreamer1.0-tools nghttp2-client wrk)
@@ -135,4 +145,5 @@ if [ "$purpose" = tests ]; then
     install_cargo_deny
     install_ffmpeg
     install_schemathesis
+    install_check_jsonschema
 fi

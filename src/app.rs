@@ -16,15 +16,18 @@ use whitewater_signaling::control::{Control as _, StreamName};
 use whitewater_signaling::rate::{Rate, Rates};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Codec, Picture, Sound, Timing, When};
+use crate::bridge::{self, Bridges, Codec, Picture, Sound, Timing, When};
 use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
+use crate::webhooks::{self, Ledger, Webhooks};
 use crate::{addresses, engine, http, metrics, origin, web};
 
 /// A server that runs until it is stopped.
 pub struct Running {
     http: http::Serving,
     control: Arc<Control>,
+    bridges: Arc<Bridges>,
+    webhooks: webhooks::Running,
     drain: Drain,
 }
 
@@ -39,32 +42,36 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let live = Live::new(config.clone());
     let signaling = signaling_config(config);
     signaling.check()?;
+    let (counted, ledger) = (metrics::Counted::default(), Ledger::default());
+    let webhooks = Webhooks::new(&config.webhooks, &ledger, &counted.webhooks)?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
     let (engine, outputs) = engine::start(&engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control = Control::new(engine, outputs.events, control_config(&live, candidates))?;
+    let control_config = control_config(&live, candidates, ledger, counted.audience.clone());
+    let control = Control::new(engine, outputs.events, control_config)?;
+    let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
     let (router, _switch) = signaling::router_and_switch(signaling, port, Arc::new(gate.clone()));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let counted = metrics::Hls::default();
-    let bridge_config = bridge_config(&live, counted.clone());
+    let bridge_config = bridge_config(&live, counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
-    let hls = origin::router(store, move |stream| Arc::clone(&bridges).want(stream), gate)
-        .layer(middleware::from_fn_with_state(counted, metrics::count));
+    let wanted = Arc::clone(&bridges);
+    let hls = origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate)
+        .layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let proxies = live.clone();
     let trusted = Arc::new(move || proxies.get().trusted_proxies.clone());
     let http = listener.serve(router, max_connections, trusted)?;
 
-    Ok(Running { http, control, drain: config.drain })
+    Ok(Running { http, control, bridges, webhooks, drain: config.drain })
 }
 
 // === impl Running ===
@@ -93,16 +100,32 @@ impl Running {
         format!("{scheme}://{address}")
     }
 
-    /// Takes no more sessions, ends those there are, lets requests under way finish.
+    /// Takes no more sessions, sends viewers away, ends sessions and playlists, lets requests under way
+    /// finish.
     pub async fn stop(self) -> anyhow::Result<()> {
         let began = Instant::now();
         self.control.drain();
-        tokio::time::sleep(self.drain.delay).await;
+        let lead = RECONNECT_LEAD.min(self.drain.delay / 2);
+        tokio::time::sleep(self.drain.delay - lead).await;
+        // Who looks for another server now loses nothing.
+        self.control.send_away();
+        tokio::time::sleep(lead).await;
         self.control.shutdown().await;
+        let was_played = self.bridges.finish().await;
         // They would never finish by themselves.
         self.control.end_events();
         let left = self.drain.timeout.saturating_sub(began.elapsed());
-        self.http.stop(left).await.context("HTTP did not stop cleanly")?;
+        let delivered = self.webhooks.finish(LAST_DELIVERIES.min(left / 2));
+        let stopped = async {
+            if was_played {
+                // Players come once more, and see that it is over.
+                tokio::time::sleep(LAST_PLAYLISTS.min(left / 3)).await;
+            }
+            let left = self.drain.timeout.saturating_sub(began.elapsed());
+            self.http.stop(left).await.context("HTTP did not stop cleanly")
+        };
+        let (stopped, ()) = tokio::join!(stopped, delivered);
+        stopped?;
         // A request that was under way may have opened another session.
         self.control.shutdown().await;
         Ok(())
@@ -197,7 +220,12 @@ fn limits(config: &Config) -> control::Limits {
     }
 }
 
-fn control_config(live: &Live, candidates: Vec<SocketAddr>) -> control::Config {
+fn control_config(
+    live: &Live,
+    candidates: Vec<SocketAddr>,
+    ledger: Ledger,
+    audience: metrics::Audience,
+) -> control::Config {
     let (policies, limiting, config) = (live.clone(), live.clone(), live.get());
     control::Config {
         candidates,
@@ -213,6 +241,17 @@ fn control_config(live: &Live, candidates: Vec<SocketAddr>) -> control::Config {
                 takeover: policy.takeover,
             }
         }),
+        heard: Box::new(move |protocol, heard, believed| {
+            audience.heard(protocol, heard);
+            if let Some(startup) = believed.startup {
+                audience.started(protocol, startup);
+            }
+            if let Some(latency) = believed.latency {
+                audience.latency(protocol, latency);
+            }
+            audience.waited(protocol, believed.stalls, believed.stalled, believed.errors);
+        }),
+        deliveries: Box::new(move |most| ledger.latest(most)),
     }
 }
 
@@ -241,3 +280,12 @@ fn ice_server(server: &IceServer) -> signaling::IceServer {
         credential: server.credential.clone(),
     }
 }
+
+/// How long the last events for webhooks are tried to be delivered while the server stops.
+const LAST_DELIVERIES: Duration = Duration::from_secs(3);
+
+/// How long viewers have who were told to look for another server.
+const RECONNECT_LEAD: Duration = Duration::from_secs(1);
+
+/// How long playlists that have ended can be read: players ask every two seconds at least.
+const LAST_PLAYLISTS: Duration = Duration::from_secs(3);

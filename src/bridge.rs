@@ -7,6 +7,7 @@ mod sound;
 mod stream;
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -96,6 +97,8 @@ pub struct Bridges {
     store: Store,
     config: Config,
     running: Mutex<HashMap<StreamId, Running>>,
+    /// Whether nothing is begun any more.
+    closed: AtomicBool,
 }
 
 /// The task of one stream.
@@ -126,7 +129,8 @@ pub fn start(
     config: Config,
 ) -> Arc<Bridges> {
     let running = Mutex::default();
-    let bridges = Arc::new(Bridges { packets, store, config, running });
+    let closed = AtomicBool::new(false);
+    let bridges = Arc::new(Bridges { packets, store, config, running, closed });
     tokio::spawn(hand_on(Arc::clone(&bridges), tap));
     bridges
 }
@@ -160,8 +164,36 @@ impl Bridges {
         }
     }
 
+    /// Ends all that is packaged, so that playlists say so, and begins nothing any more. Gives whether
+    /// there was anything to play. Call it when no more packets come.
+    pub async fn finish(&self) -> bool {
+        self.closed.store(true, Ordering::Relaxed);
+        let running: Vec<_> = {
+            let running = self.running();
+            let open = running.iter().filter(|(_, one)| *one.stage.borrow() == Stage::Open);
+            open.map(|(id, one)| (*id, one.inlet.clone(), one.stage.clone())).collect()
+        };
+        let found = !running.is_empty();
+        let all = async {
+            for (stream, inlet, _) in &running {
+                // A task that has ended meanwhile has ended its epoch too.
+                let _ = inlet.send(LinkMessage::Gone { stream: *stream, ended: true }).await;
+            }
+            for (_, _, mut stage) in running.iter().cloned() {
+                let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+            }
+        };
+        if tokio::time::timeout(LAST_PARTS, all).await.is_err() {
+            warn!("not every HLS playlist was ended in time");
+        }
+        found
+    }
+
     /// Begins to package a live stream, unless that is done already.
     fn begin(self: &Arc<Self>, name: &StreamName) -> Option<watch::Receiver<Stage>> {
+        if self.closed.load(Ordering::Relaxed) {
+            return None;
+        }
         let (id, home) = self.packets.place(name)?;
         let mut running = self.running();
         if let Some(running) = running.get(&id) {
@@ -228,3 +260,6 @@ const INLET_BOUND: usize = 4096;
 
 /// How often live streams are looked through for those that are always packaged.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How long it may take to package what has come last.
+const LAST_PARTS: Duration = Duration::from_secs(1);

@@ -21,6 +21,7 @@ mod options;
 mod pattern;
 mod setting;
 mod value;
+mod webhooks;
 
 pub use auth::{Access, Auth, Secret};
 pub use file::File;
@@ -30,6 +31,7 @@ pub use live::Live;
 pub use options::{Documented, documented};
 pub use pattern::Pattern;
 pub use setting::Origin;
+pub use webhooks::{SecretSource, Webhook};
 
 /// Everything that an operator decides.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -70,6 +72,8 @@ pub struct Config {
     pub auth: Auth,
     /// Policies by stream name; the first match decides.
     pub streams: Vec<StreamPolicy>,
+    /// Who is told by HTTP what happens.
+    pub webhooks: Vec<Webhook>,
 }
 
 /// A STUN or TURN server.
@@ -279,6 +283,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.check_auth()?;
+        webhooks::check(self)?;
         if let Some(Tls { cert, key }) = &self.tls {
             for (file, missing, given) in
                 [(cert, "tls_cert", "tls_key"), (key, "tls_key", "tls_cert")]
@@ -372,6 +377,7 @@ impl Default for Config {
             drain: Drain { delay: Duration::ZERO, timeout: Duration::ZERO },
             auth: Auth::default(),
             streams: Vec::new(),
+            webhooks: Vec::new(),
         };
         options::apply_defaults(&mut config);
         config

@@ -4,6 +4,8 @@
 //! Negotiation happens here, on ordinary tasks; a shard is handed what was agreed. The registry is
 //! changed under a short lock, never across an await.
 
+mod audience;
+
 mod claim;
 
 mod event_streams;
@@ -15,6 +17,8 @@ mod follow;
 mod history;
 
 mod info;
+
+mod journal;
 
 mod layers;
 
@@ -36,10 +40,11 @@ mod traffic;
 
 mod warnings;
 
+use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::mpsc;
 use tracing::{Instrument, debug, info};
@@ -49,12 +54,15 @@ use whitewater_core::rtc::{Credentials, IceRole, Identity, connection};
 use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
-    Answer, Control as Port, EventType, Events, EventsId, EventsPath, Follow, Fragment, History,
-    IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo, SessionInfo,
-    SessionPage, SessionPath, StreamInfo, StreamName, Which,
+    Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
+    Fragment, Heard, History, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
+    PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath, StreamInfo,
+    StreamName, Which,
 };
 
 use crate::engine;
+use audience::Audience;
+pub use audience::Believed;
 use history::Ring;
 use log::Change;
 use registry::Registry;
@@ -71,6 +79,10 @@ pub struct Config {
     pub limits: Box<dyn Fn() -> Limits + Send + Sync>,
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
+    /// Where it is counted what players say of themselves.
+    pub heard: Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>,
+    /// What became of the latest events that webhooks were sent; so many at most.
+    pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
 
 /// What is refused beyond; 0 is no limit.
@@ -109,6 +121,7 @@ pub struct Control {
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
     history: Ring,
+    audience: Mutex<Audience>,
     traffic: Traffic,
     draining: AtomicBool,
     me: Weak<Self>,
@@ -133,12 +146,14 @@ impl Control {
             identity,
             registry,
             history: Ring::default(),
+            audience: Mutex::default(),
             traffic: Traffic::default(),
             draining: AtomicBool::new(false),
             me: Weak::clone(me),
         });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
         tokio::spawn(history::sample(Arc::downgrade(&control)));
+        tokio::spawn(tidy_audience(Arc::downgrade(&control)));
         tokio::spawn(traffic::measure(Arc::downgrade(&control)));
         Ok(control)
     }
@@ -236,6 +251,28 @@ impl Control {
 
     fn registry(&self) -> MutexGuard<'_, Registry> {
         self.registry.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn audience(&self) -> MutexGuard<'_, Audience> {
+        self.audience.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn hear_player(&self, beacon: &Beacon) -> Result<Heard, Refusal> {
+        let stream = self.registry().streams.get(&beacon.stream).map(|stream| stream.id);
+        let stream = stream.ok_or_else(|| Refusal::NotLive(beacon.stream.clone()))?;
+        let (heard, believed) = self.audience().hear(Instant::now(), stream, beacon);
+        (self.config.heard)(beacon.protocol, heard, &believed);
+        Ok(heard)
+    }
+
+    /// Lets players go that have fallen silent, and notes what changed.
+    fn tidy_audience(&self) {
+        let live: HashSet<_> = self.registry().streams.values().map(|stream| stream.id).collect();
+        let changed = self.audience().tidy(Instant::now(), |stream| live.contains(&stream));
+        let mut registry = self.registry();
+        for (stream, viewers) in changed {
+            registry.note_hls_viewers(stream, viewers);
+        }
     }
 
     fn take_in(&self, shard: ShardId, event: &Event) {
@@ -386,6 +423,18 @@ impl Port for Control {
         Box::pin(std::future::ready(self.follow_streams(interest)))
     }
 
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>> {
+        Box::pin(std::future::ready(self.read_journal()))
+    }
+
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo> {
+        (self.config.deliveries)(most)
+    }
+
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal> {
+        self.hear_player(&beacon)
+    }
+
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
         Box::pin(std::future::ready(self.open_event_stream(&session, types)))
     }
@@ -408,3 +457,15 @@ async fn read_events(control: Weak<Control>, mut events: mpsc::Receiver<(ShardId
         }
     }
 }
+
+async fn tidy_audience(control: Weak<Control>) {
+    let mut due = tokio::time::interval(TIDY_INTERVAL);
+    loop {
+        due.tick().await;
+        let Some(control) = control.upgrade() else { return };
+        control.tidy_audience();
+    }
+}
+
+/// How often it is looked who still plays, and told how many do.
+const TIDY_INTERVAL: Duration = Duration::from_secs(1);

@@ -78,6 +78,9 @@ pub struct Handle {
     address: SocketAddr,
     shards: Vec<ShardHandle>,
     links: Vec<mpsc::Sender<LinkMessage>>,
+    /// What comes out waits here: neither is kept open by this.
+    events: mpsc::WeakSender<(ShardId, Event)>,
+    tap: mpsc::WeakSender<LinkMessage>,
     accepting: Option<tcp::Accepting>,
 }
 
@@ -116,6 +119,7 @@ pub fn start(config: &Config) -> Result<(Handle, Outputs), Error> {
     let (mut links, link_inputs): (Vec<_>, Vec<_>) =
         (0..count).map(|_| mpsc::channel::<LinkMessage>(LINK_BOUND)).unzip();
     let (tap_in, tap) = mpsc::channel(LINK_BOUND);
+    let (weak_events, weak_tap) = (events.downgrade(), tap_in.downgrade());
     links.push(tap_in);
     let mut shards = Vec::with_capacity(count);
     let mut inlets = Vec::with_capacity(count);
@@ -145,7 +149,9 @@ pub fn start(config: &Config) -> Result<(Handle, Outputs), Error> {
     let accepting = accepting.map_err(|source| Error::TcpSocket { address, source })?;
     // Who holds the tap's own sender would never see it end.
     links.truncate(count);
-    Ok((Handle { address, shards, links, accepting }, Outputs { events: events_out, tap }))
+    let (events, tap_weak) = (weak_events, weak_tap);
+    let handle = Handle { address, shards, links, events, tap: tap_weak, accepting };
+    Ok((handle, Outputs { events: events_out, tap }))
 }
 
 /// Opens the media port over UDP and, where it is wanted, over TCP. Where the system chooses the
@@ -216,6 +222,24 @@ impl Handle {
         self.shards.get(usize::from(shard.0)).map(|shard| shard.counters.as_ref())
     }
 
+    /// How many commands and link messages wait for a shard.
+    pub fn waiting(&self, shard: ShardId) -> (usize, usize) {
+        let index = usize::from(shard.0);
+        let commands = self.shards.get(index).map_or(0, |shard| depth(&shard.commands));
+        (commands, self.links.get(index).map_or(0, depth))
+    }
+
+    /// How many events wait for control, and how many messages for the frame world.
+    pub fn waiting_outputs(&self) -> (usize, usize) {
+        let events = self.events.upgrade().map_or(0, |events| depth(&events));
+        (events, self.tap.upgrade().map_or(0, |tap| depth(&tap)))
+    }
+
+    /// How long a turn of the loop takes, of all shards together.
+    pub fn turns(&self) -> Quantiles {
+        Histogram::quantiles(self.shards.iter().map(|shard| &shard.counters.turn))
+    }
+
     /// The forwarding delay of all shards together.
     pub fn forwarding_delay(&self) -> Quantiles {
         Histogram::quantiles(self.shards.iter().map(|shard| &shard.counters.forwarding_delay))
@@ -231,6 +255,10 @@ impl Drop for Handle {
             let _ = thread.join();
         }
     }
+}
+
+fn depth<T>(queue: &mpsc::Sender<T>) -> usize {
+    queue.max_capacity() - queue.capacity()
 }
 
 /// Ports the system offers before we give up.

@@ -20,3 +20,4 @@ pub mod priority;
 pub mod telemetry;
 pub mod transcode;
 pub mod web;
+pub mod webhooks;

@@ -1,9 +1,12 @@
 //! Metrics for Prometheus (OpenMetrics text, version 1.0.0): what is counted, under stable names.
 //!
-//! What the shards count is read when somebody asks. What the HLS side counts is kept here, in handles
-//! that are cheap to clone.
+//! What the shards count is read when somebody asks. What the HLS side, webhooks and players count is kept here,
+//! in handles that are cheap to clone.
 
+mod audience;
+mod cpu;
 mod media;
+mod webhooks;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -25,6 +28,23 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
 use whitewater_signaling::auth::{Ask, Authority, bearer_token};
 use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
+
+pub use audience::Audience;
+use cpu::Cpu;
+pub use webhooks::Webhooks;
+
+/// What is counted as it happens. Its clones count together.
+#[derive(Clone, Debug, Default)]
+pub struct Counted {
+    /// By the HLS side.
+    pub hls: Hls,
+    /// By webhooks.
+    pub webhooks: Webhooks,
+    /// Of what players say.
+    pub audience: Audience,
+    /// By threads.
+    cpu: Cpu,
+}
 
 /// What the HLS side counts.
 #[derive(Clone, Debug)]
@@ -63,7 +83,7 @@ pub struct Snapshot {
 pub type Reading = Pin<Box<dyn Future<Output = Option<Snapshot>> + Send>>;
 
 struct Scraped {
-    hls: Hls,
+    counted: Counted,
     authority: Arc<dyn Authority>,
     read: Box<dyn Fn() -> Reading + Send + Sync>,
 }
@@ -162,11 +182,11 @@ impl Hls {
 ///
 /// Where tokens or a hook guard the server, it is for administrators.
 pub fn router(
-    hls: Hls,
+    counted: Counted,
     authority: Arc<dyn Authority>,
     read: impl Fn() -> Reading + Send + Sync + 'static,
 ) -> Router {
-    let scraped = Arc::new(Scraped { hls, authority, read: Box::new(read) });
+    let scraped = Arc::new(Scraped { counted, authority, read: Box::new(read) });
     Router::new().route("/metrics", get(scrape)).with_state(scraped)
 }
 
@@ -202,7 +222,7 @@ async fn scrape(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Resp
     let Some(snapshot) = (scraped.read)().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response();
     };
-    match text(&scraped.hls, snapshot) {
+    match text(&scraped.counted, snapshot) {
         Ok(text) => ([(header::CONTENT_TYPE, OPEN_METRICS)], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics cannot be written");
@@ -211,11 +231,15 @@ async fn scrape(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Resp
     }
 }
 
-fn text(hls: &Hls, snapshot: Snapshot) -> Result<String, std::fmt::Error> {
+fn text(counted: &Counted, snapshot: Snapshot) -> Result<String, std::fmt::Error> {
     let mut registry = Registry::with_prefix("whitewater");
-    hls.register(&mut registry);
+    counted.hls.register(&mut registry);
+    counted.webhooks.register(&mut registry);
+    counted.audience.register(&mut registry);
     let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
     registry.register("hls_held_requests", "Requests of HLS players that wait", held);
+    counted.cpu.look();
+    registry.register_collector(Box::new(counted.cpu.clone()));
     registry.register_collector(Box::new(media::Media::of(&snapshot)));
     let mut out = String::new();
     encode(&mut out, &registry)?;

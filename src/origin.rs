@@ -1,4 +1,4 @@
-//! An origin that serves Low-Latency HLS over HTTP, from memory.
+//! An origin that serves Low-Latency HLS and DASH over HTTP, from memory.
 //!
 //! Whoever packages a stream writes into a [`Store`]; players and caches read through the router. A
 //! playlist is rendered once for all who ask, media is never copied. Requests for what comes next are
@@ -9,14 +9,16 @@
 //! | `/hls/{stream}/index.m3u8` | the multivariant playlist of the epoch that is going on |
 //! | `/hls/{stream}/{epoch}/{rendition}.m3u8` | a rendition's media playlist |
 //! | `/hls/{stream}/{epoch}/{rendition}/init-{version}.mp4` | an initialization section |
-//! | `/hls/{stream}/{epoch}/{rendition}/{msn}.m4s` | a segment: its parts, one after the other |
+//! | `/hls/{stream}/{epoch}/{rendition}/{msn}.m4s` | a segment: its parts, one after the other, the open one's as they come |
 //! | `/hls/{stream}/{epoch}/{rendition}/{msn}.{part}.m4s` | a part |
+//! | `/dash/{stream}/manifest.mpd` | the manifest of the epoch, which names the same files |
 //!
 //! Streams that are not for everybody have a pass before the epoch (`door.rs`).
 //!
 //! Everything below an epoch never changes its meaning, not even across a restart.
 
 mod answer;
+mod dash;
 mod door;
 mod epoch;
 mod hold;
@@ -86,11 +88,12 @@ struct Origin {
     doors: Box<dyn Doors>,
 }
 
-/// Routes below `/hls/`.
+/// Routes below `/hls/` and `/dash/`.
 pub fn router(store: Store, hooks: impl Hooks, doors: impl Doors) -> Router {
     let origin = Arc::new(Origin { store, hooks: Box::new(hooks), doors: Box::new(doors) });
     Router::new()
         .route("/hls/{*path}", get(serve).options(answer::preflight))
+        .route("/dash/{*path}", get(serve).options(answer::preflight))
         .layer(middleware::map_response(answer::share))
         .with_state(origin)
 }
@@ -118,8 +121,10 @@ async fn find(
     request::Parts { uri, headers, .. }: &request::Parts,
     pass: Option<&Pass>,
 ) -> Response {
-    let path::What::Below { epoch, rendition, file } = path.what else {
-        return index::serve(origin, path.stream, pass, headers).await;
+    let (epoch, rendition, file) = match path.what {
+        path::What::Index => return index::serve(origin, path.stream, pass, headers).await,
+        path::What::Manifest => return dash::serve(origin, path.stream, pass, headers).await,
+        path::What::Below { epoch, rendition, file } => (epoch, rendition, file),
     };
     // Unknown is unknown for ever: an epoch is there before anybody can know its name.
     let Some(epoch) = origin.store.find(&path.stream, epoch) else {
@@ -136,7 +141,7 @@ async fn find(
             playlist::serve(&epoch, rendition, held, query, headers).await
         }
         path::File::Init(version) => media::init(rendition, version, headers),
-        path::File::Segment(msn) => media::segment(rendition, msn, headers),
+        path::File::Segment(msn) => media::segment(&epoch, rendition, held, msn, headers).await,
         path::File::Part(at) => media::part(rendition, held, at, headers).await,
     }
 }

@@ -105,6 +105,19 @@ async fn endpoints_and_sessions_take_tokens_for_their_stream_and_action() {
 }
 
 #[tokio::test]
+async fn who_may_not_watch_is_no_viewer() {
+    let server = guarded("").await;
+    let body = r#"{"stream":"a","player":"player-1","protocol":"hls"}"#;
+    let other = token("watch", "b");
+    let watch = token("watch", "a");
+    for (token, status) in [("", 401), ("nonsense", 401), (&other, 403), (&watch, 404)] {
+        let url = server.url(&format!("/api/v1/beacon?token={token}"));
+        let response = Client::new().post(url).body(body).send().await.unwrap();
+        assert_eq!(response.status(), status, "{token}");
+    }
+}
+
+#[tokio::test]
 async fn the_api_tells_of_streams_that_one_may_watch() {
     let server = guarded("[[streams]]\nmatch = \"lobby\"\naccess = \"open\"\n").await;
     for stream in ["lobby", "a", "b"] {

@@ -131,5 +131,7 @@ const DOCUMENTS: [&str; 8] = [
     "docs/configuration.md",
     "docs/doctor.md",
     "docs/clients.md",
+    "docs/deploy.md",
     "docs/security.md",
+    "docs/webhooks.md",
 ];

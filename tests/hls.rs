@@ -24,6 +24,9 @@ mod bare;
 #[path = "hls/vp8.rs"]
 mod vp8;
 
+#[path = "hls/ending.rs"]
+mod ending;
+
 use std::collections::BTreeMap;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -337,6 +340,7 @@ async fn sound_comes_as_both_codecs_where_that_is_configured() {
         let playlist = follow(&server, "show", &path, 3).await;
         assert_eq!(playlist.gaps, 0, "{sound}: {playlist:#?}");
     }
+    ending::ends_properly(server, "show", &playlists(&index)).await;
     drop(publisher);
 }
 

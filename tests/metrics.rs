@@ -4,11 +4,13 @@
 
 mod support;
 
+use std::collections::BTreeSet;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode};
-use support::Server;
+use support::told::Told;
+use support::{Server, http};
 
 struct Publisher(Child);
 
@@ -79,6 +81,62 @@ async fn get(server: &Server, path: &str) -> (StatusCode, String) {
     (response.status(), response.text().await.unwrap())
 }
 
+/// Players that a cache would hide are counted by what they say.
+async fn players_say_how_they_fare(server: &Server) {
+    let mut told = Told::read(server, "/api/v1/events?stream=show").await;
+    let say = async |player: &str, more: &str| {
+        let body = format!(r#"{{"stream":"show","player":"player-{player}"{more}}}"#);
+        let response = Client::new().post(server.url("/api/v1/beacon")).body(body).send().await;
+        assert_eq!(response.unwrap().status(), 204, "{player}");
+    };
+    say(
+        "one",
+        r#","protocol":"hls","startup_ms":900,"latency_ms":2100,"stalls":1,"stalled_ms":500"#,
+    )
+    .await;
+    say("two", r#","protocol":"hls""#).await;
+    say("three", r#","protocol":"whep","latency_ms":160"#).await;
+    assert_eq!(http::api(server, "streams/show").await["hls_viewers"], 2);
+    told.until("hlsviewercount", |data| data["hlsviewercount"] == 2).await;
+    let text = get(server, "/metrics").await.1;
+    for (name, expected) in [
+        ("whitewater_stream_hls_viewers", 2.0),
+        ("whitewater_viewers", 2.0),
+        ("whitewater_beacons_total", 3.0),
+        ("whitewater_player_startup_seconds_count", 1.0),
+        ("whitewater_glass_to_glass_latency_seconds_count", 2.0),
+        ("whitewater_player_stalls_total", 1.0),
+        ("whitewater_player_stalled_seconds_total", 0.5),
+    ] {
+        assert_eq!(value(&text, name), expected, "{name}\n{text}");
+    }
+    say("one", r#","protocol":"hls","ended":true"#).await;
+    say("two", r#","protocol":"hls","ended":true"#).await;
+    told.until("hlsviewercount", |data| data["hlsviewercount"] == 0).await;
+}
+
+/// The dashboard and the alert rules name metrics of this text alone.
+fn every_metric_that_is_looked_at_exists(text: &str) {
+    let samples: BTreeSet<&str> = text
+        .lines()
+        .filter(|line| !line.starts_with('#'))
+        .filter_map(|line| line.split(['{', ' ']).next())
+        .collect();
+    for file in [
+        include_str!("../deploy/grafana/dashboards/whitewater.json"),
+        include_str!("../deploy/prometheus/whitewater.rules.yml"),
+        include_str!("../deploy/prometheus/whitewater.test.yml"),
+    ] {
+        let named = file.match_indices("whitewater_").map(|(at, _)| {
+            let rest = &file[at..];
+            let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+            &rest[..end.unwrap_or(rest.len())]
+        });
+        let missing: BTreeSet<_> = named.filter(|name| !samples.contains(name)).collect();
+        assert!(missing.is_empty(), "{missing:?} are in no /metrics:\n{text}");
+    }
+}
+
 /// The sum of what begins with a name, whatever its labels.
 fn value(text: &str, name: &str) -> f64 {
     let lines = text
@@ -89,7 +147,10 @@ fn value(text: &str, name: &str) -> f64 {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_happens_is_counted_and_prometheus_reads_it() {
-    let server = Server::start().await;
+    // A webhook that nobody answers for, so that its metrics are there.
+    let webhook = "[[webhooks]]\nurl = \"http://127.0.0.1:1/\"\n\
+                   secret = \"whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\"\n";
+    let server = Server::with_config(webhook).await;
     let before = get(&server, "/metrics").await.1;
     assert_eq!(value(&before, "whitewater_sessions"), 0.0);
     let publisher = publish(&server, "show");
@@ -119,6 +180,8 @@ async fn what_happens_is_counted_and_prometheus_reads_it() {
     ] {
         assert!(value(&text, name) >= least, "{name} is below {least}:\n{text}");
     }
+    players_say_how_they_fare(&server).await;
+    every_metric_that_is_looked_at_exists(&get(&server, "/metrics").await.1);
     // Layers of one source begin their segments with the same picture.
     let aligned = "whitewater_layer_keyframe_skew_seconds_bucket{le=\"0.04\"}";
     let all = value(&text, "whitewater_layer_keyframe_skew_seconds_count");

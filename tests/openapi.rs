@@ -1,6 +1,6 @@
 //! A test that holds the live server to the document of its API, with schemathesis.
 
-#![allow(clippy::unwrap_used)]
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 mod support;
 

@@ -4,6 +4,7 @@
 
 mod origin {
     mod crowd;
+    mod dash;
     mod hostile;
     mod index;
     mod kit;

@@ -68,6 +68,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("transcode", &["priority"]),
     ("doctor", &["addresses", "config", "transcode"]),
     ("priority", &[]),
+    ("webhooks", &["config", "metrics"]),
     (
         "app",
         &[
@@ -82,9 +83,10 @@ const ROOT: &[(&str, &[&str])] = &[
             "origin",
             "telemetry",
             "web",
+            "webhooks",
         ],
     ),
-    ("main", &["app", "auth", "config", "doctor", "load", "telemetry"]),
+    ("main", &["app", "auth", "config", "doctor", "load", "priority", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

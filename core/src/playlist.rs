@@ -2,12 +2,15 @@
 //!
 //! A [`Window`] takes what one rendition's packager puts out and knows what a player may ask for. Its
 //! text is [`render`]ed in full or as a delta; [`decide`] says whether a request is answered or
-//! waits; [`multivariant()`] lists the renditions. Nothing here sends or stores anything.
+//! waits; [`multivariant()`] lists the renditions. [`dash::manifest`] tells DASH players of the same files.
+//! Nothing here sends or stores anything.
 
+pub mod dash;
 mod measure;
 mod media;
 pub mod multivariant;
 pub mod reload;
+mod runs;
 mod segment;
 #[cfg(test)]
 mod tests;
@@ -26,6 +29,7 @@ pub use measure::Bandwidth;
 pub use media::{Form, Report, render};
 pub use multivariant::{Described, multivariant};
 pub use reload::{Answer, BadRequest, Directives, decide};
+pub use runs::Run;
 pub use window::{Found, Position, State, Unfit, Window};
 
 /// What a rendition is called in URIs: 1 to 64 of `[A-Za-z0-9_-]`.
@@ -47,6 +51,8 @@ pub struct Config {
     pub timescale: u32,
     /// `EXT-X-TARGETDURATION` in seconds, default 3.
     pub target_duration_s: u32,
+    /// What segments last where nothing is amiss, default 2 s.
+    pub segment: Duration,
     /// The longest part. Default 500 ms.
     pub part_target: Duration,
     /// How far back the playlist goes, default two minutes. It never has less than six segments or
@@ -92,6 +98,7 @@ impl Config {
             name,
             timescale: timescale.max(1),
             target_duration_s: 3,
+            segment: Duration::from_secs(2),
             part_target: Duration::from_millis(500),
             dvr: Duration::from_secs(120),
             epoch,

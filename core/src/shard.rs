@@ -170,6 +170,12 @@ pub struct Gauges {
     pub reported_lost: u64,
     /// Keyframe requests sent.
     pub keyframe_requests: u64,
+    /// Keyframe requests of viewers.
+    pub keyframes_wanted: u64,
+    /// Packets that viewers asked for once more.
+    pub nacked: u64,
+    /// Times that viewers were given another layer.
+    pub layer_switches: u64,
 }
 
 // === impl Shard ===
@@ -336,6 +342,7 @@ impl Shard {
             packets_out: self.fan_out.packets,
             bursts_out: self.fan_out.bursts,
             resent: self.fan_out.resent,
+            layer_switches: self.fan_out.switches,
             ..self.gauges
         }
     }

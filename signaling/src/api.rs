@@ -3,6 +3,7 @@
 //! A route is a handler with `#[utoipa::path]`, named in [`described`]: so the document at
 //! `/api/v1/openapi.json` has it without being told.
 
+mod deliveries;
 mod document;
 mod sessions;
 mod streams;
@@ -22,7 +23,7 @@ use utoipa_axum::routes;
 use crate::control::{History, Refusal, ServerInfo};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{auth, cors, follow};
+use crate::{auth, beacon, cors, follow};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -49,11 +50,13 @@ fn described(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(sessions::choose, sessions::unchoose))
         .routes(routes!(streams::want_keyframe))
         .routes(routes!(streams::end))
+        .routes(routes!(deliveries::list))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     OpenApiRouter::with_openapi(document::beginning())
         .routes(routes!(follow::open))
         .routes(routes!(streams::list))
         .routes(routes!(streams::show))
+        .routes(routes!(beacon::hear))
         .merge(document::for_administrators(admin))
 }
 

@@ -217,7 +217,7 @@ pub(crate) fn client(extensions: &Extensions) -> Option<IpAddr> {
 
 /// The bearer token of a request; of one that reads also from its query, as event sources and players
 /// can send no header (RFC 6750 section 2.3).
-fn token(parts: &Parts) -> Option<String> {
+pub(crate) fn token(parts: &Parts) -> Option<String> {
     bearer_token(&parts.headers).map(str::to_owned).or_else(|| query_token(&parts.uri))
 }
 

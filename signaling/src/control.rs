@@ -1,7 +1,10 @@
 //! The control port: what the HTTP half asks of the media half, in plain types.
 
+mod beacon;
+mod delivery;
 mod happening;
 mod history;
+mod journal;
 mod session_info;
 
 use std::fmt;
@@ -16,8 +19,11 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 pub use crate::identity::Identity;
+pub use beacon::{Beacon, Heard, PlayerId, PlayerProtocol};
+pub use delivery::{DeliveryInfo, DeliveryState};
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 pub use history::{History, LayerHistory, ViewersHistory};
+pub use journal::{Facts, Journal, Noted, Occurred, Topic};
 pub use session_info::{
     SelectedLayer, SessionInfo, SessionPage, SessionState, SessionTrackInfo, SideInfo,
     TransportInfo, Which,
@@ -90,6 +96,15 @@ pub trait Control: Send + Sync + 'static {
 
     /// Follows streams; a follower of none is told nothing.
     fn follow(&self, interest: Interest) -> Answer<'_, Box<dyn Follow>>;
+
+    /// Reads the journal of all streams from now on.
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>>;
+
+    /// What became of the latest events that webhooks were sent, the newest first; so many at most.
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo>;
+
+    /// Hears what a player says of itself; [`Refusal::NotLive`] where its stream is not.
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal>;
 
     /// Makes an event stream of a viewer's session. It ends with the session.
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId>;
@@ -272,6 +287,9 @@ pub struct StreamInfo {
     pub uptime_ms: u64,
     /// How many watch over WHEP.
     pub viewers: u64,
+    /// How many watch over HLS, as their players say.
+    #[serde(default)]
+    pub hls_viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
     /// What its host should change, in sentences.
@@ -345,8 +363,17 @@ pub struct ServerInfo {
     /// From the kernel's receive time of the oldest packet of a write to the write's return, once for
     /// each packet. What a joiner catches up on, and what is sent again, is not counted.
     pub forwarding_delay: DelayInfo,
+    /// How long one turn of a shard's loop takes.
+    #[serde(default)]
+    pub turns: DelayInfo,
     /// Connections that are told of events now.
     pub followers: u64,
+    /// Events of shards that wait for control.
+    #[serde(default)]
+    pub events_waiting: u64,
+    /// Messages that wait for the packaging of HLS.
+    #[serde(default)]
+    pub tap_waiting: u64,
     /// One entry per shard.
     pub shards: Vec<ShardInfo>,
 }
@@ -404,6 +431,24 @@ pub struct ShardInfo {
     pub reported_lost: u64,
     /// Keyframe requests sent to publishers.
     pub keyframe_requests: u64,
+    /// Keyframe requests of viewers.
+    #[serde(default)]
+    pub keyframes_wanted: u64,
+    /// Packets that viewers asked for once more.
+    #[serde(default)]
+    pub nacked: u64,
+    /// Times that viewers were given another layer.
+    #[serde(default)]
+    pub layer_switches: u64,
+    /// Bytes received over UDP.
+    #[serde(default)]
+    pub bytes_in: u64,
+    /// Commands that wait.
+    #[serde(default)]
+    pub commands_waiting: u64,
+    /// Messages of other shards that wait.
+    #[serde(default)]
+    pub links_waiting: u64,
     /// Datagrams handed to the shard they belong to.
     pub handed_over: u64,
     /// Datagrams of no session or no known kind.

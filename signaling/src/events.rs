@@ -142,8 +142,9 @@ fn event(
         Happening::Active => (EventType::Active, json!({})),
         Happening::Inactive => (EventType::Inactive, json!({})),
         Happening::Reconnect => (EventType::Reconnect, json!({})),
-        // The session goes on; whether the stream does, the end of its window tells.
-        Happening::Lost => return None,
+        // The session goes on; whether the stream does, the end of its window tells. Who watches over HLS
+        // is not counted by the extension.
+        Happening::Lost | Happening::HlsViewers(_) => return None,
         Happening::Viewers(count) => (EventType::ViewerCount, json!({ "viewercount": count })),
         Happening::Layers(tracks) => {
             let sections = layers(tracks, video_section);

@@ -6,6 +6,7 @@
 mod api;
 mod audit;
 pub mod auth;
+mod beacon;
 mod config;
 pub mod control;
 mod cors;

@@ -29,8 +29,26 @@ pub(crate) async fn text_or_nothing(
     body: Body,
     config: &Config,
 ) -> Result<String, Problem> {
-    let Ok(bytes) = timeout(config.body_timeout, read(headers, body, config.max_body_bytes)).await
-    else {
+    text_of(headers, body, config.max_body_bytes, config).await
+}
+
+/// Reads a body as [`text`] does, where it has to be shorter.
+pub(crate) async fn short_text(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    config: &Config,
+) -> Result<String, Problem> {
+    text_of(headers, body, max.min(config.max_body_bytes), config).await
+}
+
+async fn text_of(
+    headers: &HeaderMap,
+    body: Body,
+    max: usize,
+    config: &Config,
+) -> Result<String, Problem> {
+    let Ok(bytes) = timeout(config.body_timeout, read(headers, body, max)).await else {
         return Err(Problem::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time"));
     };
     String::from_utf8(bytes?)

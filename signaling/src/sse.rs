@@ -10,25 +10,43 @@ use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures_util::future::ready;
-use futures_util::stream::{self, StreamExt};
+use futures_util::stream::{self, Stream, StreamExt};
 use serde::Serialize;
 
-use crate::control::{Follow, Happened};
+use crate::control::{Follow, Happened, Journal, Noted};
 
 /// Tells what a follower is told, in the shape that `shape` gives it; `None` leaves it out.
 pub(crate) fn tell<S>(follow: Box<dyn Follow>, shape: S) -> Response
 where
     S: FnMut(Happened) -> Option<Event> + Send + 'static,
 {
-    let hello = stream::once(ready(Event::default().retry(RETRY)));
-    let events = stream::unfold((follow, shape), |(mut follow, mut shape)| async move {
+    answer(stream::unfold((follow, shape), |(mut follow, mut shape)| async move {
         loop {
             let happened = follow.next().await?;
             if let Some(event) = shape(happened) {
                 return Some((event, (follow, shape)));
             }
         }
-    });
+    }))
+}
+
+/// Tells what the journal notes, as [`tell`] does.
+pub(crate) fn tell_journal<S>(journal: Box<dyn Journal>, shape: S) -> Response
+where
+    S: FnMut(Noted) -> Option<Event> + Send + 'static,
+{
+    answer(stream::unfold((journal, shape), |(mut journal, mut shape)| async move {
+        loop {
+            let noted = journal.next().await?;
+            if let Some(event) = shape(noted) {
+                return Some((event, (journal, shape)));
+            }
+        }
+    }))
+}
+
+fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let hello = stream::once(ready(Event::default().retry(RETRY)));
     let events = hello.chain(events).map(Ok::<_, Infallible>);
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     let mut response = Sse::new(events).keep_alive(keep_alive).into_response();

@@ -299,6 +299,7 @@ impl Task {
         config.part_target = opened.part_target;
         config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
         config.dvr = self.timing.window;
+        config.segment = opened.segment;
         let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
         let average_bps = bits_per_second.unwrap_or(guess);
         let nominal = Bandwidth { peak_bps: average_bps + average_bps / 4, average_bps };

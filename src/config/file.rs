@@ -10,6 +10,7 @@ use super::limits::LIMIT_KEYS;
 use super::options::{self, Arity, ICE_SERVER_KEYS, Key, STREAM_KEYS};
 use super::setting::{Origin, Setting};
 use super::value;
+use super::webhooks::{WEBHOOK_KEYS, complete_webhook};
 use super::{Config, ConfigError};
 
 /// A configuration file that was read.
@@ -43,6 +44,12 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
                     Ok(options::complete_policy(policy))
                 })?;
             }
+            ("webhooks", DeValue::Array(array)) => {
+                config.webhooks = sections("webhooks", array, file, |table| {
+                    let webhook = fill("webhooks", table, file, WEBHOOK_KEYS)?;
+                    Ok(complete_webhook(webhook))
+                })?;
+            }
             ("auth", DeValue::Table(table)) => config.auth = fill("auth", table, file, AUTH_KEYS)?,
             ("limits", DeValue::Table(table)) => {
                 config.client_limits = fill("limits", table, file, LIMIT_KEYS)?;
@@ -51,13 +58,13 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
                 let reason = format!("it is a section that starts with [{name}]");
                 return Err(options::bad_value(name, &origin, reason));
             }
-            ("streams" | "ice_servers", DeValue::Table(_)) => {
+            ("streams" | "webhooks" | "ice_servers", DeValue::Table(_)) => {
                 let reason = format!("a section of it starts with [[{}]]", key.get_ref());
                 return Err(options::bad_value(key.get_ref(), &origin, reason));
             }
-            ("streams", _) => {
-                let reason = "it is a list of sections that start with [[streams]]".into();
-                return Err(options::bad_value("streams", &origin, reason));
+            (name @ ("streams" | "webhooks"), _) => {
+                let reason = format!("it is a list of sections that start with [[{name}]]");
+                return Err(options::bad_value(name, &origin, reason));
             }
             (name, value) => {
                 let values = match options::is_known(name) {

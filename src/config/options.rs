@@ -6,6 +6,7 @@ use super::auth::AUTH_KEYS;
 use super::limits::LIMIT_KEYS;
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
+use super::webhooks::WEBHOOK_KEYS;
 use super::{Config, ConfigError, IceServer, Policy, StreamPolicy, Tls};
 
 /// A key as its documentation has to show it.
@@ -47,8 +48,10 @@ pub fn documented() -> Vec<Documented> {
     };
     let auth = AUTH_KEYS.iter().map(|key| (key.name, key.default)).map(settable("auth"));
     let limits = LIMIT_KEYS.iter().map(|key| (key.name, key.default)).map(settable("limits"));
+    let webhooks = WEBHOOK_KEYS.iter().map(|key| (key.name, key.default));
     let sections = ice.map(section("ice_servers")).chain(auth).chain(limits);
-    top.chain(sections).chain(streams.map(section("streams"))).collect()
+    let sections = sections.chain(streams.map(section("streams")));
+    top.chain(sections).chain(webhooks.map(section("webhooks"))).collect()
 }
 
 /// A top-level key.

@@ -4,13 +4,19 @@ use std::sync::Arc;
 
 use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::{
-    EventType, Events, EventsId, EventsPath, Follow, Interest, Refusal, SessionPath, Side,
+    EventType, Events, EventsId, EventsPath, Follow, Interest, Journal, Refusal, SessionPath, Side,
 };
 
 use super::follow::{Absence, Follower};
+use super::journal::Reader;
 use super::{Control, event_streams, info};
 
 impl Control {
+    /// Tells viewers to look for another server: here they cannot stay.
+    pub fn send_away(&self) {
+        self.registry().send_away();
+    }
+
     /// Ends everything that follows streams, and lets nobody follow any more.
     pub fn end_events(&self) {
         self.registry().log.close();
@@ -41,6 +47,15 @@ impl Control {
         drop(registry);
         let follower = Follower::new(&self.registry, interest, Absence::Told, None);
         Ok(Box::new(follower.ok_or(Refusal::Closing)?))
+    }
+
+    /// Reads the journal from now on.
+    pub fn read_journal(&self) -> Result<Box<dyn Journal>, Refusal> {
+        if Arc::strong_count(&self.registry().all_live) > MAX_FOLLOWERS_OF_ALL {
+            return Err(Refusal::Full("too many follow streams already".into()));
+        }
+        let reader = Reader::new(&self.registry).ok_or(Refusal::Closing)?;
+        Ok(Box::new(reader))
     }
 
     pub(super) fn open_event_stream(

@@ -239,4 +239,4 @@ const VIEWERS_INTERVAL: Duration = Duration::from_secs(1);
 const LONG: Duration = Duration::from_secs(86_400);
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

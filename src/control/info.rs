@@ -30,12 +30,17 @@ impl Control {
                 return Err(Refusal::Closing);
             };
             let counters = self.engine.counters(id).ok_or(Refusal::Closing)?;
-            shards.push(shard(&gauges, counters));
+            let waiting = self.engine.waiting(id);
+            shards.push(shard(&gauges, counters, waiting));
         }
+        let (events_waiting, tap_waiting) = self.engine.waiting_outputs();
         Ok(ServerInfo {
             version: env!("CARGO_PKG_VERSION").into(),
             forwarding_delay: delay(self.engine.forwarding_delay()),
+            turns: delay(self.engine.turns()),
             followers: self.registry().log.readers() as u64,
+            events_waiting: events_waiting as u64,
+            tap_waiting: tap_waiting as u64,
             shards,
         })
     }
@@ -47,6 +52,7 @@ impl Control {
             live: report.live,
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
+            hls_viewers: self.audience().hls_viewers(stream.id),
             tracks: report.tracks.iter().map(track).collect(),
             warnings: warnings::of(&report),
         }
@@ -110,7 +116,7 @@ fn delay(quantiles: Quantiles) -> DelayInfo {
 }
 
 /// A shard's machine and its loop together.
-fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
+fn shard(gauges: &Gauges, counters: &Counters, (commands, links): (usize, usize)) -> ShardInfo {
     let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
     ShardInfo {
         sessions: gauges.sessions as u64,
@@ -129,6 +135,12 @@ fn shard(gauges: &Gauges, counters: &Counters) -> ShardInfo {
         delivered: gauges.delivered,
         reported_lost: gauges.reported_lost,
         keyframe_requests: gauges.keyframe_requests,
+        keyframes_wanted: gauges.keyframes_wanted,
+        nacked: gauges.nacked,
+        layer_switches: gauges.layer_switches,
+        bytes_in: read(&counters.bytes_in),
+        commands_waiting: commands as u64,
+        links_waiting: links as u64,
         handed_over: gauges.handed_over,
         dropped_stranger: gauges.dropped_stranger,
         dropped_handshake: gauges.dropped_handshake,

@@ -5,6 +5,7 @@
 //! [`CAPACITY`] entries; a reader that is further behind is told so and looks at the registry anew.
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use tokio::sync::broadcast;
 use tracing::debug;
@@ -14,6 +15,9 @@ use whitewater_signaling::control::{StreamName, TrackInfo};
 /// The log, as its writer has it.
 #[derive(Debug)]
 pub(super) struct Log {
+    /// Of this process: it makes the numbers of entries names.
+    mark: Arc<str>,
+    next: u64,
     /// `None` once the log is closed.
     entries: Option<broadcast::Sender<Entry>>,
 }
@@ -21,6 +25,10 @@ pub(super) struct Log {
 /// One thing that happened.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
+    /// Its name, which no other entry has.
+    pub(super) id: Arc<str>,
+    /// When it was written.
+    pub(super) at: SystemTime,
     /// The stream's name.
     pub(super) stream: StreamName,
     /// The stream's life: a name that goes live again after its end has another one.
@@ -41,15 +49,26 @@ pub(super) enum Change {
         /// Whether viewers need new sessions.
         changed: bool,
     },
+    /// Its viewers should look for another server.
+    Leaving,
     /// Its window ran out.
     Ended,
     /// A viewer came.
     ViewerJoined {
+        /// Its session, as administrators know it.
+        session: Arc<str>,
         /// How many there are now.
         viewers: u64,
     },
     /// A viewer went.
     ViewerLeft {
+        /// Its session, as administrators know it.
+        session: Arc<str>,
+        /// How many there are now.
+        viewers: u64,
+    },
+    /// Who watches over HLS changed in number.
+    HlsViewers {
         /// How many there are now.
         viewers: u64,
     },
@@ -62,14 +81,22 @@ pub(super) enum Change {
 impl Log {
     /// An empty log.
     pub(super) fn new() -> Self {
-        Self { entries: Some(broadcast::Sender::new(CAPACITY)) }
+        let mark = format!("{:012x}", fastrand::u64(..1 << 48)).into();
+        Self { mark, next: 0, entries: Some(broadcast::Sender::new(CAPACITY)) }
+    }
+
+    /// A name for an event.
+    pub(super) fn name(&mut self) -> Arc<str> {
+        self.next += 1;
+        format!("evt_{}_{}", self.mark, self.next).into()
     }
 
     /// Writes down what happened.
     pub(super) fn write(&mut self, stream: &StreamName, life: StreamId, what: Change) {
         debug!(%stream, ?what, "logged");
+        let id = self.name();
         if let Some(entries) = &self.entries {
-            let entry = Entry { stream: stream.clone(), life, what };
+            let entry = Entry { id, at: SystemTime::now(), stream: stream.clone(), life, what };
             // It fails where nobody reads.
             let _ = entries.send(entry);
         }
@@ -124,7 +151,8 @@ mod tests {
         let mut log = Log::new();
         let mut reader = log.read().unwrap();
         for viewers in 0..=CAPACITY as u64 {
-            log.write(&name(), StreamId(1), Change::ViewerJoined { viewers });
+            let joined = Change::ViewerJoined { session: "s".into(), viewers };
+            log.write(&name(), StreamId(1), joined);
         }
         assert_eq!(reader.try_recv().unwrap_err(), TryRecvError::Lagged(1));
     }

@@ -124,7 +124,8 @@ impl Registry {
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
         {
             stream.viewers += 1;
-            let joined = Change::ViewerJoined { viewers: stream.viewers };
+            let (name, viewers) = (Arc::clone(&session.name), stream.viewers);
+            let joined = Change::ViewerJoined { session: name, viewers };
             self.log.write(&session.path.stream, stream.id, joined);
         }
         self.sessions.insert(id, session);
@@ -171,7 +172,8 @@ impl Registry {
             match session.path.side {
                 Side::Watch => {
                     stream.viewers = stream.viewers.saturating_sub(1);
-                    let left = Change::ViewerLeft { viewers: stream.viewers };
+                    let (name, viewers) = (Arc::clone(&session.name), stream.viewers);
+                    let left = Change::ViewerLeft { session: name, viewers };
                     self.log.write(&session.path.stream, stream.id, left);
                 }
                 Side::Publish if stream.publisher.as_ref() == Some(id) => {
@@ -268,6 +270,22 @@ impl Registry {
         if stream.presence.phase.change(&change) || renewed {
             self.log.write(&name, id, change);
         }
+    }
+
+    /// Notes that viewers of all streams should look for another server.
+    pub(super) fn send_away(&mut self) {
+        let live = self.streams.iter().filter(|(_, it)| it.presence.phase != Phase::Off);
+        for (name, stream) in live {
+            self.log.write(name, stream.id, Change::Leaving);
+        }
+    }
+
+    /// Notes how many watch a stream over HLS.
+    pub(super) fn note_hls_viewers(&mut self, id: StreamId, viewers: u64) {
+        let Some(name) = self.name_of(id) else { return };
+        let Some(stream) = self.streams.get_mut(&name) else { return };
+        stream.presence.hls_viewers = viewers;
+        self.log.write(&name, id, Change::HlsViewers { viewers });
     }
 
     /// Notes what a stream's layers are.

@@ -14,6 +14,8 @@ pub(super) struct Presence {
     pub(super) phase: Phase,
     /// Counts the returns of its publisher after which viewers need new sessions.
     pub(super) renewals: u64,
+    /// How many watched over HLS when that was told last.
+    pub(super) hls_viewers: u64,
     /// What was told of its layers last.
     pub(super) tracks: Arc<[TrackInfo]>,
 }
@@ -43,7 +45,7 @@ pub(super) struct Standing {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { phase: Phase::Off, renewals: 0, tracks: Arc::new([]) }
+        Self { phase: Phase::Off, renewals: 0, hls_viewers: 0, tracks: Arc::new([]) }
     }
 }
 
@@ -63,9 +65,11 @@ impl Phase {
                 Change::Started
                 | Change::Back { .. }
                 | Change::Lost
+                | Change::Leaving
                 | Change::Ended
                 | Change::ViewerJoined { .. }
                 | Change::ViewerLeft { .. }
+                | Change::HlsViewers { .. }
                 | Change::Layers(_),
             ) => return false,
         };
@@ -92,13 +96,18 @@ impl Standing {
                 self.presence.renewals += u64::from(*changed);
                 active.into_iter().chain(renewed).collect()
             }
+            Change::Leaving => vec![Happening::Reconnect],
             Change::Ended => {
                 *self = Self::default();
                 vec![Happening::Inactive]
             }
-            Change::ViewerJoined { viewers } | Change::ViewerLeft { viewers } => {
+            Change::ViewerJoined { viewers, .. } | Change::ViewerLeft { viewers, .. } => {
                 self.viewers = *viewers;
                 Vec::new()
+            }
+            Change::HlsViewers { viewers } => {
+                self.presence.hls_viewers = *viewers;
+                vec![Happening::HlsViewers(*viewers)]
             }
             Change::Layers(tracks) => {
                 self.presence.tracks = tracks.clone();
@@ -127,6 +136,10 @@ impl Standing {
         if goes_on && before.presence.renewals != now.presence.renewals {
             tell.push(Happening::Reconnect);
         }
+        let (known, hls_viewers) = (before.presence.hls_viewers, now.presence.hls_viewers);
+        if known != hls_viewers && now.presence.phase != Phase::Off {
+            tell.push(Happening::HlsViewers(hls_viewers));
+        }
         let tracks = &now.presence.tracks;
         if !Arc::ptr_eq(&before.presence.tracks, tracks) && !tracks.is_empty() {
             tell.push(Happening::Layers(tracks.clone()));
@@ -152,7 +165,7 @@ mod tests {
         let mut known = Standing::default();
         let rows = [
             (Change::Started, vec![Happening::Active]),
-            (Change::ViewerJoined { viewers: 1 }, vec![]),
+            (Change::ViewerJoined { session: "s".into(), viewers: 1 }, vec![]),
             (Change::Lost, vec![Happening::Lost]),
             (Change::Lost, vec![]),
             (Change::Back { changed: false }, vec![Happening::Active]),
@@ -200,6 +213,17 @@ mod tests {
             let (from, to) = (before.presence.phase, now.presence.phase);
             assert_eq!(before.catch_up(now), expected, "{from:?} to {to:?}");
         }
+    }
+
+    #[test]
+    fn who_watches_over_hls_is_told_once() {
+        let mut now = standing(Phase::Active, 0);
+        now.presence.hls_viewers = 3;
+        let mut known = Standing::default();
+        assert_eq!(known.catch_up(now.clone()), [Happening::Active, Happening::HlsViewers(3)]);
+        assert_eq!(known.catch_up(now), []);
+        let told = known.take(LIFE, &Change::HlsViewers { viewers: 4 });
+        assert_eq!(told, [Happening::HlsViewers(4)]);
     }
 
     #[test]

@@ -47,23 +47,25 @@ fn not_bound(
     flag: &str,
     error: &io::Error,
 ) -> Finding {
-    let (what, todo) = match error.kind() {
-        ErrorKind::AddrInUse => (
+    let is = |kind| error.kind() == kind;
+    let (what, todo) = if is(ErrorKind::AddrInUse) {
+        (
             format!("{kind} {address} is in use, by this server itself or by another program"),
             format!("see by which with ss -lnp; stop it, or choose another port with {flag}"),
-        ),
-        ErrorKind::AddrNotAvailable => (
+        )
+    } else if is(ErrorKind::AddrNotAvailable) {
+        (
             format!("{kind} {address} is no address of this machine"),
             format!("bind one of its own, or 0.0.0.0, with {flag}; others go to public_ips"),
-        ),
-        ErrorKind::PermissionDenied => (
+        )
+    } else if is(ErrorKind::PermissionDenied) {
+        (
             format!("{kind} {address} may not be opened by this account"),
             "choose a port above 1023, or grant CAP_NET_BIND_SERVICE".into(),
-        ),
-        _ => (
-            format!("{kind} {address} cannot be opened: {error}"),
-            format!("choose another with {flag}"),
-        ),
+        )
+    } else {
+        let what = format!("{kind} {address} cannot be opened: {error}");
+        (what, format!("choose another with {flag}"))
     };
     Finding::problem(check, what, todo)
 }

@@ -30,6 +30,8 @@ pub struct Counters {
     pub cpu_us: AtomicU64,
     /// Calls that received.
     pub receives: AtomicU64,
+    /// Bytes received over UDP.
+    pub bytes_in: AtomicU64,
     /// Calls that sent.
     pub sends: AtomicU64,
     /// Datagrams sent.
@@ -216,6 +218,8 @@ impl Runner {
         }
         let Ok(count) = socket.receive(&mut slices, metas) else { return };
         self.counters.receives.fetch_add(1, Ordering::Relaxed);
+        let bytes: usize = metas.iter().take(count).map(|meta| meta.len).sum();
+        self.counters.bytes_in.fetch_add(bytes as u64, Ordering::Relaxed);
         let wall = since_epoch();
         for (meta, slice) in metas.iter().zip(&slices).take(count) {
             let waited = meta.timestamp.map(|received| wall.saturating_sub(received));

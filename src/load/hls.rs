@@ -28,16 +28,18 @@ use playlist::Index;
 /// Runs the players and prints what they measured.
 pub(super) fn run(options: &Hls) -> anyhow::Result<()> {
     let log = Arc::new(Log::default());
+    let tokens = Arc::new(tokens(options)?);
     let quiet = {
-        let (options, log) = (options.clone(), Arc::clone(&log));
+        let (options, tokens, log) = (options.clone(), Arc::clone(&tokens), Arc::clone(&log));
         thread::spawn(move || {
             run_alone(async {
-                let players = play(&options, &log, Seat::Sampled);
-                tokio::try_join!(players, witness(&options, &log)).map(|_| ())
+                let players = play(&options, &tokens, &log, Seat::Sampled);
+                let witness = witness(&options, &tokens, &log);
+                tokio::try_join!(players, witness).map(|_| ())
             })
         })
     };
-    run_alone(play(options, &log, Seat::Crowd))?;
+    run_alone(play(options, &tokens, &log, Seat::Crowd))?;
     quiet.join().map_err(|_| anyhow::anyhow!("the thread that measures has died"))??;
     let figures = Figures::of(options.viewers, &log);
     if figures.answers() == 0 {
@@ -55,9 +57,13 @@ fn run_alone<T>(work: impl Future<Output = anyhow::Result<T>>) -> anyhow::Result
 }
 
 /// Lets those players play who have such a seat.
-async fn play(options: &Hls, log: &Arc<Log>, seat: Seat) -> anyhow::Result<()> {
+async fn play(options: &Hls, tokens: &[String], log: &Arc<Log>, seat: Seat) -> anyhow::Result<()> {
     let client = client()?;
-    let index = index(&client, &options.url).await?;
+    // Without tokens one index is as good as another.
+    let shared = match tokens {
+        [] => Some(index(&client, &options.url).await?),
+        _ => None,
+    };
     let end = Instant::now() + options.seconds;
     let mut players = JoinSet::new();
     for number in 0..options.viewers {
@@ -69,26 +75,55 @@ async fn play(options: &Hls, log: &Arc<Log>, seat: Seat) -> anyhow::Result<()> {
         // In all mixtures, among the sampled ones too.
         let turn = number + number / SAMPLED;
         let manner = if turn.is_multiple_of(2) { Manner::Ahead } else { Manner::Listed };
-        let picture = index.variants.get((turn / 2) % index.variants.len().max(1));
-        for path in picture.into_iter().chain(&index.sound) {
-            let url = options.url.join(path)?;
-            let fetcher = Fetcher::new(client.clone(), Arc::clone(log), seat);
-            players.spawn(async move {
-                tokio::time::sleep(start).await;
-                player::follow(fetcher, url, manner, end).await;
-            });
-        }
+        let (client, url, shared) = (client.clone(), options.url.clone(), shared.clone());
+        let token = tokens.get(number % tokens.len().max(1)).cloned();
+        let fetcher = Fetcher::new(client.clone(), Arc::clone(log), seat);
+        players.spawn(async move {
+            tokio::time::sleep(start).await;
+            let index = match (shared, token) {
+                (Some(index), _) => index,
+                (None, token) => index(&client, &with_token(&url, token.as_deref())).await?,
+            };
+            let picture = index.variants.get((turn / 2) % index.variants.len().max(1));
+            let mut followed = JoinSet::new();
+            for path in picture.into_iter().chain(&index.sound) {
+                followed.spawn(player::follow(fetcher.clone(), url.join(path)?, manner, end));
+            }
+            followed.join_all().await;
+            anyhow::Ok(())
+        });
     }
-    players.join_all().await;
+    while let Some(played) = players.join_next().await {
+        played.context("a player has died")??;
+    }
     Ok(())
 }
 
+/// The address of an index as who has a token asks for it.
+fn with_token(url: &Url, token: Option<&str>) -> Url {
+    let mut url = url.clone();
+    if let Some(token) = token {
+        url.query_pairs_mut().append_pair("token", token);
+    }
+    url
+}
+
+/// The lines of a file that are not empty.
+fn tokens(options: &Hls) -> anyhow::Result<Vec<String>> {
+    let Some(file) = &options.tokens else { return Ok(Vec::new()) };
+    let text = std::fs::read_to_string(file)
+        .with_context(|| format!("the tokens in {} cannot be read", file.display()))?;
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    Ok(lines.map(str::to_owned).collect())
+}
+
 /// Follows every playlist at the origin until a little after the crowd.
-async fn witness(options: &Hls, log: &Arc<Log>) -> anyhow::Result<()> {
+async fn witness(options: &Hls, tokens: &[String], log: &Arc<Log>) -> anyhow::Result<()> {
     let Some(origin) = &options.origin else { return Ok(()) };
     let client = client()?;
     let there = origin.join(options.url.path())?;
-    let index = index(&client, &there).await?;
+    let token = tokens.first().map(String::as_str);
+    let index = index(&client, &with_token(&there, token)).await?;
     let end = Instant::now() + options.seconds + Duration::from_millis(500);
     let mut witnesses = JoinSet::new();
     for path in index.variants.iter().chain(&index.sound) {

@@ -98,6 +98,9 @@ pub struct Hls {
     /// 1970, the status, and the address.
     #[arg(long, requires = "origin")]
     pub times: Option<PathBuf>,
+    /// A file of tokens, one per line: each player asks for the index with its own.
+    #[arg(long)]
+    pub tokens: Option<PathBuf>,
     /// Players.
     #[arg(long, default_value_t = 1)]
     pub viewers: usize,

@@ -18,6 +18,8 @@ pub(super) struct Media {
     version: String,
     followers: u64,
     delay: DelayInfo,
+    turns: DelayInfo,
+    queues: [(&'static str, u64); 2],
     shards: Vec<ShardInfo>,
     streams: Vec<StreamInfo>,
 }
@@ -34,6 +36,13 @@ struct Reason {
 }
 
 #[derive(Debug, EncodeLabelSet)]
+struct Queue {
+    queue: &'static str,
+    /// Empty where it is one for all shards.
+    shard: Option<usize>,
+}
+
+#[derive(Debug, EncodeLabelSet)]
 struct State {
     state: &'static str,
 }
@@ -41,6 +50,11 @@ struct State {
 #[derive(Debug, EncodeLabelSet)]
 struct Stream {
     stream: String,
+}
+
+#[derive(Debug, EncodeLabelSet)]
+struct Protocol {
+    protocol: &'static str,
 }
 
 #[derive(Debug, EncodeLabelSet)]
@@ -75,6 +89,9 @@ const COUNTERS: &[Row] = &[
     ("keyframe_requests", "Keyframe requests (PLI) sent to publishers", |shard| {
         shard.keyframe_requests
     }),
+    ("keyframes_wanted", "Keyframe requests (PLI, FIR) of viewers", |shard| shard.keyframes_wanted),
+    ("packets_nacked", "Packets that viewers asked for once more (NACK)", |shard| shard.nacked),
+    ("layer_switches", "Times that viewers were given another layer", |shard| shard.layer_switches),
     ("datagrams_sent", "Datagrams sent, of every kind", |shard| shard.datagrams_out),
     ("receive_calls", "System calls that received", |shard| shard.receives),
     ("send_calls", "System calls that sent", |shard| shard.sends),
@@ -107,6 +124,8 @@ impl Media {
             version: server.version.clone(),
             followers: server.followers,
             delay: server.forwarding_delay.clone(),
+            turns: server.turns.clone(),
+            queues: [("events", server.events_waiting), ("tap", server.tap_waiting)],
             shards: server.shards.clone(),
             streams: streams.clone(),
         }
@@ -138,6 +157,26 @@ impl Media {
             let used = ConstCounter::new(info.cpu_us as f64 / 1e6);
             used.encode(family.encode_family(&Shard { shard })?)?;
         }
+        let help = "Bytes received over UDP";
+        let mut family = encoder.encode_descriptor("received", help, bytes, MetricType::Counter)?;
+        for (shard, info) in self.shards.iter().enumerate() {
+            let labels = Shard { shard };
+            encode(MetricType::Counter, info.bytes_in, family.encode_family(&labels)?)?;
+        }
+        let help = "Messages that wait in a queue";
+        let mut family = encoder.encode_descriptor("queued", help, None, MetricType::Gauge)?;
+        for (shard, info) in self.shards.iter().enumerate() {
+            for (queue, count) in
+                [("commands", info.commands_waiting), ("link", info.links_waiting)]
+            {
+                let labels = Queue { queue, shard: Some(shard) };
+                encode(MetricType::Gauge, count, family.encode_family(&labels)?)?;
+            }
+        }
+        for (queue, count) in self.queues {
+            let labels = Queue { queue, shard: None };
+            encode(MetricType::Gauge, count, family.encode_family(&labels)?)?;
+        }
         let help = "What was dropped, by reason";
         let mut family = encoder.encode_descriptor("dropped", help, None, MetricType::Counter)?;
         for (shard, info) in self.shards.iter().enumerate() {
@@ -163,6 +202,19 @@ impl Media {
             let labels = Stream { stream: info.name.clone() };
             encode(gauge, info.viewers, family.encode_family(&labels)?)?;
         }
+        let help = "Viewers over HLS, as their players say";
+        let mut family = encoder.encode_descriptor("stream_hls_viewers", help, None, gauge)?;
+        for info in &self.streams {
+            let labels = Stream { stream: info.name.clone() };
+            encode(gauge, info.hls_viewers, family.encode_family(&labels)?)?;
+        }
+        let help = "Viewers by protocol; those over HLS as their players say";
+        let mut family = encoder.encode_descriptor("viewers", help, None, gauge)?;
+        let sum = |of: fn(&StreamInfo) -> u64| -> u64 { self.streams.iter().map(of).sum() };
+        let counts = [("whep", sum(|info| info.viewers)), ("hls", sum(|info| info.hls_viewers))];
+        for (protocol, count) in counts {
+            encode(gauge, count, family.encode_family(&Protocol { protocol })?)?;
+        }
         let help = "What a publisher sends in one layer, in bits per second";
         let mut family = encoder.encode_descriptor("layer_bitrate_bps", help, None, gauge)?;
         for info in &self.streams {
@@ -180,24 +232,33 @@ impl Media {
         Ok(())
     }
 
-    /// The sum of a histogram is taken from the upper ends of its fine buckets, which grow by a twelfth.
-    fn delay(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
-        let mut buckets: Vec<(f64, u64)> = DELAY_S.iter().map(|end| (*end, 0)).collect();
-        buckets.push((f64::INFINITY, 0));
-        let mut sum = 0.0;
-        for (upper_us, count) in &self.delay.buckets {
-            let upper = *upper_us as f64 / 1e6;
-            sum += upper * *count as f64;
-            if let Some(bucket) = buckets.iter_mut().find(|(end, _)| upper <= *end) {
-                bucket.1 += count;
-            }
-        }
+    fn delays(&self, encoder: &mut DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "From the kernel's receive time of a write's oldest packet to its return";
-        let seconds = Some(&Unit::Seconds);
-        let kind = MetricType::Histogram;
-        let mut one = encoder.encode_descriptor("forwarding_delay", help, seconds, kind)?;
-        one.encode_histogram::<NoLabelSet>(sum, self.delay.count, &buckets, None)
+        histogram(encoder, "forwarding_delay", help, &self.delay)?;
+        histogram(encoder, "shard_turn", "How long one turn of a shard's loop takes", &self.turns)
     }
+}
+
+/// The sum of a histogram is taken from the upper ends of its fine buckets, which grow by a twelfth.
+fn histogram(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    info: &DelayInfo,
+) -> Result<(), Error> {
+    let mut buckets: Vec<(f64, u64)> = DELAY_S.iter().map(|end| (*end, 0)).collect();
+    buckets.push((f64::INFINITY, 0));
+    let mut sum = 0.0;
+    for (upper_us, count) in &info.buckets {
+        let upper = *upper_us as f64 / 1e6;
+        sum += upper * *count as f64;
+        if let Some(bucket) = buckets.iter_mut().find(|(end, _)| upper <= *end) {
+            bucket.1 += count;
+        }
+    }
+    let (seconds, kind) = (Some(&Unit::Seconds), MetricType::Histogram);
+    let mut one = encoder.encode_descriptor(name, help, seconds, kind)?;
+    one.encode_histogram::<NoLabelSet>(sum, info.count, &buckets, None)
 }
 
 impl Collector for Media {
@@ -211,7 +272,7 @@ impl Collector for Media {
         encode(gauge, self.followers, followers)?;
         self.shards(&mut encoder)?;
         self.streams(&mut encoder)?;
-        self.delay(&mut encoder)
+        self.delays(&mut encoder)
     }
 }
 

@@ -25,6 +25,7 @@ pub(super) struct Text {
     /// Compressed when the first asks for it, outside of every lock.
     gzip: OnceLock<Bytes>,
     tag: HeaderValue,
+    kind: &'static str,
 }
 
 /// Media as it is sent.
@@ -62,12 +63,22 @@ impl Age {
 // === impl Text ===
 
 impl Text {
+    /// A playlist of HLS.
     pub(super) fn new(text: String) -> Self {
+        Self::of_kind(text, PLAYLIST)
+    }
+
+    /// A manifest of DASH.
+    pub(super) fn manifest(text: String) -> Self {
+        Self::of_kind(text, MANIFEST)
+    }
+
+    fn of_kind(text: String, kind: &'static str) -> Self {
         let mut hasher = DefaultHasher::new();
         hasher.write(text.as_bytes());
         // Weak, because both encodings have the same.
         let tag = HeaderValue::try_from(format!("W/\"{:016x}\"", hasher.finish())).expect("digits");
-        Self { plain: text.into(), gzip: OnceLock::new(), tag }
+        Self { plain: text.into(), gzip: OnceLock::new(), tag, kind }
     }
 
     /// The answer to a request with these headers.
@@ -85,7 +96,7 @@ impl Text {
             }
         };
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(PLAYLIST));
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(self.kind));
         headers.insert(header::ETAG, self.tag.clone());
         headers.insert(header::CACHE_CONTROL, age.header());
         headers.insert(header::VARY, HeaderValue::from_static("Accept-Encoding"));
@@ -246,6 +257,7 @@ pub(super) async fn preflight() -> Response {
 }
 
 const PLAYLIST: &str = "application/vnd.apple.mpegurl";
+const MANIFEST: &str = "application/dash+xml";
 
 const PRIORITY: HeaderName = HeaderName::from_static("priority");
 

@@ -72,7 +72,7 @@ pub(super) async fn enter(
     let is_open = origin.doors.is_open(&path.stream);
     match path.pass {
         // What is for everybody has one address, and so has the multivariant playlist.
-        Some(_) if is_open || matches!(path.what, What::Index) => {
+        Some(_) if is_open || matches!(path.what, What::Index | What::Manifest) => {
             return Err(answer::nowhere(Age::SHORT));
         }
         Some(pass) if origin.doors.admits(&path.stream, pass) => return Ok(Entered::Openly),

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use whitewater_core::media::Kind;
+use whitewater_core::playlist::dash;
 use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
 
 use super::answer::Text;
@@ -159,6 +160,22 @@ impl Epoch {
         }
         index.texts.push((pass.cloned(), Arc::clone(&text)));
         Some(text)
+    }
+
+    /// What the manifest of DASH tells of it; its renditions lie below `base`.
+    pub(super) fn timeline(&self, base: String) -> Option<dash::Epoch> {
+        let tracks: Vec<_> = self.renditions.iter().filter_map(Rendition::track).collect();
+        let config = self.renditions.first().filter(|_| !tracks.is_empty())?.config();
+        let ends = || self.renditions.iter().map(Rendition::end_of_media);
+        Some(dash::Epoch {
+            id: self.id.to_string(),
+            zero: config.epoch,
+            segment: config.segment,
+            part: config.part_target,
+            ended: self.has_ended().then(|| ends().max().unwrap_or_default()),
+            tracks,
+            base,
+        })
     }
 
     pub(super) fn touch(&self) {

@@ -18,21 +18,28 @@ pub(super) async fn serve(
     pass: Option<&Pass>,
     headers: &HeaderMap,
 ) -> Response {
+    match playable(origin, stream).await {
+        Ok(epoch) => answer(&epoch, pass, headers),
+        Err(response) => response,
+    }
+}
+
+/// The epoch of a stream, once there is something to play.
+pub(super) async fn playable(origin: &Origin, stream: StreamName) -> Result<Arc<Epoch>, Response> {
     let deadline = Instant::now() + origin.store.limits().max_wait;
     let epoch = match origin.store.current(&stream) {
         Some(epoch) => epoch,
-        None => match wait_for_epoch(origin, stream, deadline).await {
-            Ok(epoch) => epoch,
-            Err(response) => return response,
-        },
+        None => wait_for_epoch(origin, stream, deadline).await?,
     };
     epoch.touch();
-    if let Err(response) = wait_for_parts(origin, &epoch, deadline).await {
-        return response;
-    }
+    wait_for_parts(origin, &epoch, deadline).await?;
+    Ok(epoch)
+}
+
+fn answer(epoch: &Epoch, pass: Option<&Pass>, headers: &HeaderMap) -> Response {
     match epoch.index(pass) {
         // It changes rarely, but where it does, players should see it soon.
-        Some(text) => text.answer(headers, Age::of(half_target(&epoch))),
+        Some(text) => text.answer(headers, Age::of(half_target(epoch))),
         None => not_ready(),
     }
 }
@@ -84,7 +91,7 @@ fn half_target(epoch: &Epoch) -> std::time::Duration {
     target.unwrap_or_default() / 2
 }
 
-fn not_ready() -> Response {
+pub(super) fn not_ready() -> Response {
     let detail = "the stream has only begun, and there is nothing to play yet";
     answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }

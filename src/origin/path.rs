@@ -6,7 +6,7 @@
 use whitewater_core::playlist::Position;
 use whitewater_signaling::control::StreamName;
 
-/// A path below `/hls/`.
+/// A path below `/hls/` or `/dash/`.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Path<'a> {
     pub(super) stream: StreamName,
@@ -20,6 +20,8 @@ pub(super) struct Path<'a> {
 pub(super) enum What<'a> {
     /// The multivariant playlist.
     Index,
+    /// The manifest of DASH.
+    Manifest,
     /// Something of a rendition.
     Below { epoch: &'a str, rendition: &'a str, file: File },
 }
@@ -35,6 +37,10 @@ pub(super) enum File {
 
 /// Reads a path.
 pub(super) fn parse(path: &str) -> Option<Path<'_>> {
+    if let Some(rest) = path.strip_prefix("/dash/") {
+        let stream = rest.strip_suffix("/manifest.mpd")?.parse().ok()?;
+        return Some(Path { stream, pass: None, what: What::Manifest });
+    }
     let (stream, rest) = path.strip_prefix("/hls/")?.split_once('/')?;
     let stream = stream.parse().ok()?;
     let (pass, rest) = match rest.split_once('/') {
@@ -85,6 +91,11 @@ mod tests {
             ("/hls/a/e1/video/init-0.mp4", below(File::Init(0))),
             ("/hls/a/e1/video/17.m4s", below(File::Segment(17))),
             ("/hls/a/e1/video/17.3.m4s", below(File::Part(Position { msn: 17, part: 3 }))),
+            ("/dash/a/manifest.mpd", Some(What::Manifest)),
+            ("/dash/a/b/manifest.mpd", None),
+            ("/dash//manifest.mpd", None),
+            ("/dash/a/index.m3u8", None),
+            ("/hls/a/manifest.mpd", None),
             ("/hls/a", None),
             ("/hls/a/", None),
             ("/hls/.a/index.m3u8", None),

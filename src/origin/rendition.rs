@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::watch;
+use whitewater_core::media::time::ticks_to_micros;
 use whitewater_core::media::{Kind, Packaged};
+use whitewater_core::playlist::dash::Track;
 use whitewater_core::playlist::{
     Bandwidth, Config, Described, Form, Found, Name, Position, Report, State, Unfit, Window, render,
 };
@@ -160,6 +162,18 @@ impl Rendition {
         })
     }
 
+    /// What the manifest of DASH says; `None` where it is not in there.
+    pub(super) fn track(&self) -> Option<Track> {
+        let (described, timescale) = (self.described()?, self.offered.config.timescale);
+        Some(Track { described, timescale, runs: self.lock().window.runs() })
+    }
+
+    /// Where its media ends, from the epoch's zero on.
+    pub(super) fn end_of_media(&self) -> Duration {
+        let micros = ticks_to_micros(self.lock().window.end_ticks(), self.offered.config.timescale);
+        Duration::from_micros(micros.unsigned_abs())
+    }
+
     /// A part, and how long it stays.
     pub(super) fn part(&self, at: Position) -> (Found, Duration) {
         let live = self.lock();
@@ -170,6 +184,11 @@ impl Rendition {
     pub(super) fn segment(&self, msn: u64) -> Option<(Bytes, Duration)> {
         let live = self.lock();
         Some((live.window.segment(msn)?, live.window.stays(msn)))
+    }
+
+    /// How many parts a complete segment has.
+    pub(super) fn segment_parts(&self, msn: u64) -> Option<u32> {
+        self.lock().window.parts_of(msn)
     }
 
     /// An initialization section, and how long it stays at least.

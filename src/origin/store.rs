@@ -119,6 +119,12 @@ impl Store {
         streams.get(stream)?.last().filter(|epoch| !epoch.has_ended()).cloned()
     }
 
+    /// All epochs there are of a stream, the oldest first.
+    pub(super) fn epochs(&self, stream: &StreamName) -> Vec<Arc<Epoch>> {
+        let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
+        streams.get(stream).cloned().unwrap_or_default()
+    }
+
     fn release(&self, stream: &StreamName, epoch: &Arc<Epoch>) {
         let mut streams = self.0.streams.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(epochs) = streams.get_mut(stream) {

@@ -9,6 +9,7 @@ import {
   newPicture,
   publish,
   samples,
+  streamInfo,
   uniqueName,
   until,
   useServer,
@@ -71,6 +72,7 @@ describe("HLS in the pages", () => {
     await until("the live picture", async () => (await samples(viewer)).at(-1)?.age < LATE_MS);
     const live = await ageNow(viewer);
     const { stalls, dropped } = await viewer.evaluate(() => window.whitewater.figures);
+    assert.ok((await metricsOf()).latencies >= 1, "its beacons tell its latency");
     print("hls", {
       qualities,
       latencyMs: tenth(first),
@@ -200,6 +202,17 @@ describe("HLS in the pages", () => {
       await newPicture(second, START_MS);
       assert.equal(await second.evaluate(() => window.whitewater.protocol), "hls");
       assert.match(await second.textContent("#protocol-line"), /^The server takes no more viewers/);
+
+      // Its beacon counts it beside the one over WebRTC, until it leaves.
+      await second.waitForFunction(
+        () => document.querySelector("#viewers").textContent === "2 viewers, 1 over HLS",
+      );
+      const { viewers, hls_viewers } = await streamInfo(stream);
+      assert.deepEqual({ viewers, hls_viewers }, { viewers: 1, hls_viewers: 1 });
+      assert.equal((await metricsOf()).startups, 1, "the time to its first picture is counted");
+      await second.goto("about:blank");
+      const left = async () => (await streamInfo(stream)).hls_viewers === 0;
+      await until("the goodbye of its beacon", left, 5_000);
     } finally {
       useServer(usual);
       await browser.reset();
@@ -222,6 +235,16 @@ async function changeQuality(viewer, key) {
   const shown = (height) => document.querySelector("#video").videoHeight === height;
   await viewer.waitForFunction(shown, Number.parseInt(key), { timeout: 30_000 });
   return Date.now() - from;
+}
+
+/** What the server counts of what players say. */
+async function metricsOf() {
+  const text = await (await fetch(`${base}/metrics`)).text();
+  const value = (line) => Number(new RegExp(`^${line}\\S* (\\S+)$`, "m").exec(text)?.[1] ?? 0);
+  return {
+    startups: value('whitewater_player_startup_seconds_count{protocol="hls"}'),
+    latencies: value('whitewater_glass_to_glass_latency_seconds_count{protocol="hls"}'),
+  };
 }
 
 /** In the page: every candidate of the server leads to a port where nobody is. */

@@ -2,14 +2,16 @@
 
 use std::collections::HashMap;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use whitewater::auth::{self, Claims, Deed, Gate, OneOrMany};
+use whitewater::config::{Config, Flags};
 use whitewater::origin::{OpenDoors, Wanted};
 use whitewater_signaling::control::StreamName;
 
 use super::feed;
-use super::origin::Origin;
+use super::origin::{Origin, not_live};
 use super::varnish::Varnish;
 
 /// The goal is 50 ms on a machine that does nothing else, which `make bench` measures.
@@ -17,20 +19,55 @@ const LATER_THAN_ORIGIN_MS: f64 = 150.0;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_players_are_one_player_to_the_origin() {
-    let (later, figures) = play().await;
+    let (later, figures) = play(Origin::serve().await, &[]).await;
     assert!(later <= LATER_THAN_ORIGIN_MS, "p95 is {later} ms after the origin: {figures}");
 }
 
-/// Lets the players play, and returns how much later than the origin's their answers are, at p95.
-async fn play() -> (f64, Value) {
-    let origin = Origin::serve().await;
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_tokens_are_one_token_to_the_origin() {
+    let secret = ("WHITEWATER_AUTH_JWT_SECRET", "a secret of more than thirty-two bytes");
+    let env = [(secret.0.to_owned(), secret.1.to_owned())];
+    let config = Config::merge(None, env, &Flags::default()).unwrap();
+    let hour = unix_s() / 3_600 + 2;
+    // Each has another subject and ends at another time, all in the same hour.
+    let token = |number: u64| {
+        let claims = Claims {
+            exp: hour * 3_600 - number,
+            nbf: None,
+            aud: None,
+            iss: None,
+            jti: None,
+            sub: Some(format!("viewer-{number}")),
+            stream: Some(OneOrMany::One("live".parse().unwrap())),
+            action: OneOrMany::One(Deed::Watch),
+            max_bitrate_bps: None,
+        };
+        auth::issue(&config, &claims).unwrap()
+    };
+    let tokens: Vec<String> = (0..200).map(token).collect();
+    let origin = Origin::serve_with(not_live, Gate::new(&config).unwrap()).await;
+    play(origin, &tokens).await;
+}
+
+fn unix_s() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs()
+}
+
+/// Lets the players play, each with a token of its own if there are any, and returns how much later than
+/// the origin's their answers are, at p95.
+async fn play(origin: Origin, tokens: &[String]) -> (f64, Value) {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("tokens");
+    std::fs::write(&file, tokens.join("\n")).unwrap();
     let varnish = Varnish::before(origin.counted).await;
     let feeding = feed::go_on(feed::open(&origin.store, 20), 20);
     let mut command = Command::new(env!("CARGO_BIN_EXE_whitewater"));
     command
         .args(["load", "hls", "--url", &varnish.url("live/index.m3u8")])
         .args(["--origin", &format!("http://{}", origin.direct)])
-        .args(["--viewers", "200", "--seconds", "20", "--ramp", "3", "--json"]);
+        .args(["--viewers", "200", "--seconds", "20", "--ramp", "3", "--json"])
+        .arg("--tokens")
+        .arg(&file);
     // The origin of this process goes on meanwhile.
     let played = tokio::task::spawn_blocking(move || command.output());
     let output = played.await.unwrap().unwrap();
@@ -47,7 +84,10 @@ async fn play() -> (f64, Value) {
     let (sampled, waited) = (number("sampled"), number("sampled_that_waited"));
     assert!(sampled > 1_500 && waited * 3 > sampled, "many wait for what comes: {figures}");
 
-    let counts = origin.counts();
+    let mut counts = origin.counts();
+    // Whom a token lets in only the origin can tell; it is asked once for each.
+    let with_token = counts.extract_if(|uri, _| uri.contains("token=")).map(|(_, count)| count);
+    assert_eq!(with_token.sum::<usize>(), tokens.len(), "a token is shown once");
     let (asked, distinct) = (counts.values().sum::<usize>(), counts.len());
     // All that players ask for and count, and the index.
     assert!(distinct as u64 <= number("distinct") + 1, "nobody wants the others: {counts:?}");

@@ -41,8 +41,10 @@ pub(crate) fn epoch(text: &str) -> EpochId {
 
 pub(crate) fn offered(rendition: &str, kind: Kind, kbps: u64) -> Offered {
     let epoch = Ntp::from_unix_micros(1_795_886_249_040_000);
+    let mut config = Config::new(name(rendition), HZ, epoch);
+    config.segment = Duration::from_secs(3);
     Offered {
-        config: Config::new(name(rendition), HZ, epoch),
+        config,
         kind,
         nominal: Bandwidth { peak_bps: kbps * 1_100, average_bps: kbps * 1_000 },
         frame_rate: (kind == Kind::Video).then_some(30.0),
@@ -144,6 +146,10 @@ impl Origin {
         let router = origin::router(store, hooks, origin::OpenDoors);
         let task = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
         Self { address, task }
+    }
+
+    pub(crate) fn root(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
     }
 
     pub(crate) fn url(&self, path: &str) -> String {

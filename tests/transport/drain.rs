@@ -11,6 +11,7 @@ use whitewater_core::rtc::CloseReason;
 use crate::support::camera::{Camera, Style};
 use crate::support::http::As;
 use crate::support::peer::{Ask, Peer};
+use crate::support::told::Told;
 use crate::support::{Server, http, offers};
 
 /// A server in a process of its own, which ends with its test.
@@ -71,6 +72,8 @@ async fn a_server_that_is_told_to_stop_takes_nobody_in_and_tells_everybody() {
     let viewer = Peer::watch(server, "a", &Ask::default()).await.connected().await;
     let _camera = Camera::start(&publisher, Style::default());
     viewer.until("the picture arrives", 5, |log| log.count(Kind::Video) > 30).await;
+    let mut told_of = Told::read(server, "/api/v1/events?stream=a").await;
+    told_of.event("active").await;
     assert_eq!(status(server, "/readyz").await, 200);
 
     process.tell_to_stop();
@@ -95,6 +98,8 @@ async fn a_server_that_is_told_to_stop_takes_nobody_in_and_tells_everybody() {
     let before = viewer.log(|log| log.count(Kind::Video));
     viewer.until("the picture goes on", 2, |log| log.count(Kind::Video) > before).await;
 
+    told_of.event("reconnect").await;
+    assert_eq!(viewer.log(|log| log.closed.clone()), None, "it may take its time");
     for peer in [&viewer, &publisher] {
         peer.until("it is told", 6, |log| log.closed.is_some()).await;
         assert_eq!(peer.log(|log| log.closed.clone()), Some(CloseReason::PeerClosed));

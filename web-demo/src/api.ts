@@ -44,6 +44,8 @@ export interface StreamInfo {
   readonly live: boolean;
   readonly uptime_ms: number;
   readonly viewers: number;
+  /** Over HLS, as players say. */
+  readonly hls_viewers: number;
   readonly tracks: readonly TrackInfo[];
   /** What the host should change, in sentences. */
   readonly warnings: readonly string[];

@@ -4,6 +4,7 @@
 // `?controls=0`, which leaves the bar out. The unmute button stays: without a click there is no sound.
 // `?protocol=hls` plays by HLS, `?protocol=whep` never does.
 
+import { FareBook } from "./fare";
 import { follow, type Phase } from "./follow";
 import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
@@ -54,10 +55,12 @@ video.setAttribute("aria-label", `Stream ${name}`);
 video.muted = options.get("muted") !== "0";
 bar.hidden = options.get("controls") === "0";
 
+const fare = new FareBook(name, player, video);
 player.onmedia = () => void play();
 player.onstatus = (next) => {
   if (next.state !== "live") pictures = false;
   status = next;
+  fare.note(next.state);
   show();
   showSound();
 };
@@ -82,7 +85,10 @@ if (wrong === null) {
   show();
 }
 
-addEventListener("pagehide", () => player.leave());
+addEventListener("pagehide", () => {
+  fare.leave();
+  player.leave();
+});
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });

@@ -66,6 +66,8 @@ function partOf(event: StreamEvent): Partial<StreamInfo> {
       return { live: event.type === "active" };
     case "viewercount":
       return event.viewercount === undefined ? {} : { viewers: event.viewercount };
+    case "hlsviewercount":
+      return event.hlsviewercount === undefined ? {} : { hls_viewers: event.hlsviewercount };
     case "layers":
       return { tracks: (event.tracks ?? []) as StreamInfo["tracks"] };
     case "inactive":
@@ -151,7 +153,7 @@ function streamItem(name: string) {
   link.href = `/watch/${name}`;
   const warning = make("p", "problem");
   const update = (stream: StreamInfo) => {
-    setText(viewers, viewersText(stream.viewers));
+    setText(viewers, viewersText(stream.viewers, stream.hls_viewers));
     setText(about, aboutText(stream));
     warning.hidden = stream.warnings.length === 0;
     setText(warning, stream.warnings.join(" "));

@@ -9,6 +9,7 @@ export interface StreamEvent {
   readonly type: EventName;
   readonly stream: string;
   readonly viewercount?: number;
+  readonly hlsviewercount?: number;
   readonly tracks?: readonly unknown[];
 }
 
@@ -19,6 +20,7 @@ export const EVENT_NAMES = [
   "inactive",
   "reconnect",
   "viewercount",
+  "hlsviewercount",
   "layers",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
@@ -167,6 +169,7 @@ export class Hub {
         stands.set("phase", event);
         return;
       case "viewercount":
+      case "hlsviewercount":
       case "layers":
         stands.set(event.type, event);
         return;

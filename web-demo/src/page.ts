@@ -83,8 +83,10 @@ export function durationText(ms: number): string {
 }
 
 /** "1 viewer", "3 viewers". */
-export function viewersText(viewers: number): string {
-  return viewers === 1 ? "1 viewer" : `${viewers} viewers`;
+export function viewersText(viewers: number, overHls = 0): string {
+  const all = viewers + overHls;
+  const text = all === 1 ? "1 viewer" : `${all} viewers`;
+  return overHls === 0 ? text : `${text}, ${overHls === all ? "" : `${overHls} `}over HLS`;
 }
 
 /** The name of a codec as people write it. */

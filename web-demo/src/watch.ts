@@ -2,6 +2,7 @@
 
 import { ServerClock } from "./clock";
 import { wireCopyButtons } from "./copy";
+import { FareBook } from "./fare";
 import { FigurePanel, type Figures } from "./figures";
 import { follow, type Followed } from "./follow";
 import { FrameWatch, latencyOfReceiver } from "./frames";
@@ -39,9 +40,14 @@ const frames = new FrameWatch(video, clock, () => player.hls?.playback?.playingM
 const panel = new FigurePanel(byId("figures", HTMLDListElement));
 const menu = new LayerMenu(player, video);
 const timeline = new Timeline(video, () => player.hls?.playback ?? null, play);
+const fare = new FareBook(name, player, video, {
+  latencyMs: () => figures?.latencyMs ?? null,
+  waits: () =>
+    figures?.protocol === "whep" ? { count: figures.freezes, ms: figures.frozenS * 1_000 } : null,
+});
 let reader = new StatsReader();
 let figures: Figures | null = null;
-let followed: Followed = { phase: null, viewers: null, tracks: [] };
+let followed: Followed = { phase: null, viewers: null, hlsViewers: 0, tracks: [] };
 let events: ReturnType<typeof follow> | null = null;
 let status: Status = player.status;
 /** Frames that were shown by the other protocol. */
@@ -82,6 +88,7 @@ player.onstatus = (next) => {
     liveSince = performance.now();
   }
   status = next;
+  fare.note(next.state);
   frames.reset();
   timeline.show();
   showState();
@@ -116,7 +123,10 @@ if (wrong === null) {
   showState();
 }
 
-addEventListener("pagehide", () => player.leave());
+addEventListener("pagehide", () => {
+  fare.leave();
+  player.leave();
+});
 addEventListener("pageshow", ({ persisted }) => {
   if (persisted) location.reload();
 });
@@ -244,7 +254,8 @@ function showLayers(): void {
 
 function showViewers(): void {
   viewersLine.hidden = followed.viewers === null;
-  setText(viewersLine, followed.viewers === null ? "" : viewersText(followed.viewers));
+  const { viewers, hlsViewers } = followed;
+  setText(viewersLine, viewers === null ? "" : viewersText(viewers, hlsViewers));
 }
 
 function showShare(): void {

@@ -3,10 +3,19 @@ import { partOf, partOfInfo } from "../src/follow";
 
 test("events and the API's answers come to the same", () => {
   const track = { mid: "1", kind: "video", codec: "VP8", layers: [] } as const;
-  const info = { name: "a", live: true, uptime_ms: 5, viewers: 3, tracks: [track], warnings: [] };
+  const info = {
+    name: "a",
+    live: true,
+    uptime_ms: 5,
+    viewers: 3,
+    hls_viewers: 2,
+    tracks: [track],
+    warnings: [],
+  };
   expect(partOfInfo(info)).toEqual({
     ...partOf({ type: "active", stream: "a" }),
     ...partOf({ type: "viewercount", stream: "a", viewercount: 3 }),
+    ...partOf({ type: "hlsviewercount", stream: "a", hlsviewercount: 2 }),
     ...partOf({ type: "layers", stream: "a", tracks: [track] }),
   });
   expect(partOfInfo({ ...info, live: false }).phase).toBe("lost");

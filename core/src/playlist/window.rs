@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::measure::{Bandwidth, Meter};
+use super::runs::{Run, Runs};
 use super::segment::Segment;
 use super::wall::WallClock;
 use super::{Config, Name};
@@ -40,6 +41,7 @@ pub struct Window {
     bytes: usize,
     version: u64,
     meter: Meter,
+    runs: Runs,
 }
 
 /// A place in a rendition.
@@ -108,6 +110,7 @@ impl Window {
     pub fn new(config: Config) -> Self {
         Self {
             wall: WallClock::new(config.timescale, config.epoch),
+            runs: Runs::new(config.ticks(config.segment)),
             config,
             inits: Vec::new(),
             kept: VecDeque::new(),
@@ -207,6 +210,13 @@ impl Window {
         self.segment_at(msn)?.closed.as_ref()?.bytes.clone()
     }
 
+    /// How many parts a complete segment has, all of which came.
+    pub fn parts_of(&self, msn: u64) -> Option<u32> {
+        let segment = self.segment_at(msn).filter(|segment| segment.closed.is_some())?;
+        let all = segment.parts.iter().all(|part| part.0.is_some());
+        u32::try_from(segment.parts.len()).ok().filter(|_| all)
+    }
+
     /// The initialization section of that version, as long as it is of use.
     pub fn init(&self, version: u32) -> Option<&Init> {
         self.inits.iter().find(|init| init.version == version)
@@ -231,6 +241,16 @@ impl Window {
     /// What the rendition takes, once enough has come to tell.
     pub fn bandwidth(&self) -> Option<Bandwidth> {
         self.meter.measured(self.config.timescale)
+    }
+
+    /// Where its segments follow the grid without a break, the oldest first.
+    pub fn runs(&self) -> Vec<Run> {
+        self.runs.list()
+    }
+
+    /// Ticks up to which there is media.
+    pub fn end_ticks(&self) -> i64 {
+        self.kept.back().map_or(0, |last| last.start.saturating_add_unsigned(last.duration()))
     }
 
     /// Bytes of media that are kept.
@@ -283,6 +303,7 @@ impl Window {
             self.fill_up_to(part.segment, part.start, init);
             let mut segment = Segment::open(&mut self.wall, part.segment, part.start, init);
             segment.discontinuity = std::mem::take(&mut self.discontinuity);
+            self.runs.note(part.segment, part.start, init, segment.discontinuity);
             self.kept.push_back(segment);
         }
         self.bytes = self.bytes.saturating_add(part.bytes.as_ref().map_or(0, Bytes::len));
@@ -419,6 +440,9 @@ impl Window {
             self.bytes = self.bytes.saturating_sub(oldest.len);
             self.gone = self.gone.saturating_sub(1);
             self.drop_inits();
+            if let Some(oldest) = self.kept.front() {
+                self.runs.forget_before(oldest.msn);
+            }
         }
     }
 

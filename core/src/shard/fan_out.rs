@@ -37,6 +37,7 @@ pub(super) struct FanOut {
     pub(super) packets: u64,
     pub(super) bursts: u64,
     pub(super) resent: u64,
+    pub(super) switches: u64,
 }
 
 /// A walk over the listeners of a touched track.
@@ -69,6 +70,7 @@ impl FanOut {
             packets: 0,
             bursts: 0,
             resent: 0,
+            switches: 0,
         }
     }
 
@@ -273,7 +275,9 @@ impl Shard {
             return;
         }
         self.fan_out.planned.clear();
+        let before = outgoing.forwarder.counters().switches;
         let need = outgoing.forwarder.plan(now, track, MAX_BURST, &mut self.fan_out.planned);
+        self.fan_out.switches += outgoing.forwarder.counters().switches - before;
         let wakes = outgoing.forwarder.due().is_some();
         let more = self.fan_out.planned.len() == MAX_BURST;
         if !self.fan_out.planned.is_empty() {

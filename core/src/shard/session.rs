@@ -322,10 +322,14 @@ impl Shard {
             Role::Publisher(_) => self.read_publisher_rtcp(now, key, &plain),
             Role::Viewer(egress) => {
                 let (mut wants_keyframe, mut has_news) = (false, false);
-                let (mut delivered, mut lost) = (0, 0);
+                let (mut delivered, mut lost, mut nacked, mut wanted) = (0, 0, 0, 0);
                 rtcp::parse(&plain, |packet| match packet {
-                    Rtcp::Nack(nack) => egress.handle_nack(now, nack.seqs()),
+                    Rtcp::Nack(nack) => {
+                        nacked += nack.seqs().count() as u64;
+                        egress.handle_nack(now, nack.seqs());
+                    }
                     Rtcp::Pli { .. } | Rtcp::Fir { .. } => {
+                        wanted += 1;
                         wants_keyframe |= !egress.puts_off_keyframe(now);
                     }
                     Rtcp::TransportWide(feedback) => {
@@ -343,6 +347,8 @@ impl Shard {
                 });
                 self.gauges.delivered += delivered;
                 self.gauges.reported_lost += lost;
+                self.gauges.nacked += nacked;
+                self.gauges.keyframes_wanted += wanted;
                 let waiting = !egress.resend.is_empty();
                 let stream = egress.stream;
                 let layer = egress.video.as_ref().and_then(|video| video.forwarder.layer());

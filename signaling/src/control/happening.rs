@@ -37,6 +37,8 @@ pub enum Happening {
     Reconnect,
     /// Its viewers changed in number.
     Viewers(u64),
+    /// Those who watch over HLS changed in number.
+    HlsViewers(u64),
     /// Its tracks' layers came, went, or have another size or rate.
     Layers(Arc<[TrackInfo]>),
 }

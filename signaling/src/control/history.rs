@@ -32,8 +32,8 @@ pub struct History {
 pub struct ViewersHistory {
     /// Over WHEP.
     pub whep: Vec<u64>,
-    /// Over HLS, as their players say; `null` while nothing counts them.
-    pub hls: Vec<Option<u64>>,
+    /// Over HLS, as their players say.
+    pub hls: Vec<u64>,
 }
 
 /// The bit rates of a layer.

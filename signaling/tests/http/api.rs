@@ -4,7 +4,7 @@ use axum::Router;
 use axum::routing::get;
 use reqwest::Method;
 use whitewater_signaling::Config;
-use whitewater_signaling::control::{Refusal, StreamInfo};
+use whitewater_signaling::control::{DeliveryInfo, DeliveryState, Refusal, StreamInfo};
 
 use crate::server::{Server, assert_problem, header};
 
@@ -45,6 +45,39 @@ async fn a_port_that_does_not_answer_is_503() {
     let response = server.send(Method::GET, "/api/v1/streams").await;
     assert_eq!(header(&response, "retry-after"), "2");
     assert_problem(response, 503, "closing").await;
+}
+
+#[tokio::test]
+async fn deliveries_of_webhooks_are_listed() {
+    let server = Server::start().await;
+    let delivery = |id: &str| DeliveryInfo {
+        id: id.into(),
+        r#type: "stream.started".into(),
+        stream: "a".into(),
+        webhook: "example.org".into(),
+        state: DeliveryState::GivenUp,
+        tries: 3,
+        status: Some(500),
+        error: None,
+        took_ms: Some(4),
+        occurred_at: "2026-01-01T00:00:00.000Z".into(),
+        finished_at: None,
+    };
+    for id in ["evt_1", "evt_2"] {
+        server.fake.deliver(delivery(id));
+    }
+    for (query, expected) in [("", 2), ("?limit=1", 1), ("?limit=0", 0)] {
+        let path = format!("/api/v1/webhooks/deliveries{query}");
+        let response = server.send(Method::GET, &path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let text = response.text().await.unwrap();
+        let read: Vec<DeliveryInfo> = serde_json::from_str(&text).unwrap();
+        assert_eq!(read.len(), expected, "{path}");
+        assert!(read.iter().all(|one| *one == delivery(&one.id)), "{text}");
+        assert_eq!(text.matches(r#""state":"given_up""#).count(), expected, "{text}");
+    }
+    let response = server.send(Method::GET, "/api/v1/webhooks/deliveries?limit=x").await;
+    assert_problem(response, 400, "no number").await;
 }
 
 #[tokio::test]

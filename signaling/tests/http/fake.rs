@@ -7,9 +7,10 @@ use std::sync::Mutex;
 
 use tokio::sync::mpsc;
 use whitewater_signaling::control::{
-    Answer, Control, EventType, Events, EventsId, EventsPath, Follow, Fragment, Happened,
-    Happening, History, IfMatch, Interest, LayerChoice, Open, Opened, Patched, Refusal, ServerInfo,
-    SessionId, SessionInfo, SessionPage, SessionPath, Side, StreamInfo, StreamName, Which,
+    Answer, Beacon, Control, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
+    Fragment, Happened, Happening, Heard, History, IfMatch, Interest, Journal, LayerChoice, Noted,
+    Open, Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo, SessionPage, SessionPath,
+    Side, StreamInfo, StreamName, Which,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -32,11 +33,18 @@ struct State {
     last_choice: Option<LayerChoice>,
     events: Vec<(EventsPath, Vec<EventType>)>,
     readers: Vec<mpsc::UnboundedSender<Happened>>,
+    journals: Vec<mpsc::UnboundedSender<Noted>>,
+    deliveries: Vec<DeliveryInfo>,
+    beacons: Vec<Beacon>,
+    heard: Option<Heard>,
     followed: Interest,
 }
 
 /// A follower of what the test tells.
 struct Follower(mpsc::UnboundedReceiver<Happened>);
+
+/// A journal of what the test notes.
+struct Notes(mpsc::UnboundedReceiver<Noted>);
 
 struct Session {
     path: SessionPath,
@@ -79,9 +87,32 @@ impl Fake {
         state.readers.retain(|reader| reader.send(happened.clone()).is_ok());
     }
 
+    /// Tells everybody who reads the journal.
+    pub(crate) fn note(&self, noted: &Noted) {
+        let mut state = self.state.lock().unwrap();
+        state.journals.retain(|reader| reader.send(noted.clone()).is_ok());
+    }
+
+    /// Has webhooks sent something.
+    pub(crate) fn deliver(&self, delivery: DeliveryInfo) {
+        self.state.lock().unwrap().deliveries.push(delivery);
+    }
+
+    /// What players said.
+    pub(crate) fn beacons(&self) -> Vec<Beacon> {
+        self.state.lock().unwrap().beacons.clone()
+    }
+
+    /// Answers so what a player says next.
+    pub(crate) fn hear_as(&self, heard: Heard) {
+        self.state.lock().unwrap().heard = Some(heard);
+    }
+
     /// Lets every follower come to its end.
     pub(crate) fn end_followers(&self) {
-        self.state.lock().unwrap().readers.clear();
+        let mut state = self.state.lock().unwrap();
+        state.readers.clear();
+        state.journals.clear();
     }
 
     /// How many follow now, as far as it was noticed.
@@ -219,6 +250,27 @@ impl Control for Fake {
         Box::pin(std::future::ready(result))
     }
 
+    fn journal(&self) -> Answer<'_, Box<dyn Journal>> {
+        let mut state = self.state.lock().unwrap();
+        let (sender, receiver) = mpsc::unbounded_channel();
+        state.journals.push(sender);
+        let journal: Box<dyn Journal> = Box::new(Notes(receiver));
+        Box::pin(std::future::ready(state.refusal.take().map_or(Ok(journal), Err)))
+    }
+
+    fn deliveries(&self, most: usize) -> Vec<DeliveryInfo> {
+        self.state.lock().unwrap().deliveries.iter().take(most).cloned().collect()
+    }
+
+    fn hear(&self, beacon: Beacon) -> Result<Heard, Refusal> {
+        let mut state = self.state.lock().unwrap();
+        if let Some(refusal) = state.refusal.take() {
+            return Err(refusal);
+        }
+        state.beacons.push(beacon);
+        Ok(state.heard.take().unwrap_or(Heard::Taken))
+    }
+
     fn open_events(&self, session: SessionPath, types: Vec<EventType>) -> Answer<'_, EventsId> {
         let mut state = self.state.lock().unwrap();
         let refusal = state.refusal.take().or_else(|| state.find(&session).err());
@@ -246,6 +298,12 @@ impl Control for Fake {
         state.events.retain(|(path, _)| *path != events);
         let closed = state.events.len() < before;
         Box::pin(std::future::ready(if closed { Ok(()) } else { Err(Refusal::NoEvents) }))
+    }
+}
+
+impl Journal for Notes {
+    fn next(&mut self) -> Pin<Box<dyn Future<Output = Option<Noted>> + Send + '_>> {
+        Box::pin(self.0.recv())
     }
 }
 

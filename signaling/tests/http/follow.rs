@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use reqwest::Method;
 use serde_json::json;
-use whitewater_signaling::control::{Happening, LayerInfo, Refusal, TrackInfo};
+use whitewater_signaling::control::{
+    Facts, Happening, LayerInfo, Noted, Occurred, Refusal, Topic, TrackInfo,
+};
 
 use crate::server::{Server, assert_problem, header};
 use crate::told::Told;
@@ -32,6 +34,12 @@ async fn events_carry_the_name_of_their_stream() {
         ("a", Happening::Reconnect, "reconnect", json!({ "stream": "a" })),
         ("a", Happening::Viewers(3), "viewercount", json!({ "stream": "a", "viewercount": 3 })),
         (
+            "b",
+            Happening::HlsViewers(9),
+            "hlsviewercount",
+            json!({ "stream": "b", "hlsviewercount": 9 }),
+        ),
+        (
             "a",
             Happening::Layers(tracks.clone()),
             "layers",
@@ -56,6 +64,49 @@ async fn a_star_is_whatever_is_live() {
     }
     let response = server.send(Method::GET, "/api/v1/events?stream=a*").await;
     assert_problem(response, 400, "no pattern").await;
+}
+
+#[tokio::test]
+async fn a_type_asks_for_the_events_of_webhooks() {
+    let server = Server::start().await;
+    let note = |id: &str, stream: &str, topic| {
+        let facts = Facts::of(stream.parse().unwrap());
+        let at = std::time::UNIX_EPOCH;
+        server.fake.note(&Noted::Occurred(Occurred { id: id.into(), at, topic, facts }));
+    };
+    let open = async |query: &str| {
+        let response = server.send(Method::GET, &format!("/api/v1/events?{query}")).await;
+        assert_eq!(response.status(), 200, "{query}");
+        let mut told = Told::new(response);
+        assert_eq!(told.block().await.unwrap().retry, "2000");
+        told
+    };
+    let mut all = open("type=*").await;
+    let mut some = open("type=stream.ended&type=publisher.lost&stream=b").await;
+    note("evt_1", "a", Topic::StreamStarted);
+    note("evt_2", "a", Topic::StreamEnded);
+    note("evt_3", "b", Topic::ViewerJoined);
+    note("evt_4", "b", Topic::StreamEnded);
+    server.fake.note(&Noted::Missed(7));
+    let body = |kind: &str, stream: &str| json!({ "type": kind, "timestamp": "1970-01-01T00:00:00.000Z", "data": { "stream": stream } });
+    for (kind, stream) in [
+        ("stream.started", "a"),
+        ("stream.ended", "a"),
+        ("viewer.joined", "b"),
+        ("stream.ended", "b"),
+    ] {
+        assert_eq!(all.event().await.unwrap(), (kind.to_owned(), body(kind, stream)));
+    }
+    assert_eq!(all.event().await.unwrap(), ("missed".to_owned(), json!({ "count": 7 })));
+    let ended = ("stream.ended".to_owned(), body("stream.ended", "b"));
+    assert_eq!(some.event().await.unwrap(), ended, "of the other stream nothing is told");
+    assert_eq!(some.event().await.unwrap().0, "missed");
+    server.fake.end_followers();
+    assert_eq!(all.event().await, None);
+    for query in ["type=", "type=stream", "type=stream.started&stream=.x"] {
+        let response = server.send(Method::GET, &format!("/api/v1/events?{query}")).await;
+        assert_problem(response, 400, query).await;
+    }
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod api;
+mod beacon;
 mod cors;
 mod document;
 mod endpoint;

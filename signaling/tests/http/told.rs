@@ -17,6 +17,7 @@ pub(crate) struct Block {
     pub(crate) event: String,
     pub(crate) data: Vec<String>,
     pub(crate) retry: String,
+    pub(crate) id: String,
     pub(crate) comments: usize,
 }
 
@@ -65,6 +66,7 @@ impl Block {
                 "event" => block.event = value,
                 "data" => block.data.push(value),
                 "retry" => block.retry = value,
+                "id" => block.id = value,
                 "" => block.comments += 1,
                 other => panic!("an unknown field: {other}"),
             }

@@ -15,19 +15,20 @@ use super::super::registry::{SessionEntry, StreamEntry};
 use super::super::standing::Presence;
 use super::*;
 
-struct Book(Arc<Mutex<Registry>>);
+/// A registry, and what happens in it.
+pub(in crate::control) struct Book(pub(in crate::control) Arc<Mutex<Registry>>);
 
 impl Book {
-    fn new() -> Self {
+    pub(in crate::control) fn new() -> Self {
         Self(Arc::new(Mutex::new(Registry::new(1))))
     }
 
-    fn book(&self) -> MutexGuard<'_, Registry> {
+    pub(in crate::control) fn book(&self) -> MutexGuard<'_, Registry> {
         self.0.lock().unwrap()
     }
 
     /// A stream that is published; its media has not arrived.
-    fn publish(&self, id: StreamId) {
+    pub(in crate::control) fn publish(&self, id: StreamId) {
         let entry = StreamEntry {
             id,
             home: ShardId(0),
@@ -47,7 +48,7 @@ impl Book {
         self.book().streams.insert(name(), entry);
     }
 
-    fn watch(&self, id: &str) -> SessionId {
+    pub(in crate::control) fn watch(&self, id: &str) -> SessionId {
         let id = SessionId(id.into());
         let session = SessionEntry {
             number: 0,
@@ -69,7 +70,7 @@ impl Book {
         id
     }
 
-    fn note(&self, change: Change) {
+    pub(in crate::control) fn note(&self, change: Change) {
         self.book().note(StreamId(1), change);
     }
 

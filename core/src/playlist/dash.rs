@@ -1,0 +1,291 @@
+//! A manifest that tells DASH players of the same files that playlists tell of (ISO/IEC 23009-1, and the
+//! low-latency part of DASH-IF's guidelines).
+//!
+//! Segments are named by `$Number$` on the absolute grid. Where that would lead astray a period begins,
+//! at the same tick in all renditions.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::text::{push_date, put};
+use super::{Described, Run};
+use crate::media::{Kind, Ntp};
+
+/// What a manifest tells of.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Presentation {
+    /// When this manifest was made.
+    pub published: Ntp,
+    /// How far back players can go.
+    pub window: Duration,
+    /// Its epochs, the oldest first; there is one at least.
+    pub epochs: Vec<Epoch>,
+    /// The address of the clock.
+    pub clock: String,
+}
+
+/// A timeline of a manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Epoch {
+    /// Its name.
+    pub id: String,
+    /// The wall-clock time of its zero, in the server's clock.
+    pub zero: Ntp,
+    /// What segments last.
+    pub segment: Duration,
+    /// What parts last at most.
+    pub part: Duration,
+    /// The end, counted from zero, if nothing more will come.
+    pub ended: Option<Duration>,
+    /// Its renditions.
+    pub tracks: Vec<Track>,
+    /// Where the renditions lie, with a slash at its end, as the manifest's address sees it.
+    pub base: String,
+}
+
+/// A rendition of a manifest.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Track {
+    /// What players are told of it.
+    pub described: Described,
+    /// Ticks per second.
+    pub timescale: u32,
+    /// Its runs, the oldest first.
+    pub runs: Vec<Run>,
+}
+
+/// Renditions that a player may change between.
+struct Set<'a> {
+    id: usize,
+    tracks: Vec<&'a Track>,
+}
+
+/// The text of a manifest.
+///
+/// Times count from 1970, so that they mean the same in whatever epoch. What is above its segments' ends is
+/// held or streamed by the origin: players may ask for a segment as soon as its first part is due.
+pub fn manifest(presentation: &Presentation) -> String {
+    let Presentation { published, window, epochs, clock } = presentation;
+    let Some(last) = epochs.last() else { return String::new() };
+    let mut out = String::with_capacity(4_096);
+    let out = &mut out;
+    out.push_str(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"",
+    );
+    put(out, format_args!(" profiles=\"{PROFILES}\" minBufferTime=\"{}\"", Iso(last.part)));
+    put(out, format_args!(" maxSegmentDuration=\"{}\"", Iso(last.segment + last.segment / 2)));
+    out.push_str(" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"");
+    push_date(out, published.unix_micros());
+    put(out, format_args!("\" timeShiftBufferDepth=\"{}\"", Iso(*window)));
+    // It stays a live one, whose times players know, and has an end.
+    match last.ended {
+        None => put(out, format_args!(" minimumUpdatePeriod=\"{}\">\n", Iso(UPDATE))),
+        Some(end) => {
+            put(
+                out,
+                format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(last.since_1970() + end)),
+            );
+        }
+    }
+    let target = LATENCY.max(last.segment).as_millis();
+    let (least, most) = (target / 2, target * 3);
+    put(
+        out,
+        format_args!(
+            "<ServiceDescription id=\"0\">\n<Latency referenceId=\"0\" target=\"{target}\" min=\"{least}\" \
+             max=\"{most}\"/>\n<PlaybackRate min=\"0.96\" max=\"1.04\"/>\n</ServiceDescription>\n"
+        ),
+    );
+    epochs.iter().for_each(|epoch| epoch.write(out, clock));
+    put(out, format_args!("<UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/>\n</MPD>\n"));
+    std::mem::take(out)
+}
+
+// === impl Epoch ===
+
+impl Epoch {
+    fn since_1970(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.zero.unix_micros()).unwrap_or(0))
+    }
+
+    /// Writes its periods: one begins wherever a run of any rendition does.
+    fn write(&self, out: &mut String, clock: &str) {
+        let sets = sets(&self.tracks);
+        let runs = self.tracks.iter().flat_map(|track| &track.runs);
+        let ticks: BTreeSet<i64> = runs.map(|run| run.tick).collect();
+        for tick in ticks {
+            let start = self.segment.saturating_mul(u32::try_from(tick).unwrap_or(0));
+            let start = Iso(self.since_1970() + start);
+            put(out, format_args!("<Period id=\"{}-{tick}\" start=\"{start}\">\n", self.id));
+            put(out, format_args!("<BaseURL>{}</BaseURL>\n", self.base));
+            for set in &sets {
+                set.write(out, self, clock, tick);
+            }
+            out.push_str("</Period>\n");
+        }
+    }
+}
+
+/// Pictures and sound, each codec by itself.
+fn sets(tracks: &[Track]) -> Vec<Set<'_>> {
+    let mut sets: Vec<Set<'_>> = Vec::new();
+    let family = |track: &Track| {
+        let codec = track.described.codecs.split('.').next().unwrap_or_default().to_owned();
+        (track.described.kind, codec)
+    };
+    for track in tracks {
+        let found = sets.iter_mut().find(|set| family(set.tracks[0]) == family(track));
+        match found {
+            Some(set) => set.tracks.push(track),
+            None => sets.push(Set { id: sets.len(), tracks: vec![track] }),
+        }
+    }
+    for set in &mut sets {
+        set.tracks.sort_by_key(|track| std::cmp::Reverse(track.described.bandwidth.peak_bps));
+    }
+    sets
+}
+
+// === impl Track ===
+
+impl Track {
+    /// The run that a tick lies in.
+    fn run(&self, tick: i64) -> Option<Run> {
+        self.runs.iter().rev().find(|run| run.tick <= tick).copied()
+    }
+
+    fn ticks(&self, duration: Duration) -> u128 {
+        duration.as_micros() * u128::from(self.timescale) / 1_000_000
+    }
+}
+
+// === impl Set ===
+
+impl Set<'_> {
+    fn write(&self, out: &mut String, epoch: &Epoch, clock: &str, tick: i64) {
+        let present = || self.tracks.iter().filter_map(|track| Some((track, track.run(tick)?)));
+        let Some((first, _)) = present().next() else { return };
+        let kind = match first.described.kind {
+            Kind::Audio => "audio",
+            Kind::Video => "video",
+        };
+        put(
+            out,
+            format_args!(
+                "<AdaptationSet id=\"{}\" contentType=\"{kind}\" mimeType=\"{kind}/mp4\" \
+                 segmentAlignment=\"true\" startWithSAP=\"1\"",
+                self.id
+            ),
+        );
+        let sizes = || present().filter_map(|(track, _)| track.described.size);
+        if let (Some(width), Some(height)) =
+            (sizes().map(|it| it.0).max(), sizes().map(|it| it.1).max())
+        {
+            put(out, format_args!(" maxWidth=\"{width}\" maxHeight=\"{height}\""));
+        }
+        out.push_str(">\n");
+        // Chunks carry the time too.
+        put(
+            out,
+            format_args!(
+                "<ProducerReferenceTime id=\"{}\" type=\"encoder\" inband=\"true\"",
+                self.id
+            ),
+        );
+        out.push_str(" wallClockTime=\"");
+        push_date(out, epoch.zero.unix_micros());
+        put(
+            out,
+            format_args!(
+                "\" presentationTime=\"0\"><UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/></ProducerReferenceTime>\n"
+            ),
+        );
+        for (rank, (track, run)) in present().enumerate() {
+            track.write(out, epoch, (run, tick), rank + 1);
+        }
+        out.push_str("</AdaptationSet>\n");
+    }
+}
+
+impl Track {
+    fn write(&self, out: &mut String, epoch: &Epoch, (run, tick): (Run, i64), rank: usize) {
+        let Described { name, codecs, size, frame_rate, channels, bandwidth, .. } = &self.described;
+        put(
+            out,
+            format_args!(
+                "<Representation id=\"{name}\" codecs=\"{codecs}\" bandwidth=\"{}\" qualityRanking=\"{rank}\"",
+                bandwidth.peak_bps
+            ),
+        );
+        if let Some((width, height)) = size {
+            put(out, format_args!(" width=\"{width}\" height=\"{height}\""));
+        }
+        if let Some(rate) = frame_rate.filter(|rate| rate.is_finite() && *rate > 0.0) {
+            put(out, format_args!(" frameRate=\"{}/1000\"", (rate * 1_000.0).round()));
+        }
+        if self.described.kind == Kind::Audio {
+            put(out, format_args!(" audioSamplingRate=\"{}\"", self.timescale));
+        }
+        out.push_str(">\n");
+        if let Some(channels) = channels {
+            put(
+                out,
+                format_args!(
+                    "<AudioChannelConfiguration schemeIdUri=\"{CHANNELS}\" value=\"{channels}\"/>\n"
+                ),
+            );
+        }
+        let duration = self.ticks(epoch.segment);
+        put(
+            out,
+            format_args!(
+                "<Resync type=\"1\" dT=\"{duration}\" marker=\"true\"/>\n<SegmentTemplate"
+            ),
+        );
+        let number = run.msn.saturating_add_signed(tick - run.tick);
+        let offset = duration * u128::try_from(tick).unwrap_or(0);
+        put(
+            out,
+            format_args!(
+                " timescale=\"{}\" duration=\"{duration}\" startNumber=\"{number}\" \
+                 presentationTimeOffset=\"{offset}\"",
+                self.timescale
+            ),
+        );
+        let early = epoch.segment.saturating_sub(epoch.part).as_secs_f64();
+        put(
+            out,
+            format_args!(
+                " availabilityTimeOffset=\"{early:.3}\" availabilityTimeComplete=\"false\""
+            ),
+        );
+        put(
+            out,
+            format_args!(
+                " initialization=\"$RepresentationID$/init-{}.mp4\" media=\"$RepresentationID$/$Number$.m4s\"/>\n",
+                run.init
+            ),
+        );
+        out.push_str("</Representation>\n");
+    }
+}
+
+/// A duration as XML Schema writes it.
+struct Iso(Duration);
+
+impl std::fmt::Display for Iso {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PT{:.3}S", self.0.as_secs_f64())
+    }
+}
+
+const PROFILES: &str = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019,\
+                        http://www.dashif.org/guidelines/low-latency-live-v5";
+const CLOCK: &str = "urn:mpeg:dash:utc:http-iso:2014";
+const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
+
+/// How far behind players should be, where segments are not longer.
+const LATENCY: Duration = Duration::from_secs(2);
+
+/// How often players look for another period.
+const UPDATE: Duration = Duration::from_secs(2);

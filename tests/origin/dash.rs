@@ -1,0 +1,125 @@
+//! Tests of DASH: manifests, and segments that are sent as they come.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use whitewater_core::media::Packaged;
+
+use super::kit::{Stage, end_of, header, init, part, segments, text};
+
+#[tokio::test]
+async fn a_manifest_names_the_files_of_the_playlists() {
+    let stage = Stage::with_segments(3).await;
+    let url = stage.origin.root("dash/live/manifest.mpd");
+    let response = reqwest::get(&url).await.unwrap();
+    assert_eq!(response.status(), 200);
+    assert_eq!(header(&response, "content-type"), "application/dash+xml");
+    assert_eq!(header(&response, "access-control-allow-origin"), "*");
+    assert_eq!(header(&response, "cache-control"), "max-age=1");
+    let manifest = text(response).await;
+    let base = manifest.split("<BaseURL>").nth(1).unwrap().split('<').next().unwrap();
+    let base = reqwest::Url::parse(&url).unwrap().join(base).unwrap();
+    assert_eq!(base.path(), "/hls/live/e1/", "D18");
+    for part in [
+        "availabilityTimeOffset=\"2.500\" availabilityTimeComplete=\"false\"",
+        "codecs=\"avc1.42c01f\"",
+        "contentType=\"audio\"",
+        "duration=\"3000\" startNumber=\"0\"",
+        "http-iso:2014\" value=\"/time?iso\"",
+    ] {
+        assert!(manifest.contains(part), "D3, D6, D7: {part}: {manifest}");
+    }
+    for (file, body) in
+        [("video/init-0.mp4", "init 0"), ("video/2.m4s", "<2.0><2.1><2.2><2.3><2.4><2.5>")]
+    {
+        let got = text(reqwest::get(base.join(file).unwrap()).await.unwrap()).await;
+        assert_eq!(got, body, "D18: {file}");
+    }
+    for nowhere in ["dash/live/manifest.mpd/", "dash/live/e1/video/2.m4s"] {
+        let status = reqwest::get(stage.origin.root(nowhere)).await.unwrap().status();
+        assert_eq!(status, 404, "{nowhere}");
+    }
+}
+
+#[tokio::test]
+async fn the_open_segment_is_sent_as_it_comes_and_is_the_whole_one_in_the_end() {
+    let stage = Stage::with_segments(2).await;
+    stage.push("video", [part(2, 0), part(2, 1)]);
+    let mut response =
+        Client::new().get(stage.origin.url("live/e1/video/2.m4s")).send().await.unwrap();
+    assert_eq!(response.status(), 200, "D13");
+    assert_eq!(header(&response, "transfer-encoding"), "chunked", "D13");
+    let mut got = Vec::new();
+    while got.len() < 10 {
+        got.extend_from_slice(&response.chunk().await.unwrap().unwrap());
+    }
+    assert_eq!(got, b"<2.0><2.1>", "D13: whole chunks that are there");
+    stage.push("video", [part(2, 2)]);
+    let next = response.chunk().await.unwrap().unwrap();
+    assert_eq!(&next[..], b"<2.2>", "D13: each when it comes");
+    got.extend_from_slice(&next);
+    stage.push("video", [part(2, 3), end_of(2)]);
+    while let Some(more) = response.chunk().await.unwrap() {
+        got.extend_from_slice(&more);
+    }
+    let whole = text(reqwest::get(stage.origin.url("live/e1/video/2.m4s")).await.unwrap()).await;
+    assert_eq!(String::from_utf8(got).unwrap(), whole, "D18");
+}
+
+#[tokio::test]
+async fn a_segment_that_breaks_off_is_no_whole_answer() {
+    let stage = Stage::with_segments(2).await;
+    stage.push("video", [part(2, 0)]);
+    let response = reqwest::get(stage.origin.url("live/e1/video/2.m4s")).await.unwrap();
+    let gap = match part(2, 1) {
+        Packaged::Part(part) => {
+            Packaged::Part(whitewater_core::media::Part { bytes: None, ..part })
+        }
+        other => other,
+    };
+    stage.push("video", [gap, end_of(2)]);
+    assert!(response.bytes().await.is_err(), "half a segment would be kept by caches");
+}
+
+#[tokio::test]
+async fn the_next_segment_is_waited_for_a_second() {
+    let stage = Stage::with_segments(2).await;
+    let url = stage.origin.url("live/e1/video/2.m4s");
+    let asked = tokio::spawn(async move { text(reqwest::get(url).await.unwrap()).await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stage.push("video", segments(2..3));
+    assert_eq!(asked.await.unwrap(), "<2.0><2.1><2.2><2.3><2.4><2.5>");
+    let began = Instant::now();
+    let late = reqwest::get(stage.origin.url("live/e1/video/3.m4s")).await.unwrap();
+    assert_eq!(late.status(), 404, "D15");
+    assert!((900..3_000).contains(&began.elapsed().as_millis()), "{:?}", began.elapsed());
+    let began = Instant::now();
+    let far = reqwest::get(stage.origin.url("live/e1/video/9.m4s")).await.unwrap();
+    assert_eq!(far.status(), 404, "D15");
+    assert!(began.elapsed() < Duration::from_millis(800), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn other_parameters_begin_a_period_and_an_end_is_told() {
+    let stage = Stage::with_segments(2).await;
+    stage.push("video", [init(1, "avc1.64001f")]);
+    stage.push("video", segments(2..4));
+    stage.push("audio", segments(2..4));
+    let url = stage.origin.root("dash/live/manifest.mpd");
+    let manifest = text(reqwest::get(&url).await.unwrap()).await;
+    let periods: Vec<_> = manifest.split("<Period ").skip(1).collect();
+    assert_eq!(periods.len(), 2, "{manifest}");
+    assert!(periods[0].starts_with("id=\"e1-0\" start=\"PT1795886249.040S\""), "{manifest}");
+    assert!(periods[0].contains("init-0.mp4") && !periods[0].contains("init-1.mp4"), "{manifest}");
+    assert!(periods[1].starts_with("id=\"e1-2\" start=\"PT1795886255.040S\""), "{manifest}");
+    let from = "startNumber=\"2\" presentationTimeOffset=\"6000\"";
+    assert_eq!(periods[1].matches(from).count(), 2, "D6: sound too: {manifest}");
+    assert!(periods[1].contains("init-1.mp4"), "{manifest}");
+    assert!(manifest.contains("minimumUpdatePeriod"), "D12: {manifest}");
+    let Stage { writer, origin, store: _store } = stage;
+    writer.end();
+    let ended = text(reqwest::get(&url).await.unwrap()).await;
+    assert!(ended.contains("mediaPresentationDuration=\"PT1795886261.040S\""), "{ended}");
+    assert!(!ended.contains("minimumUpdatePeriod"), "{ended}");
+    drop(origin);
+}
