@@ -51,7 +51,7 @@ describe("the dashboard", () => {
     const stream = uniqueName("dash");
     const context = await browser.context();
     const may = token("--stream", stream, "--publish", "--watch");
-    await publish(context, stream, { codec: "VP8", simulcast: "3", token: may });
+    await publish(context, stream, { codec: "VP8", token: may });
     await watch(context, stream, { query: `#token=${may}` });
 
     const page = await (await browser.context()).newPage();
