@@ -76,6 +76,8 @@ export class Chart {
 
   show(history: History): void {
     this.#last = history;
+    // One sample is no line, and uPlot would draw a whole day around it.
+    if (history.at_unix_ms.length < 2) return;
     const lines = this.#kind.lines(history);
     const at = history.at_unix_ms.map((ms) => ms / 1000);
     const data = [at, ...lines.map((line) => [...line.values])] as uPlot.AlignedData;
