@@ -16,6 +16,7 @@ const { values: options } = parseArgs({
     viewers: { type: "string", default: "50" },
     kinds: { type: "string", default: KINDS },
     offers: { type: "string", default: "2000" },
+    requests: { type: "string", default: "32" },
     "no-cost": { type: "boolean", default: false },
     "no-loss": { type: "boolean", default: false },
     json: { type: "string" },
@@ -23,7 +24,7 @@ const { values: options } = parseArgs({
 });
 const binary = process.env.WHITEWATER ?? "target/release/whitewater";
 const seconds = Number(options.seconds);
-const kinds = options.kinds.split(",");
+const kinds = options.kinds.split(",").filter((kind) => kind !== "");
 const run = promisify(execFile);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 const round = (value, digits) => Math.round(value * 10 ** digits) / 10 ** digits;
@@ -31,7 +32,10 @@ const round = (value, digits) => Math.round(value * 10 ** digits) / 10 ** digits
 const unlimited = { WHITEWATER_LIMITS_ADDRESS_REQUESTS_PER_S: "0" };
 
 /** Starts a server; `stop` ends it. */
-async function serve(...more) {
+const serve = (...more) => serveWith(unlimited, ...more);
+
+/** The same with some variables. */
+async function serveWith(variables, ...more) {
   const folder = mkdtempSync(join(tmpdir(), "whitewater-flood-"));
   const server = spawn(
     binary,
@@ -40,7 +44,7 @@ async function serve(...more) {
       ...["--log", "warn", ...more],
     ],
     // The offers come from one address.
-    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...unlimited } },
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...variables } },
   );
   const exited = new Promise((resolve) => server.once("exit", resolve));
   const [url, udp] = await new Promise((resolve, reject) => {
@@ -180,6 +184,52 @@ async function offers(count) {
   return { answers, before, full, after, open, left };
 }
 
+/** What viewers lose, and how packets are delayed, while so many clients post as fast as they can. */
+async function posting(clients, limits) {
+  const server = await serveWith(limits, "--max-viewers", "1000");
+  const stop = await publish(server.url);
+  const watching = load(
+    ...["whep", "--url", `${server.url}/whep/flood`, "--viewers", options.viewers],
+    ...["--seconds", String(seconds + 4), "--ramp", "1", "--pid", String(server.pid)],
+  );
+  await pause(5000);
+  const before = await delays(server.url);
+  const [used, until, answers] = [cpu(server.pid), Date.now() + seconds * 1000, {}];
+  const offer = readFileSync("tests/fixtures/chromium-156-whep-offer.sdp", "utf8");
+  const headers = { "content-type": "application/sdp" };
+  const post = async () => {
+    while (Date.now() < until) {
+      const response = await fetch(`${server.url}/whep/flood`, { method: "POST", headers, body: offer });
+      await response.text();
+      answers[response.status] = (answers[response.status] ?? 0) + 1;
+    }
+  };
+  if (clients > 0) await Promise.all(Array.from({ length: clients }, post));
+  else await pause(seconds * 1000);
+  const [busy, after] = [cpu(server.pid) - used, await delays(server.url)];
+  const watched = await watching;
+  await stop();
+  await server.stop();
+  return { answers, busy, p99: percentile(before, after, 0.99), watched };
+}
+
+/** The distribution of forwarding delays up to now. */
+async function delays(url) {
+  const { forwarding_delay } = await (await fetch(`${url}/api/v1/server`)).json();
+  return new Map(forwarding_delay.buckets);
+}
+
+/** A percentile of what was counted between two readings, in microseconds. */
+function percentile(before, after, share) {
+  const counts = [...after].map(([upper, count]) => [upper, count - (before.get(upper) ?? 0)]);
+  let left = share * counts.reduce((sum, [, count]) => sum + count, 0);
+  for (const [upper, count] of counts.sort(([a], [b]) => a - b)) {
+    left -= count;
+    if (left <= 0) return upper;
+  }
+  return 0;
+}
+
 const loadBefore = loadavg()[0];
 const rows = [];
 const bared = options["no-cost"] ? null : await bare();
@@ -204,8 +254,14 @@ for (const kind of kinds) {
   rows.push(row);
 }
 const posted = Number(options.offers) > 0 ? await offers(Number(options.offers)) : null;
+const clients = Number(options.requests);
+const crowds = clients > 0 ? { "no requests": [0, {}], "[limits]": [clients, {}], unlimited: [clients, unlimited] } : {};
+const posts = [];
+for (const [name, [count, limits]] of Object.entries(crowds)) {
+  posts.push({ name, ...(await posting(count, limits)) });
+}
 
-const columns = Object.keys(rows[0]);
+const columns = Object.keys(rows[0] ?? {});
 const cells = [columns, ...rows.map((row) => columns.map((name) => String(row[name])))];
 const widths = columns.map((_, at) => Math.max(...cells.map((cell) => cell[at].length)));
 const line = (cell) =>
@@ -215,8 +271,8 @@ console.log(
   `${options.rate} datagrams/s for ${seconds} s, ${options.viewers} viewers; ` +
     `load average before: ${loadBefore.toFixed(1)}\n`,
 );
-console.log(line(cells[0]));
-console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
+if (rows.length > 0) console.log(line(cells[0]));
+if (rows.length > 0) console.log(`|${widths.map((width) => "-".repeat(width + 2)).join("|")}|`);
 for (const cell of cells.slice(1)) console.log(line(cell));
 if (quiet) {
   const { expected, lost } = quiet.watched;
@@ -230,4 +286,10 @@ if (posted) {
       `25 s later ${posted.left} and ${mib(posted.after)}`,
   );
 }
-if (options.json) writeFileSync(options.json, JSON.stringify({ rows, bared, quiet, posted }, null, 2));
+for (const { name, answers, busy, p99, watched } of posts) {
+  console.log(
+    `\n${name}: answers ${JSON.stringify(answers)}, ${round(busy, 1)} s of CPU, ` +
+      `forwarding delay p99 ${round(p99 / 1000, 2)} ms, ${watched.lost} of ${watched.expected} packets lost`,
+  );
+}
+if (options.json) writeFileSync(options.json, JSON.stringify({ rows, bared, quiet, posted, posts }, null, 2));

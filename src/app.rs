@@ -2,9 +2,11 @@
 //!
 //! The only place where edges meet.
 
+mod reload;
+
 use std::net::SocketAddr;
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
@@ -14,27 +16,38 @@ use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::{Control as _, StreamName};
 use whitewater_signaling::rate::{Rate, Rates};
+use whitewater_signaling::{Operator, Switch};
 
 use crate::auth::Gate;
 use crate::bridge::{self, Bridges, Codec, Picture, Sound, Timing, When};
-use crate::config::{self, Config, Drain, Hls, HlsCodec, HlsSound, IceServer, Live};
+use crate::config::{self, Config, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
 use crate::webhooks::{self, Ledger, Webhooks};
 use crate::{addresses, engine, http, metrics, origin, web};
+use reload::Reloading;
+pub use reload::Source;
 
 /// A server that runs until it is stopped.
 pub struct Running {
     http: http::Serving,
+    redirect: Option<http::Serving>,
     control: Arc<Control>,
     bridges: Arc<Bridges>,
     webhooks: webhooks::Running,
-    drain: Drain,
+    operator: Arc<dyn Operator>,
+    live: Live,
 }
 
 /// Starts everything. Call it within a tokio runtime.
 ///
 /// Either all of it runs afterwards or nothing does.
 pub fn start(config: &Config) -> anyhow::Result<Running> {
+    let again = config.clone();
+    start_from(config, Box::new(move || Ok(again.clone())))
+}
+
+/// As [`start`], with what reads the configuration again when somebody asks for that.
+pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     // Whoever asks rustls for its default gets this, whatever features other crates switched on.
     // It answers `Err` to the second server of one process, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -45,6 +58,7 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let (counted, ledger) = (metrics::Counted::default(), Ledger::default());
     let webhooks = Webhooks::new(&config.webhooks, &ledger, &counted.webhooks)?;
     let listener = http::bind(config.http, config.tls.as_ref())?;
+    let redirect = config.http_redirect.map(|address| http::bind(address, None)).transpose()?;
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
@@ -55,12 +69,21 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
     let gate = Gate::new(config)?;
-    let (router, _switch) = signaling::router_and_switch(signaling, port, Arc::new(gate.clone()));
+    let (router, switch) = signaling::router_and_switch(signaling, port, Arc::new(gate.clone()));
+    let operator: Arc<dyn Operator> = Arc::new(Reloading {
+        live: live.clone(),
+        source,
+        gate: gate.clone(),
+        switch: switch.clone(),
+        certificate: listener.certificate(),
+        turn: Mutex::default(),
+    });
+    switch.set_operator(Arc::clone(&operator));
     let store = origin::Store::new(origin::Limits::default());
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
     let bridge_config = bridge_config(&live, counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
-    let read = reading(&control, &store);
+    let read = reading(&control, &store, switch);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
     let wanted = Arc::clone(&bridges);
     let hls = origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate)
@@ -71,7 +94,10 @@ pub fn start(config: &Config) -> anyhow::Result<Running> {
     let trusted = Arc::new(move || proxies.get().trusted_proxies.clone());
     let http = listener.serve(router, max_connections, trusted)?;
 
-    Ok(Running { http, control, bridges, webhooks, drain: config.drain })
+    let redirect = redirect.map(|plain| plain.redirect_to(http.local_addr(), max_connections));
+    let redirect = redirect.transpose()?;
+
+    Ok(Running { http, redirect, control, bridges, webhooks, operator, live })
 }
 
 // === impl Running ===
@@ -100,13 +126,28 @@ impl Running {
         format!("{scheme}://{address}")
     }
 
+    /// Where plain HTTP is sent to HTTPS, if anywhere.
+    pub fn redirect_addr(&self) -> Option<SocketAddr> {
+        self.redirect.as_ref().map(http::Serving::local_addr)
+    }
+
+    /// What holds now.
+    pub fn config(&self) -> Arc<Config> {
+        self.live.get()
+    }
+
+    /// What reads the configuration again. The log tells what came of it.
+    pub fn operator(&self) -> Arc<dyn Operator> {
+        Arc::clone(&self.operator)
+    }
+
     /// Takes no more sessions, sends viewers away, ends sessions and playlists, lets requests under way
     /// finish.
     pub async fn stop(self) -> anyhow::Result<()> {
-        let began = Instant::now();
+        let (began, drain) = (Instant::now(), self.live.get().drain);
         self.control.drain();
-        let lead = RECONNECT_LEAD.min(self.drain.delay / 2);
-        tokio::time::sleep(self.drain.delay - lead).await;
+        let lead = RECONNECT_LEAD.min(drain.delay / 2);
+        tokio::time::sleep(drain.delay - lead).await;
         // Who looks for another server now loses nothing.
         self.control.send_away();
         tokio::time::sleep(lead).await;
@@ -114,14 +155,17 @@ impl Running {
         let was_played = self.bridges.finish().await;
         // They would never finish by themselves.
         self.control.end_events();
-        let left = self.drain.timeout.saturating_sub(began.elapsed());
+        let left = drain.timeout.saturating_sub(began.elapsed());
+        if let Some(redirect) = self.redirect {
+            let _ = redirect.stop(Duration::ZERO).await;
+        }
         let delivered = self.webhooks.finish(LAST_DELIVERIES.min(left / 2));
         let stopped = async {
             if was_played {
                 // Players come once more, and see that it is over.
                 tokio::time::sleep(LAST_PLAYLISTS.min(left / 3)).await;
             }
-            let left = self.drain.timeout.saturating_sub(began.elapsed());
+            let left = drain.timeout.saturating_sub(began.elapsed());
             self.http.stop(left).await.context("HTTP did not stop cleanly")
         };
         let (stopped, ()) = tokio::join!(stopped, delivered);
@@ -150,14 +194,19 @@ impl bridge::Packets for Packets {
 }
 
 /// What is read of the media half and the origin when somebody asks for metrics.
-fn reading(control: &Arc<Control>, store: &origin::Store) -> impl Fn() -> metrics::Reading + use<> {
+fn reading(
+    control: &Arc<Control>,
+    store: &origin::Store,
+    switch: Switch,
+) -> impl Fn() -> metrics::Reading + use<> {
     let (control, store) = (Arc::downgrade(control), store.clone());
     move || {
         let (control, held) = (control.clone(), store.held_requests());
+        let refused = switch.refused();
         Box::pin(async move {
             let control = control.upgrade()?;
             let (server, streams) = (control.server().await.ok()?, control.streams().await.ok()?);
-            Some(metrics::Snapshot { server, streams, held })
+            Some(metrics::Snapshot { server, streams, held, refused })
         })
     }
 }

@@ -19,7 +19,10 @@ mod limits;
 mod live;
 mod options;
 mod pattern;
+mod reload;
+mod sections;
 mod setting;
+mod shown;
 mod value;
 mod webhooks;
 
@@ -38,6 +41,8 @@ pub use webhooks::{SecretSource, Webhook};
 pub struct Config {
     /// Where pages, WHIP, WHEP and the API are served.
     pub http: SocketAddr,
+    /// Where plain HTTP is sent to HTTPS.
+    pub http_redirect: Option<SocketAddr>,
     /// Where media arrives and leaves.
     pub udp: SocketAddr,
     /// Whether media also arrives and leaves over TCP, at the same address and port.
@@ -294,6 +299,10 @@ impl Config {
                 }
             }
         }
+        if let (Some(address), None) = (self.http_redirect, &self.tls) {
+            let reason = format!("http_redirect is {address}, but there is no HTTPS: set tls_cert");
+            return Err(ConfigError::Conflict(reason));
+        }
         if let Some(ip) = exposure::unreachable_public_ip(self.udp, &self.public_ips) {
             let reason = format!(
                 "public_ips names {ip}, which cannot reach the media address {}: bind udp to an \
@@ -354,6 +363,7 @@ impl Default for Config {
         let nowhere = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
         let mut config = Self {
             http: nowhere,
+            http_redirect: None,
             udp: nowhere,
             tcp: false,
             data: PathBuf::new(),

@@ -55,9 +55,9 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Heard, History, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
-    PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath, StreamInfo,
-    StreamName, Which,
+    Fragment, Grant, Heard, History, IfMatch, Interest, Journal, LayerChoice, Open, Opened,
+    Patched, PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath,
+    StreamInfo, StreamName, Which,
 };
 
 use crate::engine;
@@ -68,6 +68,9 @@ use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
 use traffic::Traffic;
+
+/// Who counts what players say.
+pub type Hear = Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>;
 
 /// What control needs to know.
 pub struct Config {
@@ -80,7 +83,7 @@ pub struct Config {
     /// What holds for a stream of a name.
     pub policy: Box<dyn Fn(&str) -> Policy + Send + Sync>,
     /// Where it is counted what players say of themselves.
-    pub heard: Box<dyn Fn(PlayerProtocol, Heard, &Believed) + Send + Sync>,
+    pub heard: Hear,
     /// What became of the latest events that webhooks were sent; so many at most.
     pub deliveries: Box<dyn Fn(usize) -> Vec<DeliveryInfo> + Send + Sync>,
 }
@@ -259,7 +262,11 @@ impl Control {
 
     fn hear_player(&self, beacon: &Beacon) -> Result<Heard, Refusal> {
         let stream = self.registry().streams.get(&beacon.stream).map(|stream| stream.id);
-        let stream = stream.ok_or_else(|| Refusal::NotLive(beacon.stream.clone()))?;
+        let Some(stream) = stream else {
+            // Who stops because the stream is over has nothing to be told.
+            let gone = Refusal::NotLive(beacon.stream.clone());
+            return if beacon.ended { Ok(Heard::Taken) } else { Err(gone) };
+        };
         let (heard, believed) = self.audience().hear(Instant::now(), stream, beacon);
         (self.config.heard)(beacon.protocol, heard, &believed);
         Ok(heard)
@@ -337,6 +344,11 @@ impl Port for Control {
         fragment: Fragment,
     ) -> Answer<'_, Patched> {
         self.see_through(|me| async move { me.patch_ice(path, if_match, fragment).await })
+    }
+
+    fn renew(&self, path: SessionPath, grant: Grant) -> Answer<'_, ()> {
+        let renewed = self.registry().renew(&path, &grant).ok_or(Refusal::NoSession);
+        Box::pin(std::future::ready(renewed))
     }
 
     fn delete(&self, path: SessionPath) -> Answer<'_, ()> {

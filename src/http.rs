@@ -2,34 +2,32 @@
 
 mod client;
 mod crowd;
+mod redirect;
 mod request_id;
+mod tls;
 
-use std::fs;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::{Router, middleware};
-use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use axum_server::tls_rustls::RustlsAcceptor;
 use axum_server::{Handle, Server};
-use rustls::ServerConfig;
-use rustls::crypto::aws_lc_rs;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::task::JoinHandle;
 
 use crate::config::Tls;
 use client::Proxies;
 pub use client::Trusted;
 use crowd::Crowd;
+pub use tls::Certificate;
 
 /// An address that is taken and not served yet.
 pub struct Listener {
     socket: TcpListener,
     local: SocketAddr,
-    tls: Option<RustlsConfig>,
+    certificate: Option<Certificate>,
 }
 
 /// A server that runs until it is stopped.
@@ -38,6 +36,8 @@ pub struct Serving {
     secure: bool,
     handle: Handle<SocketAddr>,
     task: JoinHandle<io::Result<()>>,
+    /// What looks after the files of the certificate.
+    watch: Option<JoinHandle<()>>,
 }
 
 /// Why HTTP cannot be served.
@@ -68,15 +68,25 @@ pub enum HttpError {
 
 /// Takes an address. Files of the certificate are read first.
 pub fn bind(address: SocketAddr, tls: Option<&Tls>) -> Result<Listener, HttpError> {
-    let tls = tls.map(read_tls).transpose()?;
+    let certificate = tls.map(Certificate::new).transpose()?;
     let taken = TcpListener::bind(address).and_then(|socket| Ok((socket.local_addr()?, socket)));
     let (local, socket) = taken.map_err(|source| HttpError::Bind { address, source })?;
-    Ok(Listener { socket, local, tls })
+    Ok(Listener { socket, local, certificate })
 }
 
 // === impl Listener ===
 
 impl Listener {
+    /// The certificate, where it is HTTPS.
+    pub fn certificate(&self) -> Option<Certificate> {
+        self.certificate.clone()
+    }
+
+    /// Sends whoever reads to HTTPS at another address.
+    pub fn redirect_to(self, https: SocketAddr, max_connections: usize) -> io::Result<Serving> {
+        self.serve(redirect::router(https.port()), max_connections, Arc::new(Vec::new))
+    }
+
     /// Serves the router from a task of the present runtime, to so many connections at once. Its requests
     /// have names, and come from whom a trusted proxy speaks for.
     pub fn serve(
@@ -89,18 +99,21 @@ impl Listener {
             .layer(middleware::from_fn_with_state(Proxies::new(trusted), client::find))
             .layer(middleware::from_fn(request_id::name));
         let handle = Handle::new();
-        let secure = self.tls.is_some();
+        let secure = self.certificate.is_some();
+        let watch = self.certificate.as_ref().map(Certificate::watch);
         let crowd = Crowd::new(max_connections, !secure);
         let server = hardened(axum_server::from_tcp(self.socket)?).handle(handle.clone());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let task = match self.tls {
-            Some(tls) => {
-                let acceptor = RustlsAcceptor::new(tls).handshake_timeout(STALL).acceptor(crowd);
+        let task = match self.certificate {
+            Some(certificate) => {
+                let acceptor = RustlsAcceptor::new(certificate.served())
+                    .handshake_timeout(STALL)
+                    .acceptor(crowd);
                 tokio::spawn(server.acceptor(acceptor).serve(service))
             }
             None => tokio::spawn(server.acceptor(crowd).serve(service)),
         };
-        Ok(Serving { local: self.local, secure, handle, task })
+        Ok(Serving { local: self.local, secure, handle, task, watch })
     }
 }
 
@@ -119,6 +132,9 @@ impl Serving {
 
     /// Takes no more connections and lets requests under way finish, for a while.
     pub async fn stop(self, within: Duration) -> io::Result<()> {
+        if let Some(watch) = self.watch {
+            watch.abort();
+        }
         self.handle.graceful_shutdown(Some(GRACE.min(within)));
         self.task.await.unwrap_or_else(|panic| Err(io::Error::other(panic)))
     }
@@ -136,31 +152,6 @@ fn hardened(mut server: Server<SocketAddr>) -> Server<SocketAddr> {
     server.first_request_timeout(STALL).accept_error_handler(|client, error| {
         tracing::debug!(?client, %error, "a connection could not be taken");
     })
-}
-
-fn read_tls(tls: &Tls) -> Result<RustlsConfig, HttpError> {
-    let unusable =
-        |key, path: &Path, reason: String| HttpError::File { key, path: path.into(), reason };
-    let cert = |reason| unusable("tls_cert", &tls.cert, reason);
-    let key = |reason| unusable("tls_key", &tls.key, reason);
-
-    let pem = fs::read(&tls.cert).map_err(|error| cert(error.to_string()))?;
-    let chain = CertificateDer::pem_slice_iter(&pem)
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| cert(error.to_string()))?;
-    if chain.is_empty() {
-        return Err(cert("it holds no PEM certificate".into()));
-    }
-    let pem = fs::read(&tls.key).map_err(|error| key(error.to_string()))?;
-    let private = PrivateKeyDer::from_pem_slice(&pem)
-        .map_err(|_| key("it holds no PEM private key".into()))?;
-
-    let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-        .with_safe_default_protocol_versions()?
-        .with_no_client_auth()
-        .with_single_cert(chain, private)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(RustlsConfig::from_config(Arc::new(config)))
 }
 
 /// How long a client may take over a handshake, a request's head or an answer to a ping.

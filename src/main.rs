@@ -25,8 +25,8 @@ struct Line {
 enum Command {
     /// Serves pages, WHIP, WHEP and media until it is told to stop.
     ///
-    /// Flags win over the environment, which wins over the file.
-    Serve(Flags),
+    /// Flags win over the environment, which wins over the file. SIGHUP lets it read them again.
+    Serve(Serve),
     /// Prints a token that lets its bearer publish or watch.
     ///
     /// It is signed with `auth.jwt_secret` of the configuration.
@@ -42,7 +42,7 @@ enum Command {
 
 fn main() -> ExitCode {
     let outcome = match Line::parse().command {
-        Command::Serve(flags) => serve(&flags),
+        Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.print(),
         Command::Load(command) => load::run(&command),
         Command::Doctor(options) => return told(doctor::run(&options, environment())),
@@ -61,6 +61,16 @@ fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Options of `serve`.
+#[derive(Args)]
+struct Serve {
+    /// Prints what holds, as a configuration file without secrets, and ends
+    #[arg(long)]
+    print_config: bool,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 /// Options of `token`.
@@ -120,8 +130,20 @@ impl Token {
     }
 }
 
-fn serve(flags: &Flags) -> anyhow::Result<()> {
-    let config = read_config(flags.config.as_deref(), flags)?;
+// === impl Serve ===
+
+impl Serve {
+    fn run(self) -> anyhow::Result<()> {
+        let config = read_config(self.flags.config.as_deref(), &self.flags)?;
+        if self.print_config {
+            write!(io::stdout(), "{}", config.to_toml()?)?;
+            return Ok(());
+        }
+        serve(&config, self.flags)
+    }
+}
+
+fn serve(config: &Config, flags: Flags) -> anyhow::Result<()> {
     telemetry::init(&config.log)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -129,13 +151,18 @@ fn serve(flags: &Flags) -> anyhow::Result<()> {
         .build()?;
     runtime.block_on(async {
         let mut signals = Signals::new()?;
-        let running = app::start(&config)?;
+        let source = Box::new(move || read_config(flags.config.as_deref(), &flags));
+        let running = app::start_from(config, source)?;
         greet(&running);
-        signals.next().await;
+        while signals.next().await == Told::Reload {
+            let operator = running.operator();
+            // It reads files, and says in the log what came of it.
+            drop(tokio::task::spawn_blocking(move || operator.reload()).await);
+        }
         tracing::info!("stopping");
-        limit_stopping(config.drain.timeout)?;
+        limit_stopping(running.config().drain.timeout)?;
         tokio::spawn(async move {
-            signals.next().await;
+            while signals.next().await == Told::Reload {}
             exit_at_once("told to stop a second time");
         });
         running.stop().await
@@ -191,6 +218,16 @@ fn exit_at_once(why: &str) -> ! {
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
+    hangup: Signal,
+}
+
+/// What a signal tells.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Told {
+    /// To stop.
+    Stop,
+    /// To read the configuration again.
+    Reload,
 }
 
 // === impl Signals ===
@@ -200,13 +237,15 @@ impl Signals {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
         })
     }
 
-    async fn next(&mut self) {
+    async fn next(&mut self) -> Told {
         tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => Told::Stop,
+            _ = self.interrupt.recv() => Told::Stop,
+            _ = self.hangup.recv() => Told::Reload,
         }
     }
 }

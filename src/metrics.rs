@@ -15,18 +15,18 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
-use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::counter::{ConstCounter, Counter};
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit};
-use whitewater_signaling::auth::{Ask, Authority, bearer_token};
+use whitewater_signaling::auth::{Ask, Authority, bearer_token, client};
 use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
 
 pub use audience::Audience;
@@ -77,6 +77,8 @@ pub struct Snapshot {
     pub streams: Vec<StreamInfo>,
     /// Requests of players that are held.
     pub held: usize,
+    /// Requests that were refused because their client sent too many.
+    pub refused: u64,
 }
 
 /// The future of a [`Snapshot`]; `None` where the server ends.
@@ -210,9 +212,10 @@ fn kind_of(path: &str) -> &'static str {
     }
 }
 
-async fn scrape(State(scraped): State<Arc<Scraped>>, headers: HeaderMap) -> Response {
-    let token = bearer_token(&headers).map(str::to_owned);
-    let ask = Ask { action: Action::Admin, stream: None, token, client: None };
+async fn scrape(State(scraped): State<Arc<Scraped>>, request: Request) -> Response {
+    let token = bearer_token(request.headers()).map(str::to_owned);
+    let client = client(request.extensions());
+    let ask = Ask { action: Action::Admin, stream: None, token, client };
     if let Err(denied) = scraped.authority.authorize(ask).await {
         let (status, challenge) = denied.over_http();
         let mut response = (status, denied.to_string()).into_response();
@@ -238,6 +241,9 @@ fn text(counted: &Counted, snapshot: Snapshot) -> Result<String, std::fmt::Error
     counted.audience.register(&mut registry);
     let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
     registry.register("hls_held_requests", "Requests of HLS players that wait", held);
+    let refused = ConstCounter::new(snapshot.refused);
+    let help = "Requests refused because one address or token sent more than [limits] allows";
+    registry.register("http_requests_refused", help, refused);
     counted.cpu.look();
     registry.register_collector(Box::new(counted.cpu.clone()));
     registry.register_collector(Box::new(media::Media::of(&snapshot)));

@@ -178,6 +178,33 @@ async fn a_session_ends_when_its_token_does() {
 }
 
 #[tokio::test]
+async fn a_patch_with_a_newer_token_prolongs_a_session() {
+    let server = guarded("grace_s = 0\n").await;
+    let of = |seconds| json!({"exp": in_seconds(seconds), "action": "publish", "stream": "a"});
+    let (short, long) = (token_with(&of(3)), token_with(&of(60)));
+    let opened = ask(&server, Method::POST, "/whip/a", Some(&short)).await;
+    assert_eq!(opened.status(), 201);
+    let path = opened.headers()["location"].to_str().unwrap();
+    let path = path.trim_start_matches(&server.url("")).to_owned();
+    let etag = opened.headers()["etag"].clone();
+    let offer = offers::publish_simulcast();
+    let (ufrag, pwd) = (
+        support::http::value_of(&offer, "a=ice-ufrag:"),
+        support::http::value_of(&offer, "a=ice-pwd:"),
+    );
+    let patch = async |token: &str| {
+        let same = format!("a=ice-ufrag:{ufrag}\r\na=ice-pwd:{pwd}\r\n");
+        let request = Client::new().patch(server.url(&path)).bearer_auth(token);
+        let request = request.header("Content-Type", "application/trickle-ice-sdpfrag");
+        request.header("If-Match", &etag).body(same).send().await.unwrap().status().as_u16()
+    };
+    assert_eq!(patch(&token("publish", "b")).await, 403, "another stream's does not");
+    assert_eq!(patch(&long).await, 204);
+    tokio::time::sleep(Duration::from_millis(3_500)).await;
+    assert_eq!(ask(&server, Method::GET, &path, None).await.status(), 204, "it goes on");
+}
+
+#[tokio::test]
 async fn administrators_see_sessions_and_end_them() {
     let server = guarded("").await;
     for (stream, path) in [("a", "/whip/a"), ("b", "/whip/b"), ("a", "/whep/a")] {

@@ -6,30 +6,57 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 
-use whitewater::config::{Config, File, Flags, documented};
+use whitewater::config::{Config, Documented, File, Flags, documented};
 
 #[test]
-fn the_configuration_page_lists_exactly_the_keys_with_their_defaults() {
+fn the_tables_of_the_configuration_page_are_those_of_the_code() {
     let page = read("docs/configuration.md");
-    let rows: Vec<Vec<&str>> = page
-        .lines()
-        .filter(|line| line.starts_with("| `"))
-        .map(|line| line.trim_matches('|').split('|').map(|c| c.trim().trim_matches('`')).collect())
-        .collect();
-    let listed: Vec<_> = rows.iter().map(|row| row[0].to_owned()).collect();
-    let keys: Vec<_> = documented().into_iter().map(|key| key.key).collect();
-    assert_eq!(listed, keys, "keys of docs/configuration.md and of the configuration");
-    for (row, key) in rows.iter().zip(documented()) {
-        let default = if key.default.is_empty() { "none" } else { key.default };
-        assert_eq!(row[1], default, "the default of {}", key.key);
-        match (&key.flag, &key.variable) {
-            (Some(flag), Some(variable)) => {
-                assert_eq!((row[2], row[3]), (flag.as_str(), variable.as_str()), "{}", key.key);
-            }
-            (None, Some(variable)) => assert_eq!(row[2], variable, "{}", key.key),
-            (_, None) => {}
+    let mut sections: Vec<Vec<Documented>> = Vec::new();
+    for key in documented() {
+        let section = |key: &Documented| key.key.split_once('.').map(|(name, _)| name.to_owned());
+        match sections.last_mut() {
+            Some(last) if section(&last[0]) == section(&key) => last.push(key),
+            Some(_) | None => sections.push(vec![key]),
         }
     }
+    let (mut tables, mut written, mut inside) = (sections.iter(), Vec::new(), false);
+    for line in page.lines() {
+        if line.starts_with("| key |") {
+            written.extend(table(tables.next().expect("a table for each section, no more")));
+            inside = true;
+        }
+        inside &= line.starts_with('|');
+        if !inside {
+            written.push(line.to_owned());
+        }
+    }
+    assert!(tables.next().is_none(), "docs/configuration.md lacks the table of a section");
+    let written = written.join("\n") + "\n";
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        fs::write(root().join("docs/configuration.md"), &written).unwrap();
+    }
+    assert!(page == written, "UPDATE_DOCS=1 cargo test --test docs writes docs/configuration.md");
+}
+
+/// The table of a section.
+fn table(keys: &[Documented]) -> Vec<String> {
+    let cells = |key: &Documented| {
+        let code = |text: &str| format!("`{text}`");
+        let default = if key.default.is_empty() { "none".into() } else { code(key.default) };
+        let mut cells = vec![code(&key.key), default];
+        cells.extend(key.flag.as_deref().map(code));
+        cells.extend(key.variable.as_deref().map(code));
+        cells.push(key.meaning.to_owned());
+        cells
+    };
+    let titles = match (&keys[0].flag, &keys[0].variable) {
+        (Some(_), _) => vec!["key", "default", "flag", "environment", "meaning"],
+        (None, Some(_)) => vec!["key", "default", "environment", "meaning"],
+        (None, None) => vec!["key", "default", "meaning"],
+    };
+    let head = [format!("| {} |", titles.join(" | ")), format!("|{}", "---|".repeat(titles.len()))];
+    let rows = keys.iter().map(|key| format!("| {} |", cells(key).join(" | ")));
+    head.into_iter().chain(rows).collect()
 }
 
 #[test]

@@ -115,6 +115,40 @@ async fn viewers_keep_their_packets_while_requests_pour_in() {
     assert_eq!(of(201) + of(429), statuses.values().sum::<u32>(), "{statuses:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_more_viewers_are_let_in_while_as_much_leaves_as_may() {
+    let server = Server::with_config("max_total_bitrate = \"200k\"\n").await;
+    let (whip, whep) = (server.url("/whip/a"), server.url("/whep/a"));
+    let publisher =
+        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", "12"]);
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    while support::http::sum(&server, "packets_in").await < 20 {
+        assert!(tokio::time::Instant::now() < deadline, "the publisher sends");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let client = reqwest::Client::new();
+    let join = async || {
+        let post = client.post(&whep).header("Content-Type", "application/sdp");
+        post.body(support::offers::watch()).send().await.unwrap()
+    };
+    assert_eq!(join().await.status(), 201, "nothing leaves yet");
+    let viewers = ["--viewers", "3", "--seconds", "5", "--ramp", "0.1"];
+    let viewers = Load::start(&[&["whep", "--url", &whep], &viewers[..]].concat());
+    let refused = loop {
+        let answer = join().await;
+        if answer.status() != 201 {
+            break answer;
+        }
+        assert!(tokio::time::Instant::now() < deadline, "they are let in for ever");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    assert_eq!(refused.status(), 503);
+    assert!(refused.headers().contains_key("retry-after"));
+    let watched = viewers.finish().await;
+    assert_eq!(watched["connected"], 3, "who is there stays: {watched}");
+    publisher.finish().await;
+}
+
 #[tokio::test]
 async fn connections_above_the_limit_are_turned_away_until_one_ends() {
     let server = Server::with_config("max_http_connections = 3\n").await;

@@ -113,6 +113,13 @@ async fn players_say_how_they_fare(server: &Server) {
     say("one", r#","protocol":"hls","ended":true"#).await;
     say("two", r#","protocol":"hls","ended":true"#).await;
     told.until("hlsviewercount", |data| data["hlsviewercount"] == 0).await;
+    for (ended, status) in [("false", 404), ("true", 204)] {
+        let body = format!(
+            r#"{{"stream":"none","player":"player-one","protocol":"hls","ended":{ended}}}"#
+        );
+        let response = Client::new().post(server.url("/api/v1/beacon")).body(body).send().await;
+        assert_eq!(response.unwrap().status(), status, "of a stream that is not live: {ended}");
+    }
 }
 
 /// The dashboard and the alert rules name metrics of this text alone.

@@ -23,7 +23,7 @@ use utoipa_axum::routes;
 use crate::control::{History, Refusal, ServerInfo};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{auth, beacon, cors, follow};
+use crate::{auth, beacon, cors, follow, operator};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
@@ -51,6 +51,8 @@ fn described(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(streams::want_keyframe))
         .routes(routes!(streams::end))
         .routes(routes!(deliveries::list))
+        .routes(routes!(operator::show))
+        .routes(routes!(operator::reload))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
     OpenApiRouter::with_openapi(document::beginning())
         .routes(routes!(follow::open))

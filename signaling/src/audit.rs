@@ -4,7 +4,7 @@
 
 use std::net::IpAddr;
 
-use axum::extract::{MatchedPath, Request};
+use axum::extract::{MatchedPath, OriginalUri, Request};
 use axum::http::StatusCode;
 
 /// What is about to be done, and by whom.
@@ -20,8 +20,9 @@ impl Deed {
     /// What a request asks for.
     pub(crate) fn of(request: &Request, address: Option<IpAddr>) -> Self {
         let route = request.extensions().get::<MatchedPath>().map(MatchedPath::as_str);
+        let whole = request.extensions().get::<OriginalUri>().map(|OriginalUri(uri)| uri);
         // A query may hold a token.
-        let path = request.uri().path();
+        let path = whole.unwrap_or(request.uri()).path();
         let action = format!("{} {}", request.method(), route.unwrap_or(path));
         Self { action, path: path.to_owned(), address }
     }

@@ -209,8 +209,8 @@ async fn authorized(shared: &Shared, ask: Ask) -> Result<Grant, Problem> {
     Ok(grant)
 }
 
-/// Who asks, where the server tells.
-pub(crate) fn client(extensions: &Extensions) -> Option<IpAddr> {
+/// Who asks, where the server tells: it does by `ConnectInfo<SocketAddr>`.
+pub fn client(extensions: &Extensions) -> Option<IpAddr> {
     let client = extensions.get::<ConnectInfo<SocketAddr>>();
     client.map(|ConnectInfo(address)| address.ip().to_canonical())
 }

@@ -50,6 +50,11 @@ pub trait Control: Send + Sync + 'static {
         fragment: Fragment,
     ) -> Answer<'_, Patched>;
 
+    /// Lets a session go on until a newer permission for it ends.
+    fn renew(&self, _session: SessionPath, _grant: Grant) -> Answer<'_, ()> {
+        Box::pin(std::future::ready(Ok(())))
+    }
+
     /// Ends a session. Its resources are gone when this answers.
     fn delete(&self, session: SessionPath) -> Answer<'_, ()>;
 

@@ -19,6 +19,7 @@ mod ice;
 mod identity;
 mod limit;
 mod location;
+mod operator;
 mod problem;
 pub mod rate;
 mod router;
@@ -29,4 +30,5 @@ mod whep;
 mod whip;
 
 pub use config::{Config, IceServer, InvalidConfig};
+pub use operator::{Operator, Reloaded};
 pub use router::{Switch, router, router_and_switch};

@@ -17,6 +17,8 @@ use crate::rate::TooMany;
 /// A reason to answer with an error status.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Problem {
+    /// What tells it from others of its status.
+    kind: &'static str,
     status: StatusCode,
     detail: Cow<'static, str>,
     retry_after_s: Option<u64>,
@@ -37,7 +39,7 @@ struct Body<'a> {
 impl Problem {
     /// A problem that trying again does not solve.
     pub(crate) fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, detail: detail.into(), retry_after_s: None, challenge: None }
+        Self { kind: BLANK, status, detail: detail.into(), retry_after_s: None, challenge: None }
     }
 
     /// What a refusal of the port is over HTTP; `retry_after_s` goes where time may solve it.
@@ -67,13 +69,15 @@ impl Problem {
             | Refusal::Closing => retry_after_s,
         };
         let retry_after_s = later.then_some(retry_after_s);
-        Self { status, detail: refusal.to_string().into(), retry_after_s, challenge: None }
+        let kind = if *refusal == Refusal::Closing { CLOSING } else { BLANK };
+        Self { kind, status, detail: refusal.to_string().into(), retry_after_s, challenge: None }
     }
 
     /// What a denial is over HTTP (RFC 6750 section 3).
     pub(crate) fn denied(denied: &Denied, retry_after_s: u64) -> Self {
         let (status, challenge) = denied.over_http();
         Self {
+            kind: BLANK,
             status,
             detail: denied.to_string().into(),
             retry_after_s: match denied {
@@ -89,7 +93,8 @@ impl Problem {
     pub(crate) fn too_many(no: TooMany) -> Self {
         let retry_after_s = Some(no.seconds());
         let detail = no.to_string().into();
-        Self { status: StatusCode::TOO_MANY_REQUESTS, detail, retry_after_s, challenge: None }
+        let status = StatusCode::TOO_MANY_REQUESTS;
+        Self { kind: BLANK, status, detail, retry_after_s, challenge: None }
     }
 
     /// 404 for a path that names nothing.
@@ -112,7 +117,7 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         tracing::debug!(status = self.status.as_u16(), detail = %self.detail, "request refused");
         let body = Body {
-            r#type: "about:blank",
+            r#type: self.kind,
             title: self.status.canonical_reason().unwrap_or("Error"),
             status: self.status.as_u16(),
             detail: &self.detail,
@@ -139,6 +144,12 @@ pub(crate) fn method_not_allowed() -> Ready<Problem> {
 pub(crate) fn nowhere() -> Ready<Problem> {
     ready(Problem::nowhere())
 }
+
+/// Of problems that are nothing but their status.
+const BLANK: &str = "about:blank";
+
+/// Of a server that is about to stop: another one, or this one later, may do. It is not full.
+const CLOSING: &str = "urn:whitewater:closing";
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! A router that puts every path of the HTTP half together.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 
 use axum::http::HeaderValue;
 use axum::routing::{any, get};
@@ -10,6 +10,7 @@ use crate::auth::{Authority, Denied};
 use crate::config::Config;
 use crate::control::{Control, Refusal};
 use crate::cors::{self, Origins};
+use crate::operator::Operator;
 use crate::problem::{self, Problem};
 use crate::rate::{self, Rates};
 use crate::{api, time, whep, whip};
@@ -25,11 +26,12 @@ pub(crate) struct State {
     pub(crate) ice_links: Vec<HeaderValue>,
     pub(crate) origins: RwLock<Origins>,
     pub(crate) rates: rate::Guard,
+    pub(crate) operator: OnceLock<Arc<dyn Operator>>,
 }
 
-/// What can be changed of a router while it runs.
+/// What can be changed of a router while it runs. It does not keep the router's parts alive.
 #[derive(Clone)]
-pub struct Switch(Shared);
+pub struct Switch(Weak<State>);
 
 /// The HTTP half as a router: it never binds, and has no fallback of its own outside `/whip`, `/whep`
 /// and `/api`, so that others can be merged with it.
@@ -51,9 +53,10 @@ pub fn router_and_switch(
         ice_links: config.ice_links(),
         origins: RwLock::new(Origins::new(&config.cors_origins)),
         rates: rate::Guard::new(config.rates),
+        operator: OnceLock::new(),
         config,
     });
-    let switch = Switch(Arc::clone(&shared));
+    let switch = Switch(Arc::downgrade(&shared));
     let router = Router::new()
         .nest("/whip", whip::routes(&shared).fallback(problem::nowhere))
         .nest("/whep", whep::routes(&shared).fallback(problem::nowhere))
@@ -82,17 +85,28 @@ impl Switch {
     /// Lets these origins' pages call us from now on.
     pub fn set_cors_origins(&self, origins: &[String]) {
         let origins = Origins::new(origins);
-        *self.0.origins.write().unwrap_or_else(PoisonError::into_inner) = origins;
+        if let Some(shared) = self.0.upgrade() {
+            *shared.origins.write().unwrap_or_else(PoisonError::into_inner) = origins;
+        }
     }
 
     /// Lets these rates hold from now on.
     pub fn set_rates(&self, rates: Rates) {
-        self.0.rates.set(rates);
+        if let Some(shared) = self.0.upgrade() {
+            shared.rates.set(rates);
+        }
+    }
+
+    /// Lets administrators ask the operator, who may change things by this switch. It is set once.
+    pub fn set_operator(&self, operator: Arc<dyn Operator>) {
+        if let Some(shared) = self.0.upgrade() {
+            let _ = shared.operator.set(operator);
+        }
     }
 
     /// How many requests were refused because there were too many.
     pub fn refused(&self) -> u64 {
-        self.0.rates.refused()
+        self.0.upgrade().map_or(0, |shared| shared.rates.refused())
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::future::{Ready, ready};
 
+use axum::Extension;
 use axum::body::Body;
 use axum::extract::{FromRequestParts, Path, State};
 use axum::http::request::Parts;
@@ -9,7 +10,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodRouter, get};
 
-use crate::control::{IfMatch, Patched, Refusal, SessionPath};
+use crate::control::{Grant, IfMatch, Patched, Refusal, SessionPath};
 use crate::endpoint::{ACCEPT_PATCH, no_stream, side_of};
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -49,6 +50,7 @@ async fn end(State(shared): State<Shared>, Target(session): Target) -> Result<St
 async fn patch(
     State(shared): State<Shared>,
     Target(session): Target,
+    grant: Option<Extension<Grant>>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Problem> {
@@ -65,7 +67,11 @@ async fn patch(
     let text = limit::text(&headers, body, &shared.config).await?;
     let fragment = fragment::parse(&text)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
-    match control.patch(session, if_match, fragment).await.map_err(refused)? {
+    let patched = control.patch(session.clone(), if_match, fragment).await.map_err(refused)?;
+    if let Some(Extension(grant)) = grant {
+        control.renew(session, grant).await.map_err(refused)?;
+    }
+    match patched {
         Patched::Trickled => Ok(StatusCode::NO_CONTENT.into_response()),
         Patched::Restarted { fragment, etag } => {
             let Some(tag) = etag::strong(&etag) else {

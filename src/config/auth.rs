@@ -109,6 +109,7 @@ pub(super) const AUTH_KEYS: &[Key<Auth>] = &[
     Key {
         name: "jwt_secret",
         default: "",
+        help: "The secret that signs tokens (HS256, HS384, HS512); 32 characters or more.",
         arity: Arity::One,
         set: |auth, v| {
             value::not_empty(&v[0]).map(|text| auth.jwt_secret = Some(Secret::new(text)))
@@ -117,12 +118,15 @@ pub(super) const AUTH_KEYS: &[Key<Auth>] = &[
     Key {
         name: "jwt_secret_file",
         default: "",
+        help: "A file that holds the secret. White space at its end does not count.",
         arity: Arity::One,
         set: |auth, v| value::path(&v[0]).map(|path| auth.jwt_secret_file = Some(path)),
     },
     Key {
         name: "jwt_public_keys",
         default: "",
+        help: "PEM files with public keys that check tokens: RSA (RS*, PS*), EC (ES256, ES384) \
+               or Ed25519 (EdDSA).",
         arity: Arity::Many,
         set: |auth, v| {
             let paths: value::Parsed<Vec<_>> = v.iter().map(|path| value::path(path)).collect();
@@ -132,42 +136,49 @@ pub(super) const AUTH_KEYS: &[Key<Auth>] = &[
     Key {
         name: "jwks_url",
         default: "",
+        help: "Where public keys are fetched from, as a JSON Web Key Set.",
         arity: Arity::One,
         set: |auth, v| value::http_url(&v[0]).map(|url| auth.jwks_url = Some(url)),
     },
     Key {
         name: "audience",
         default: "",
+        help: "What `aud` of a token has to name; none does not look at it.",
         arity: Arity::One,
         set: |auth, v| value::not_empty(&v[0]).map(|text| auth.audience = Some(text)),
     },
     Key {
         name: "issuer",
         default: "",
+        help: "What `iss` of a token has to be; none does not look at it.",
         arity: Arity::One,
         set: |auth, v| value::not_empty(&v[0]).map(|text| auth.issuer = Some(text)),
     },
     Key {
         name: "hook_url",
         default: "",
+        help: "A URL that is asked by POST who may do what.",
         arity: Arity::One,
         set: |auth, v| value::http_url(&v[0]).map(|url| auth.hook_url = Some(url)),
     },
     Key {
         name: "hook_timeout_s",
         default: "3",
+        help: "Seconds that the hook may take.",
         arity: Arity::One,
         set: |auth, v| value::seconds(&v[0]).map(|timeout| auth.hook_timeout = timeout),
     },
     Key {
         name: "hook_when_down",
         default: "deny",
+        help: "What holds when the hook does not answer: `deny` or `allow`.",
         arity: Arity::One,
         set: |auth, v| value::when_down(&v[0]).map(|allows| auth.hook_allows_when_down = allows),
     },
     Key {
         name: "grace_s",
         default: "30",
+        help: "Seconds that a session goes on after its token has expired.",
         arity: Arity::One,
         set: |auth, v| value::seconds(&v[0]).map(|grace| auth.grace = grace),
     },

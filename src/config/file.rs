@@ -7,7 +7,8 @@ use toml::de::{DeTable, DeValue};
 
 use super::auth::AUTH_KEYS;
 use super::limits::LIMIT_KEYS;
-use super::options::{self, Arity, ICE_SERVER_KEYS, Key, STREAM_KEYS};
+use super::options::{self, Arity, Key};
+use super::sections::{self, ICE_SERVER_KEYS, STREAM_KEYS};
 use super::setting::{Origin, Setting};
 use super::value;
 use super::webhooks::{WEBHOOK_KEYS, complete_webhook};
@@ -33,19 +34,19 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
         let origin = file.origin(&key.span());
         match (key.get_ref().as_ref(), value.get_ref()) {
             ("ice_servers", DeValue::Array(array)) if has_tables(array) => {
-                config.ice_servers = sections("ice_servers", array, file, |table| {
+                config.ice_servers = tables("ice_servers", array, file, |table| {
                     let server = fill("ice_servers", table, file, ICE_SERVER_KEYS)?;
                     Ok(value::complete_ice_server(server))
                 })?;
             }
             ("streams", DeValue::Array(array)) => {
-                config.streams = sections("streams", array, file, |table| {
+                config.streams = tables("streams", array, file, |table| {
                     let policy = fill("streams", table, file, STREAM_KEYS)?;
-                    Ok(options::complete_policy(policy))
+                    Ok(sections::complete_policy(policy))
                 })?;
             }
             ("webhooks", DeValue::Array(array)) => {
-                config.webhooks = sections("webhooks", array, file, |table| {
+                config.webhooks = tables("webhooks", array, file, |table| {
                     let webhook = fill("webhooks", table, file, WEBHOOK_KEYS)?;
                     Ok(complete_webhook(webhook))
                 })?;
@@ -93,7 +94,7 @@ fn has_tables(array: &[Spanned<DeValue<'_>>]) -> bool {
     array.iter().any(|item| matches!(item.get_ref(), DeValue::Table(_)))
 }
 
-fn sections<T>(
+fn tables<T>(
     name: &str,
     array: &[Spanned<DeValue<'_>>],
     file: File<'_>,

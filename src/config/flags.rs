@@ -50,13 +50,31 @@ fn argument(option: &'static Opt) -> Arg {
         "" => "none",
         default => default,
     };
-    let help = format!("{} [default: {default}] [env: {}]", option.help, variable(option.key));
+    let help = plain(option.help);
+    let help = format!("{help} [default: {default}] [env: {}]", variable(option.key));
     let arg = Arg::new(option.flag).long(option.flag).help(help);
     match (option.placeholder, option.arity) {
         ("", _) => arg.action(ArgAction::SetTrue),
         (placeholder, Arity::One) => arg.value_name(placeholder).action(ArgAction::Set),
         (placeholder, Arity::Many) => arg.value_name(placeholder).action(ArgAction::Append),
     }
+}
+
+/// Markdown without its marks: backticks go, and of a link its text stays.
+fn plain(markdown: &str) -> String {
+    let mut text = String::new();
+    let mut rest = markdown;
+    while let Some((before, after)) = rest.split_once('[') {
+        text += before;
+        let linked = after
+            .split_once("](")
+            .and_then(|(label, target)| target.split_once(')').map(|(_, rest)| (label, rest)));
+        match linked {
+            Some((label, after)) => (text, rest) = (text + label, after),
+            None => (text, rest) = (text + "[", after),
+        }
+    }
+    (text + rest).replace('`', "")
 }
 
 fn setting(option: &Opt, matches: &ArgMatches) -> Option<Setting> {
@@ -72,3 +90,20 @@ fn setting(option: &Opt, matches: &ArgMatches) -> Option<Setting> {
 }
 
 const CONFIG: &str = "config";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn help_has_no_marks() {
+        let rows = [
+            ("for [HLS](hls.md): `on_demand`.", "for HLS: on_demand."),
+            ("at `[::1]:80`", "at [::1]:80"),
+            ("plain", "plain"),
+        ];
+        for (markdown, text) in rows {
+            assert_eq!(plain(markdown), text);
+        }
+    }
+}

@@ -49,48 +49,58 @@ pub(super) const LIMIT_KEYS: &[Key<ClientLimits>] = &[
     Key {
         name: "address_requests_per_s",
         default: "100",
+        help: "POST, PATCH and DELETE to WHIP, WHEP and the API per second and address. More are \
+               429.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.address_requests_per_s = n),
     },
     Key {
         name: "address_burst",
         default: "1000",
+        help: "How many of them may come at once, after a pause.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.address_burst = n),
     },
     Key {
         name: "token_requests_per_s",
         default: "200",
+        help: "The same requests per second and token.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.token_requests_per_s = n),
     },
     Key {
         name: "token_burst",
         default: "2000",
+        help: "How many of them may come at once, after a pause.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.token_burst = n),
     },
     Key {
         name: "refused_tokens_per_min",
         default: "30",
+        help: "Tokens per minute and address that nobody here signed, or that the hook denies. \
+               Above it no token from there is looked at: 429.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.refused_tokens_per_min = n),
     },
     Key {
         name: "refused_tokens_burst",
         default: "60",
+        help: "How many of them may come at once, after a pause.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.refused_tokens_burst = n),
     },
     Key {
         name: "address_sessions",
         default: "2000",
+        help: "Sessions, of publishers and viewers, that one address may have open.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.address_sessions = n),
     },
     Key {
         name: "token_sessions",
         default: "5000",
+        help: "Sessions that may be open with one token, or with tokens of one `sub`.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.token_sessions = n),
     },

@@ -4,10 +4,11 @@
 
 use super::auth::AUTH_KEYS;
 use super::limits::LIMIT_KEYS;
+use super::sections::{ICE_SERVER_KEYS, STREAM_KEYS};
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
 use super::webhooks::WEBHOOK_KEYS;
-use super::{Config, ConfigError, IceServer, Policy, StreamPolicy, Tls};
+use super::{Config, ConfigError, Tls};
 
 /// A key as its documentation has to show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub struct Documented {
     pub variable: Option<String>,
     /// Its flag, where it has one.
     pub flag: Option<String>,
+    /// What it does, as Markdown.
+    pub meaning: &'static str,
 }
 
 /// Every key.
@@ -29,29 +32,14 @@ pub fn documented() -> Vec<Documented> {
         default: option.default,
         variable: Some(variable(option.key)),
         flag: Some(format!("--{}", option.flag)),
+        meaning: option.help,
     });
-    let section = |section: &'static str| {
-        move |(key, default): (&'static str, &'static str)| Documented {
-            key: format!("{section}.{key}"),
-            default,
-            variable: None,
-            flag: None,
-        }
-    };
-    let ice = ICE_SERVER_KEYS.iter().map(|key| (key.name, key.default));
-    let streams = STREAM_KEYS.iter().map(|key| (key.name, key.default));
-    let settable = |name: &'static str| {
-        move |(key, default): (&'static str, &'static str)| Documented {
-            variable: Some(variable(&format!("{name}_{key}"))),
-            ..section(name)((key, default))
-        }
-    };
-    let auth = AUTH_KEYS.iter().map(|key| (key.name, key.default)).map(settable("auth"));
-    let limits = LIMIT_KEYS.iter().map(|key| (key.name, key.default)).map(settable("limits"));
-    let webhooks = WEBHOOK_KEYS.iter().map(|key| (key.name, key.default));
-    let sections = ice.map(section("ice_servers")).chain(auth).chain(limits);
-    let sections = sections.chain(streams.map(section("streams")));
-    top.chain(sections).chain(webhooks.map(section("webhooks"))).collect()
+    let ice = ICE_SERVER_KEYS.iter().map(|key| key.documented("ice_servers", None));
+    let auth = AUTH_KEYS.iter().map(|key| key.documented("auth", Some("auth")));
+    let limits = LIMIT_KEYS.iter().map(|key| key.documented("limits", Some("limits")));
+    let streams = STREAM_KEYS.iter().map(|key| key.documented("streams", None));
+    let webhooks = WEBHOOK_KEYS.iter().map(|key| key.documented("webhooks", None));
+    top.chain(ice).chain(auth).chain(limits).chain(streams).chain(webhooks).collect()
 }
 
 /// A top-level key.
@@ -64,7 +52,7 @@ pub(super) struct Opt {
     pub(super) placeholder: &'static str,
     /// Its default; empty is none.
     pub(super) default: &'static str,
-    /// What it does.
+    /// What it does, as Markdown.
     pub(super) help: &'static str,
     pub(super) arity: Arity,
     set: fn(&mut Config, &[String]) -> Parsed<()>,
@@ -81,8 +69,25 @@ pub(super) enum Arity {
 pub(super) struct Key<T> {
     pub(super) name: &'static str,
     pub(super) default: &'static str,
+    /// What it does, as Markdown.
+    pub(super) help: &'static str,
     pub(super) arity: Arity,
     pub(super) set: fn(&mut T, &[String]) -> Parsed<()>,
+}
+
+// === impl Key ===
+
+impl<T> Key<T> {
+    /// How it is documented in its section, whose name its variable begins with where it has one.
+    fn documented(&self, section: &str, in_environment: Option<&str>) -> Documented {
+        Documented {
+            key: format!("{section}.{}", self.name),
+            default: self.default,
+            variable: in_environment.map(|name| variable(&format!("{name}_{}", self.name))),
+            flag: None,
+            meaning: self.help,
+        }
+    }
 }
 
 /// Applies one setting.
@@ -162,7 +167,7 @@ fn distance(a: &str, b: &str) -> usize {
     row[b.len()]
 }
 
-fn each<T>(values: &[String], parse: fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
+pub(super) fn each<T>(values: &[String], parse: fn(&str) -> Parsed<T>) -> Parsed<Vec<T>> {
     values.iter().map(|value| parse(value)).collect()
 }
 
@@ -176,16 +181,27 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "http",
         placeholder: "ADDR",
         default: "127.0.0.1:8080",
-        help: "Address of pages, WHIP, WHEP and the API; port 0 lets the system choose",
+        help: "Address of pages, WHIP, WHEP and the API. Port 0 lets the system choose.",
         arity: Arity::One,
         set: |c, v| value::address(&v[0]).map(|address| c.http = address),
+    },
+    Opt {
+        key: "http_redirect",
+        flag: "http-redirect",
+        placeholder: "ADDR",
+        default: "",
+        help: "Address of plain HTTP that sends browsers to HTTPS; needs `tls_cert`. Whoever \
+               posts there gets 403.",
+        arity: Arity::One,
+        set: |c, v| value::address(&v[0]).map(|address| c.http_redirect = Some(address)),
     },
     Opt {
         key: "udp",
         flag: "udp",
         placeholder: "ADDR",
         default: "127.0.0.1:7000",
-        help: "Address of all media; a wildcard advertises every interface",
+        help: "Address of all media. A wildcard advertises every interface, IPv4 first; any \
+               other address exactly itself.",
         arity: Arity::One,
         set: |c, v| value::address(&v[0]).map(|address| c.udp = address),
     },
@@ -194,8 +210,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "tcp",
         placeholder: "true|false",
         default: "true",
-        help: "Whether media also comes over TCP, at the address and port of --udp, for clients \
-               whose network lets no UDP through",
+        help: "Whether media also comes over TCP (ICE-TCP), at the address and port of `udp`, \
+               for clients whose network lets no UDP through.",
         arity: Arity::One,
         set: |c, v| value::boolean(&v[0]).map(|tcp| c.tcp = tcp),
     },
@@ -204,7 +220,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "data",
         placeholder: "DIR",
         default: "./data",
-        help: "Folder that may be written to; created when it is first needed",
+        help: "Folder that may be written to; created when it is first needed.",
         arity: Arity::One,
         set: |c, v| value::path(&v[0]).map(|path| c.data = path),
     },
@@ -213,7 +229,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "public-ip",
         placeholder: "IP",
         default: "",
-        help: "Address in front of a 1:1 NAT that is advertised as well; repeatable",
+        help: "Addresses in front of a 1:1 NAT (a cloud's public IP), advertised beside our own \
+               with the same port.",
         arity: Arity::Many,
         set: |c, v| each(v, value::public_ip).map(|ips| c.public_ips = ips),
     },
@@ -222,8 +239,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "ice-server",
         placeholder: "URL[,USER,CREDENTIAL]",
         default: "",
-        help: "STUN or TURN server that clients are told of; repeatable; a credential is safer in \
-               the file, as other users of the machine can read command lines",
+        help: "STUN and TURN servers that clients are told of, as `URL[,USER,CREDENTIAL]`; in \
+               the file also as sections, see below.",
         arity: Arity::Many,
         set: |c, v| each(v, value::ice_server).map(|servers| c.ice_servers = servers),
     },
@@ -232,7 +249,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "shards",
         placeholder: "N",
         default: "0",
-        help: "Cores that carry media; 0 is all",
+        help: "Cores that carry media; 0 is all.",
         arity: Arity::One,
         set: |c, v| value::shards(&v[0]).map(|shards| c.shards = shards),
     },
@@ -241,7 +258,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-burst",
         placeholder: "N",
         default: "64",
-        help: "Packets that may leave in one write, 1 to 64; for measurements",
+        help: "Packets that may leave in one write, 1 to 64; for measurements.",
         arity: Arity::One,
         set: |c, v| value::burst(&v[0]).map(|burst| c.max_burst = burst),
     },
@@ -250,7 +267,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-streams",
         placeholder: "N",
         default: "1000",
-        help: "Streams that may be live at once",
+        help: "Streams that may be live at once.",
         arity: Arity::One,
         set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_streams = n),
     },
@@ -259,7 +276,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-viewers",
         placeholder: "N",
         default: "10000",
-        help: "Viewers that may be connected at once, all streams together",
+        help: "Viewers that may be connected at once, all streams together.",
         arity: Arity::One,
         set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_viewers = n),
     },
@@ -268,7 +285,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-http-connections",
         placeholder: "N",
         default: "20000",
-        help: "Connections over HTTP that may be open at once; more are turned away with 503",
+        help: "Connections over HTTP that may be open at once; more are turned away, over plain \
+               HTTP with 503.",
         arity: Arity::One,
         set: |c, v| value::at_least_one(&v[0]).map(|n| c.limits.max_http_connections = n),
     },
@@ -277,7 +295,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-publisher-bitrate",
         placeholder: "BITS",
         default: "50M",
-        help: "Bits per second that one publisher may send, all layers together; k, M and G work",
+        help: "Bits per second that one publisher may send, all layers together. `k`, `M` and \
+               `G` work.",
         arity: Arity::One,
         set: |c, v| value::bitrate_bps(&v[0]).map(|bps| c.limits.max_publisher_bitrate_bps = bps),
     },
@@ -286,8 +305,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "max-total-bitrate",
         placeholder: "BITS",
         default: "",
-        help: "Bits per second that leave for all viewers over WHEP together, above which no more are let \
-               in; k, M and G work",
+        help: "Bits per second that leave for all viewers over WHEP together, measured over the \
+               last second. Above it no more are let in: 503, and the watch page plays HLS.",
         arity: Arity::One,
         set: |c, v| value::bitrate_bps(&v[0]).map(|bps| c.limits.max_total_bitrate_bps = bps),
     },
@@ -296,8 +315,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "trusted-proxy",
         placeholder: "NETWORK",
         default: "",
-        help: "Address or network of a proxy that is believed in X-Forwarded-For, such as 10.0.0.0/8; \
-               repeatable",
+        help: "Addresses and networks of proxies that are believed in `X-Forwarded-For`, such as \
+               `10.0.0.0/8`. Without them everybody behind a proxy counts as one client.",
         arity: Arity::Many,
         set: |c, v| each(v, value::network).map(|networks| c.trusted_proxies = networks),
     },
@@ -306,8 +325,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "cors-origin",
         placeholder: "ORIGIN",
         default: "*",
-        help: "Origin whose pages may publish and watch here, such as https://example.org; \
-               repeatable; * is any",
+        help: "Origins whose pages may publish and watch here, such as `https://example.org`; \
+               `*` is any.",
         arity: Arity::Many,
         set: |c, v| each(v, value::cors_origin).map(|origins| c.cors_origins = origins),
     },
@@ -316,7 +335,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "tls-cert",
         placeholder: "FILE",
         default: "",
-        help: "PEM certificate chain; with --tls-key, HTTP becomes HTTPS with HTTP/2",
+        help: "PEM certificate chain, leaf first. With `tls_key`, HTTP becomes HTTPS with \
+               HTTP/2. Files that change are read again.",
         arity: Arity::One,
         set: |c, v| value::path(&v[0]).map(|path| tls(c).cert = path),
     },
@@ -325,7 +345,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "tls-key",
         placeholder: "FILE",
         default: "",
-        help: "PEM private key of --tls-cert",
+        help: "PEM private key of the certificate.",
         arity: Arity::One,
         set: |c, v| value::path(&v[0]).map(|path| tls(c).key = path),
     },
@@ -334,7 +354,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "log-format",
         placeholder: "text|json",
         default: "text",
-        help: "Shape of a log line",
+        help: "Shape of a log line: `text` or `json`. Logs go to standard error.",
         arity: Arity::One,
         set: |c, v| value::log_format(&v[0]).map(|format| c.log.format = format),
     },
@@ -343,7 +363,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "log",
         placeholder: "FILTER",
         default: "info",
-        help: "Least level that is logged, or levels by module such as info,whitewater=debug",
+        help: "Least level that is logged (`error`, `warn`, `info`, `debug`, `trace`), or levels \
+               by module such as `info,whitewater=debug`.",
         arity: Arity::One,
         set: |c, v| value::log_filter(&v[0]).map(|filter| c.log.filter = filter),
     },
@@ -352,7 +373,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "drain-delay-s",
         placeholder: "SECONDS",
         default: "0",
-        help: "How long sessions go on after the signal to stop, while readiness is off already",
+        help: "Seconds that sessions go on after the signal to stop, while `/readyz` says no \
+               already.",
         arity: Arity::One,
         set: |c, v| value::seconds(&v[0]).map(|delay| c.drain.delay = delay),
     },
@@ -361,7 +383,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "drain-timeout-s",
         placeholder: "SECONDS",
         default: "10",
-        help: "How long stopping may take, from the signal to the end of the process",
+        help: "Seconds that stopping may take, from the signal to the end of the process; more \
+               than `drain_delay_s`.",
         arity: Arity::One,
         set: |c, v| value::seconds(&v[0]).map(|timeout| c.drain.timeout = timeout),
     },
@@ -370,118 +393,8 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "insecure-open",
         placeholder: "",
         default: "false",
-        help: "Let other machines reach a server on which everybody may publish and watch",
+        help: "Lets other machines reach a server on which everybody may publish and watch.",
         arity: Arity::One,
         set: |c, v| value::boolean(&v[0]).map(|open| c.insecure_open = open),
     },
 ];
-
-pub(super) const ICE_SERVER_KEYS: &[Key<IceServer>] = &[
-    Key {
-        name: "urls",
-        default: "",
-        arity: Arity::Many,
-        set: |server, v| each(v, value::ice_url).map(|urls| server.urls = urls),
-    },
-    Key {
-        name: "username",
-        default: "",
-        arity: Arity::One,
-        set: |server, v| {
-            server.username = Some(v[0].clone());
-            Ok(())
-        },
-    },
-    Key {
-        name: "credential",
-        default: "",
-        arity: Arity::One,
-        set: |server, v| {
-            server.credential = Some(v[0].clone());
-            Ok(())
-        },
-    },
-];
-
-/// A `[[streams]]` section while it is read.
-pub(super) type OpenPolicy = (Option<super::Pattern>, Policy);
-
-pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
-    Key {
-        name: "match",
-        default: "",
-        arity: Arity::One,
-        set: |(pattern, _), v| {
-            *pattern =
-                Some(v[0].parse().map_err(|e: super::pattern::InvalidPattern| e.to_string())?);
-            Ok(())
-        },
-    },
-    Key {
-        name: "max_bitrate_bps",
-        default: "",
-        arity: Arity::One,
-        set: |(_, policy), v| {
-            value::bitrate_bps(&v[0]).map(|bps| policy.max_bitrate_bps = Some(bps))
-        },
-    },
-    Key {
-        name: "reconnect_window_s",
-        default: "10",
-        arity: Arity::One,
-        set: |(_, policy), v| value::seconds(&v[0]).map(|window| policy.reconnect_window = window),
-    },
-    Key {
-        name: "takeover",
-        default: "false",
-        arity: Arity::One,
-        set: |(_, policy), v| value::boolean(&v[0]).map(|takeover| policy.takeover = takeover),
-    },
-    Key {
-        name: "hls",
-        default: "on_demand",
-        arity: Arity::One,
-        set: |(_, policy), v| value::hls(&v[0]).map(|hls| policy.hls = hls),
-    },
-    Key {
-        name: "hls_segment_s",
-        default: "2",
-        arity: Arity::One,
-        set: |(_, policy), v| value::hls_segment(&v[0]).map(|lasts| policy.hls_segment = lasts),
-    },
-    Key {
-        name: "hls_window_s",
-        default: "120",
-        arity: Arity::One,
-        set: |(_, policy), v| value::hls_window(&v[0]).map(|window| policy.hls_window = window),
-    },
-    Key {
-        name: "hls_sound",
-        default: "aac",
-        arity: Arity::One,
-        set: |(_, policy), v| value::hls_sound(&v[0]).map(|sound| policy.hls_sound = sound),
-    },
-    Key {
-        name: "hls_ladder",
-        default: "off",
-        arity: Arity::Many,
-        set: |(_, policy), v| value::hls_ladder(v).map(|ladder| policy.hls_ladder = ladder),
-    },
-    Key {
-        name: "hls_codec",
-        default: "h264",
-        arity: Arity::One,
-        set: |(_, policy), v| value::hls_codec(&v[0]).map(|codec| policy.hls_codec = codec),
-    },
-    Key {
-        name: "access",
-        default: "",
-        arity: Arity::One,
-        set: |(_, policy), v| value::access(&v[0]).map(|access| policy.access = Some(access)),
-    },
-];
-
-pub(super) fn complete_policy((pattern, policy): OpenPolicy) -> Parsed<StreamPolicy> {
-    let pattern = pattern.ok_or("match is missing")?;
-    Ok(StreamPolicy { pattern, policy })
-}

@@ -50,18 +50,21 @@ pub(super) const WEBHOOK_KEYS: &[Key<OpenWebhook>] = &[
     Key {
         name: "url",
         default: "",
+        help: "Where events are posted to. It is not logged.",
         arity: Arity::One,
         set: |hook, v| value::http_url(&v[0]).map(|url| hook.url = Some(url)),
     },
     Key {
         name: "name",
         default: "",
+        help: "What it is called in logs, metrics and the API; none is the host of the URL.",
         arity: Arity::One,
         set: |hook, v| value::not_empty(&v[0]).map(|name| hook.name = Some(name)),
     },
     Key {
         name: "secret",
         default: "",
+        help: "What signs events: `whsec_` and 24 to 64 bytes in Base64.",
         arity: Arity::One,
         set: |hook, v| {
             let inline = |text| SecretSource::Inline(Secret::new(text));
@@ -71,12 +74,14 @@ pub(super) const WEBHOOK_KEYS: &[Key<OpenWebhook>] = &[
     Key {
         name: "secret_file",
         default: "",
+        help: "A file that holds the secret. White space at its end does not count.",
         arity: Arity::One,
         set: |hook, v| value::path(&v[0]).map(|path| hook.secrets.push(SecretSource::File(path))),
     },
     Key {
         name: "secret_env",
         default: "",
+        help: "A variable of the environment that holds the secret.",
         arity: Arity::One,
         set: |hook, v| {
             let named = value::not_empty(&v[0]);
@@ -86,12 +91,14 @@ pub(super) const WEBHOOK_KEYS: &[Key<OpenWebhook>] = &[
     Key {
         name: "events",
         default: "stream.started stream.ended publisher.lost publisher.back",
+        help: "What it is told of: a list of these, `viewer.joined` and `viewer.left`.",
         arity: Arity::Many,
         set: |hook, v| topics(v).map(|topics| hook.topics = topics),
     },
     Key {
         name: "timeout_s",
         default: "10",
+        help: "Seconds that one request may take.",
         arity: Arity::One,
         set: |hook, v| value::seconds(&v[0]).map(|timeout| hook.timeout = timeout),
     },

@@ -63,6 +63,8 @@ pub(super) struct SessionEntry {
     /// Who opened it, and when.
     pub(super) client: Option<IpAddr>,
     pub(super) since: Instant,
+    /// When its permission ends, where it does.
+    pub(super) expires: Option<Instant>,
     pub(super) stream: StreamId,
     pub(super) shard: ShardId,
     /// `None` while the shard opens it.
@@ -112,6 +114,14 @@ impl Registry {
     /// The session of a path; a session exists only under its own side and stream.
     pub(super) fn session(&self, path: &SessionPath) -> Option<&SessionEntry> {
         self.sessions.get(&path.id).filter(|session| session.path == *path)
+    }
+
+    /// Lets a session go on until another permission ends, if that is later.
+    pub(super) fn renew(&mut self, path: &SessionPath, grant: &Grant) -> Option<()> {
+        let session = self.sessions.get_mut(&path.id).filter(|session| session.path == *path)?;
+        let until = grant.expires_in.map(|left| Instant::now() + left);
+        session.expires = session.expires.and_then(|old| until.map(|until| until.max(old)));
+        Some(())
     }
 
     /// Books a session before its shard has opened it.
@@ -321,6 +331,8 @@ impl Registry {
 mod tests {
     use whitewater_signaling::control::{Action, Identity};
 
+    use std::time::Duration;
+
     use super::*;
 
     const SHARD: ShardId = ShardId(0);
@@ -362,6 +374,7 @@ mod tests {
             grant,
             client: Some("192.0.2.1".parse().unwrap()),
             since: Instant::now(),
+            expires: Some(Instant::now() + Duration::from_secs(10)),
             stream,
             shard: SHARD,
             key: None,
@@ -431,6 +444,27 @@ mod tests {
         registry.give_back(&name, &id("three"), was);
         assert_eq!(state(&registry), Some((None, State::Lost)), "it has gone meanwhile");
         assert_eq!((registry.sessions.len(), registry.load[0]), (0, 0));
+    }
+
+    #[test]
+    fn a_newer_permission_prolongs_a_session_and_an_older_one_does_not_shorten_it() {
+        let mut registry = Registry::new(1);
+        publish(&mut registry, "one");
+        let path = registry.sessions[&id("one")].path.clone();
+        let expires = |registry: &Registry| registry.sessions[&id("one")].expires;
+        let grant = |seconds: Option<u64>| Grant {
+            expires_in: seconds.map(Duration::from_secs),
+            ..Grant::new(Action::Publish, None, None)
+        };
+        let first = expires(&registry);
+        assert!(registry.renew(&path, &grant(Some(1))).is_some());
+        assert_eq!(expires(&registry), first);
+        assert!(registry.renew(&path, &grant(Some(60))).is_some());
+        assert!(expires(&registry) > first);
+        assert!(registry.renew(&path, &grant(None)).is_some());
+        assert_eq!(expires(&registry), None, "without an end");
+        let other = SessionPath { side: Side::Watch, ..path };
+        assert!(registry.renew(&other, &grant(None)).is_none(), "under its own path only");
     }
 
     #[test]

@@ -109,7 +109,8 @@ pub(super) fn public_name(id: &SessionId) -> Arc<str> {
 
 impl SessionEntry {
     fn info(&self, report: Option<&SessionReport>) -> SessionInfo {
-        let age = self.since.elapsed();
+        let now = std::time::Instant::now();
+        let age = now.saturating_duration_since(self.since);
         let opened = SystemTime::now().checked_sub(age).unwrap_or(UNIX_EPOCH);
         let since = opened.duration_since(UNIX_EPOCH).unwrap_or_default();
         let tracks: Vec<_> = report.iter().flat_map(|it| &it.tracks).map(track).collect();
@@ -130,7 +131,7 @@ impl SessionEntry {
             }),
             since_unix_ms: u64::try_from(since.as_millis()).unwrap_or(u64::MAX),
             uptime_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            expires_in_s: self.grant.expires_in.map(|left| left.saturating_sub(age).as_secs()),
+            expires_in_s: self.expires.map(|end| end.saturating_duration_since(now).as_secs()),
             bitrate_in_bps,
             bitrate_out_bps,
             loss: tracks.iter().filter_map(|track| track.loss).reduce(f64::max),

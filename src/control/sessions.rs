@@ -240,27 +240,25 @@ impl Control {
         }
     }
 
-    /// Ends a session when its permission does.
+    /// Ends a session when its permission does, which may be renewed meanwhile.
     fn limit_life(&self, id: &SessionId) {
-        let entry = self
-            .registry()
-            .sessions
-            .get(id)
-            .map(|entry| (entry.path.clone(), entry.grant.expires_in));
-        let Some((path, Some(left))) = entry else { return };
-        let (me, end) = (self.me.clone(), Instant::now() + left + (self.config.limits)().grace);
+        let entry =
+            self.registry().sessions.get(id).map(|entry| (entry.path.clone(), entry.expires));
+        let Some((path, Some(_))) = entry else { return };
+        let me = self.me.clone();
         tokio::spawn(async move {
             loop {
+                let Some(control) = me.upgrade() else { return };
+                let expires = control.registry().session(&path).and_then(|entry| entry.expires);
+                let Some(expires) = expires else { return };
+                let end = Instant::from_std(expires) + (control.config.limits)().grace;
+                if Instant::now() >= end {
+                    let _ = control.end(&path, "as its permission ended").await;
+                    return;
+                }
+                drop(control);
                 // It looks now and then, so as not to outlive its session for long.
                 tokio::time::sleep_until(end.min(Instant::now() + LOOK_INTERVAL)).await;
-                let Some(me) = me.upgrade() else { return };
-                if me.registry().session(&path).is_none() {
-                    return;
-                }
-                if Instant::now() >= end {
-                    let _ = me.end(&path, "as its permission ended").await;
-                    return;
-                }
             }
         });
     }
@@ -337,6 +335,7 @@ fn entry_of(
     opened: &Opened,
     agreed: &sdp::Agreed,
 ) -> SessionEntry {
+    let expires = grant.expires_in.map(|left| std::time::Instant::now() + left);
     let first = agreed.sections.first();
     let video = agreed.sections.iter().find(|section| section.kind == Kind::Video);
     SessionEntry {
@@ -346,6 +345,7 @@ fn entry_of(
         grant,
         client,
         since: std::time::Instant::now(),
+        expires,
         stream,
         shard,
         key: None,

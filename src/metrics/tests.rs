@@ -38,6 +38,7 @@ fn snapshot() -> Snapshot {
             ..StreamInfo::default()
         }],
         held: 2,
+        refused: 6,
     }
 }
 
@@ -77,6 +78,7 @@ fn names_units_and_labels_are_as_documented() {
     let text = text(&counted, snapshot()).unwrap();
     for line in [
         "whitewater_build{version=\"1.2.3\"} 1.0",
+        "whitewater_http_requests_refused_total 6",
         "whitewater_packets_sent_total{shard=\"0\"} 12",
         "whitewater_packets_sent_total{shard=\"1\"} 0",
         "whitewater_sent_bytes_total{shard=\"0\"} 9",

@@ -5,13 +5,11 @@
 //! the path: `/hls/{stream}/{pass}/{epoch}/...`. So players need no token any more, and a cache keeps
 //! one copy for all who have the same pass.
 
-use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 
-use axum::extract::ConnectInfo;
 use axum::http::{HeaderValue, header, request};
 use axum::response::Response;
-use whitewater_signaling::auth::{Ask, Decision, Denied, bearer_token, query_token};
+use whitewater_signaling::auth::{Ask, Decision, Denied, bearer_token, client, query_token};
 use whitewater_signaling::control::{Action, StreamName};
 
 use super::Origin;
@@ -85,7 +83,7 @@ pub(super) async fn enter(
         action: Action::Watch,
         stream: Some(path.stream.clone()),
         token,
-        client: client(parts),
+        client: client(&parts.extensions),
     };
     origin.doors.admit(ask).await.map(Entered::WithToken).map_err(|denied| refuse(&denied))
 }
@@ -94,11 +92,6 @@ pub(super) async fn enter(
 pub(super) fn keep_private(response: &mut Response) {
     let private = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(header::CACHE_CONTROL, private);
-}
-
-fn client(parts: &request::Parts) -> Option<IpAddr> {
-    let client = parts.extensions.get::<ConnectInfo<SocketAddr>>();
-    client.map(|ConnectInfo(address)| address.ip().to_canonical())
 }
 
 fn refuse(denied: &Denied) -> Response {

@@ -93,6 +93,8 @@ async fn a_server_that_is_told_to_stop_takes_nobody_in_and_tells_everybody() {
     }
     let response = http::post(server, "/whep/a", &offers::watch(), As::default()).await;
     assert_eq!(response.status(), 503, "nobody new watches");
+    let body: serde_json::Value = response.json().await.unwrap();
+    assert_eq!(body["type"], "urn:whitewater:closing", "which is not that it is full");
     // Who was there goes on until the delay is over.
     assert_eq!(viewer.log(|log| log.closed.clone()), None);
     let before = viewer.log(|log| log.count(Kind::Video));

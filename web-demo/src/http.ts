@@ -17,6 +17,8 @@ export class HttpProblem extends Error {
     message: string,
     /** How long the server asks to wait, in seconds. */
     readonly retryAfterS?: number | undefined,
+    /** What tells the problem from others of its status, where the server says it. */
+    readonly type = "",
   ) {
     super(message);
   }
@@ -46,10 +48,11 @@ export async function problemOf(response: Response): Promise<HttpProblem> {
   const retryAfterS = parseRetryAfter(response.headers.get("Retry-After"));
   const refused = refusalSentence(response.status);
   if (refused !== null) return new HttpProblem(response.status, refused, retryAfterS);
-  let detail = "";
+  let [detail, type] = ["", ""];
   if (response.headers.get("Content-Type")?.includes("json")) {
     const body: unknown = await response.json().catch(() => null);
     detail = textOf(body, "detail") || textOf(body, "title");
+    type = textOf(body, "type");
   }
   return new HttpProblem(
     response.status,
@@ -57,6 +60,7 @@ export async function problemOf(response: Response): Promise<HttpProblem> {
       ? sentence(detail)
       : `The server answered ${response.status} ${response.statusText}`.trim() + ".",
     retryAfterS,
+    type,
   );
 }
 

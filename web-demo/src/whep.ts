@@ -26,6 +26,9 @@ import {
 } from "./session";
 import { type WhepEvent, WhepEvents, type WhepEventType } from "./whep-events";
 
+/** The type of a refusal by a server that is about to stop. */
+const CLOSING = "urn:whitewater:closing";
+
 /** What is watched, and how. */
 export interface WhepOptions extends SessionOptions {
   /** The events to ask for; none where it is absent. */
@@ -140,25 +143,31 @@ export class WhepViewer extends Session {
   }
 
   protected override judge(problem: HttpProblem): Verdict {
-    const retryAfterMs =
-      problem.retryAfterS === undefined ? undefined : problem.retryAfterS * 1_000;
-    switch (problem.status) {
-      case 409:
-        return { sentence: "", again: true, state: "waiting", afterMs: retryAfterMs ?? 2_000 };
-      case 404:
-        return { sentence: "There cannot be a stream of this name.", again: false };
-      case 422: {
-        const sentence = `This browser cannot play the stream: ${problem.message}`;
-        return { sentence, again: true, state: "waiting", afterMs: retryAfterMs ?? 10_000 };
-      }
-      case 429:
-      case 503: {
-        const cause = problem.status === 503 ? "full" : undefined;
-        const { message: sentence } = problem;
-        return { sentence, again: true, state: "waiting", afterMs: retryAfterMs, cause };
-      }
-      default:
-        return { sentence: problem.message, again: problem.status >= 500 };
+    return verdictOf(problem);
+  }
+}
+
+/** What to do after a request for a session was refused. */
+export function verdictOf(problem: HttpProblem): Verdict {
+  const retryAfterMs = problem.retryAfterS === undefined ? undefined : problem.retryAfterS * 1_000;
+  switch (problem.status) {
+    case 409:
+      return { sentence: "", again: true, state: "waiting", afterMs: retryAfterMs ?? 2_000 };
+    case 404:
+      return { sentence: "There cannot be a stream of this name.", again: false };
+    case 422: {
+      const sentence = `This browser cannot play the stream: ${problem.message}`;
+      return { sentence, again: true, state: "waiting", afterMs: retryAfterMs ?? 10_000 };
     }
+    case 429:
+    case 503: {
+      // A server that stops is not full: it, or another one, is back soon.
+      const isFull = problem.status === 503 && problem.type !== CLOSING;
+      const cause = isFull ? "full" : undefined;
+      const { message: sentence } = problem;
+      return { sentence, again: true, state: "waiting", afterMs: retryAfterMs, cause };
+    }
+    default:
+      return { sentence: problem.message, again: problem.status >= 500 };
   }
 }

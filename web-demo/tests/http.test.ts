@@ -57,6 +57,7 @@ describe("problems", () => {
       }),
     );
     expect(problem).toMatchObject({ status: 503, retryAfterS: 4, message: "The server is full." });
+    expect(problem.type).toBe("about:blank");
   });
 
   test("an answer without a body still says something", async () => {

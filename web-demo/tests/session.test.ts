@@ -1,3 +1,5 @@
+import { HttpProblem } from "../src/http";
+import { verdictOf } from "../src/whep";
 import { expect, test } from "vitest";
 import { meterShare } from "../src/level";
 import { avoidsLoopback, backoffMs } from "../src/session";
@@ -48,4 +50,11 @@ test("a browser that avoids the loopback interface is told from one behind a fir
   for (const [local, remote, expected] of cases) {
     expect(avoidsLoopback(of(...local), of(...remote)), `${local} to ${remote}`).toBe(expected);
   }
+});
+
+test("a server that stops is not taken for a full one, which would hand its viewers to HLS", () => {
+  const closing = new HttpProblem(503, "Closing.", 2, "urn:whitewater:closing");
+  expect(verdictOf(closing)).toMatchObject({ again: true, state: "waiting", afterMs: 2_000 });
+  expect(verdictOf(closing).cause).toBeUndefined();
+  expect(verdictOf(new HttpProblem(503, "Full.", 2, "about:blank")).cause).toBe("full");
 });

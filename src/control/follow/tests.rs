@@ -57,6 +57,7 @@ impl Book {
             grant: Grant::new(Action::Watch, Some(name()), None),
             client: None,
             since: std::time::Instant::now(),
+            expires: None,
             stream: StreamId(1),
             shard: ShardId(0),
             key: None,
