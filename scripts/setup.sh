@@ -101,6 +101,16 @@ install_ffmpeg() {
     echo "$version" >"$folder/version"
 }
 
+# It tries the API against its own description.
+install_schemathesis() {
+    local folder="$cache/schemathesis" version=4.32.5
+    [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
+    say "adding schemathesis to $folder"
+    python3 -m venv --clear "$folder"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
+    echo "$version" >"$folder/version"
+}
+
 # It carries the schema of Compose files.
 install_check_jsonschema() {
     local folder="$cache/check-jsonschema" version=0.39.0
@@ -134,5 +144,6 @@ install_node
 if [ "$purpose" = tests ]; then
     install_cargo_deny
     install_ffmpeg
+    install_schemathesis
     install_check_jsonschema
 fi

@@ -14,6 +14,8 @@ mod events;
 
 mod follow;
 
+mod history;
+
 mod info;
 
 mod journal;
@@ -23,6 +25,8 @@ mod layers;
 mod log;
 
 mod registry;
+
+mod roster;
 
 mod secrets;
 
@@ -51,13 +55,15 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Grant, Heard, IfMatch, Interest, Journal, LayerChoice, Open, Opened, Patched,
-    PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPath, StreamInfo, StreamName,
+    Fragment, Grant, Heard, History, IfMatch, Interest, Journal, LayerChoice, Open, Opened,
+    Patched, PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath,
+    StreamInfo, StreamName, Which,
 };
 
 use crate::engine;
 use audience::Audience;
 pub use audience::Believed;
+use history::Ring;
 use log::Change;
 use registry::Registry;
 pub use secrets::Secrets;
@@ -117,6 +123,7 @@ pub struct Control {
     secrets: Secrets,
     identity: Arc<Identity>,
     registry: Arc<Mutex<Registry>>,
+    history: Ring,
     audience: Mutex<Audience>,
     traffic: Traffic,
     draining: AtomicBool,
@@ -141,12 +148,14 @@ impl Control {
             secrets,
             identity,
             registry,
+            history: Ring::default(),
             audience: Mutex::default(),
             traffic: Traffic::default(),
             draining: AtomicBool::new(false),
             me: Weak::clone(me),
         });
         tokio::spawn(read_events(Arc::downgrade(&control), events));
+        tokio::spawn(history::sample(Arc::downgrade(&control)));
         tokio::spawn(tidy_audience(Arc::downgrade(&control)));
         tokio::spawn(traffic::measure(Arc::downgrade(&control)));
         Ok(control)
@@ -279,7 +288,7 @@ impl Control {
             Event::Connected { key, profile, after } => {
                 if let Some(session) = registry.connected(shard, *key) {
                     info!(stream = %session.path.stream, side = ?session.path.side,
-                        session = session.public_name(), profile,
+                        session = &*session.name, profile,
                         after_ms = after.as_millis() as u64, "a session is connected");
                 }
             }
@@ -289,7 +298,7 @@ impl Control {
                         registry.leave(&session.path);
                     }
                     info!(stream = %session.path.stream, side = ?session.path.side,
-                        session = session.public_name(), ?reason, "a session ended");
+                        session = &*session.name, ?reason, "a session ended");
                 }
             }
             Event::StreamEnded { stream } => {
@@ -374,8 +383,24 @@ impl Port for Control {
         })
     }
 
-    fn sessions(&self, stream: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>> {
-        Box::pin(std::future::ready(Ok(self.list(stream.as_ref()))))
+    fn sessions(&self, which: Which) -> Answer<'_, SessionPage> {
+        Box::pin(self.page(which))
+    }
+
+    fn session(&self, id: String) -> Answer<'_, SessionInfo> {
+        Box::pin(async move { self.show(&id).await })
+    }
+
+    fn select_layer_of(&self, id: String, choice: LayerChoice) -> Answer<'_, ()> {
+        Box::pin(async move { self.choose_for(&id, choice).await })
+    }
+
+    fn want_keyframe(&self, name: StreamName) -> Answer<'_, ()> {
+        Box::pin(self.want_keyframes(name))
+    }
+
+    fn history(&self) -> Answer<'_, History> {
+        Box::pin(std::future::ready(Ok(self.history.read())))
     }
 
     fn kick(&self, id: String) -> Answer<'_, ()> {

@@ -10,6 +10,7 @@ pub mod auth;
 pub mod bridge;
 pub mod config;
 pub mod control;
+pub mod doctor;
 pub mod engine;
 pub mod http;
 pub mod load;

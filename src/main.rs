@@ -12,7 +12,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use whitewater::auth::{Claims, Deed, OneOrMany};
 use whitewater::config::{Config, File, Flags, Pattern};
 use whitewater::priority::Behind;
-use whitewater::{app, auth, load, telemetry};
+use whitewater::{app, auth, doctor, load, telemetry};
 
 #[derive(Parser)]
 #[command(version, about)]
@@ -31,6 +31,10 @@ enum Command {
     ///
     /// It is signed with `auth.jwt_secret` of the configuration.
     Token(Token),
+    /// Says why media would not flow: ports, addresses, firewall, clock, files, limits and plugins.
+    ///
+    /// It fails if anything is wrong.
+    Doctor(doctor::Options),
     /// Loads a WHIP or WHEP server with publishers or viewers, and measures.
     #[command(subcommand)]
     Load(Box<load::Command>),
@@ -41,9 +45,14 @@ fn main() -> ExitCode {
         Command::Serve(serve) => serve.run(),
         Command::Token(token) => token.print(),
         Command::Load(command) => load::run(&command),
+        Command::Doctor(options) => return told(doctor::run(&options, environment())),
     };
+    told(outcome.map(|()| ExitCode::SUCCESS))
+}
+
+fn told(outcome: anyhow::Result<ExitCode>) -> ExitCode {
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             #[allow(clippy::print_stderr, reason = "logging may not have started")]
             {
@@ -169,10 +178,13 @@ fn read_config(path: Option<&Path>, flags: &Flags) -> anyhow::Result<Config> {
     });
     let read = read.transpose()?;
     let file = read.as_ref().map(|(path, text)| File { path, text });
-    // What is not Unicode cannot be one of ours.
-    let env = env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
-    Ok(Config::merge(file, env, flags)?)
+    Ok(Config::merge(file, environment(), flags)?)
+}
+
+/// The variables. What is not Unicode cannot be one of ours.
+fn environment() -> impl Iterator<Item = (String, String)> {
+    env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }
 
 /// Says on standard output where to go; scripts read the first line.

@@ -10,11 +10,15 @@ pub mod video;
 
 mod clock;
 
+mod needs;
+
 mod pipeline;
 
 mod weave;
 
 use std::io;
+
+pub use needs::{Lack, lacks};
 
 /// Why a transcoder does not start.
 #[derive(Debug, thiserror::Error)]

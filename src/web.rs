@@ -8,12 +8,13 @@ use axum::Router;
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
+use axum::routing::any;
 use rust_embed::RustEmbed;
 use whitewater_signaling::control::StreamName;
 
 /// Routes of the pages: a fallback, so that every other path of the server comes first.
 pub fn router() -> Router {
-    Router::new().fallback(serve)
+    Router::new().route(REFERENCE, any(serve)).fallback(serve)
 }
 
 #[derive(RustEmbed)]
@@ -74,6 +75,8 @@ fn file_for(path: &str) -> Option<&str> {
     match path {
         "/" => Some("index.html"),
         "/publish" => Some("publish.html"),
+        "/dashboard" => Some("dashboard.html"),
+        REFERENCE => Some("reference.html"),
         _ => {
             let of_stream = [("/watch/", "watch.html"), ("/embed/", EMBED)];
             let page = of_stream.iter().find_map(|(start, page)| {
@@ -148,6 +151,9 @@ fn plain_page(title: &str, body: &str) -> Response {
     (StatusCode::NOT_FOUND, headers, page).into_response()
 }
 
+/// The reference of the API, which stands beside the API that others serve.
+const REFERENCE: &str = "/api/v1/docs";
+
 /// Where the build puts files whose names change with their content.
 const HASHED: &str = "assets/";
 
@@ -185,7 +191,8 @@ mod tests {
 
     fn build(name: &str) -> Option<File> {
         let bytes: &'static [u8] = match name {
-            "index.html" | "publish.html" | "watch.html" | EMBED => b"<!doctype html>",
+            "index.html" | "publish.html" | "watch.html" | "dashboard.html" | "reference.html"
+            | EMBED => b"<!doctype html>",
             "assets/page-3f2a.js" => b"export {}",
             "assets/page-3f2a.css" => b"body {}",
             "favicon.svg" => b"<svg/>",
@@ -207,6 +214,8 @@ mod tests {
         let rows = [
             ("/", 200, "text/html; charset=utf-8"),
             ("/publish", 200, "text/html; charset=utf-8"),
+            ("/dashboard", 200, "text/html; charset=utf-8"),
+            (REFERENCE, 200, "text/html; charset=utf-8"),
             ("/watch/my.show-1_a", 200, "text/html; charset=utf-8"),
             ("/embed/my.show-1_a", 200, "text/html; charset=utf-8"),
             ("/assets/page-3f2a.js", 200, "text/javascript; charset=utf-8"),

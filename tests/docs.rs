@@ -150,11 +150,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-const DOCUMENTS: [&str; 8] = [
+const DOCUMENTS: [&str; 10] = [
     "README.md",
     "CONTRIBUTING.md",
+    "docs/api.md",
     "docs/auth.md",
     "docs/configuration.md",
+    "docs/doctor.md",
     "docs/clients.md",
     "docs/deploy.md",
     "docs/security.md",

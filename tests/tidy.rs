@@ -66,6 +66,7 @@ const ROOT: &[(&str, &[&str])] = &[
     ("origin", &[]),
     ("auth", &["config", "origin"]),
     ("transcode", &["priority"]),
+    ("doctor", &["addresses", "config", "transcode"]),
     ("priority", &[]),
     ("webhooks", &["config", "metrics"]),
     (
@@ -85,7 +86,7 @@ const ROOT: &[(&str, &[&str])] = &[
             "webhooks",
         ],
     ),
-    ("main", &["app", "auth", "config", "load", "priority", "telemetry"]),
+    ("main", &["app", "auth", "config", "doctor", "load", "priority", "telemetry"]),
 ];
 
 /// Files over [`MAX_LINES`], each with the reason that makes it easier to read in one piece.

@@ -1,4 +1,4 @@
-// The build: four pages with hashed assets, nothing inline, so that a strict content policy holds.
+// The build: six pages with hashed assets, nothing inline, so that a strict content policy holds.
 
 import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -22,6 +22,8 @@ export default defineConfig({
         publish: page("publish"),
         watch: page("watch"),
         embed: page("embed"),
+        dashboard: page("dashboard"),
+        reference: page("reference"),
       },
     },
   },
@@ -39,10 +41,12 @@ export default defineConfig({
     {
       name: "licences",
       apply: "build",
-      // Whoever is given hls.js within the pages is given its licence too.
+      // Whoever is given others' code within the pages is given its licence too.
       generateBundle() {
-        const source = readFileSync(file("node_modules/hls.js/LICENSE"), "utf8");
-        this.emitFile({ type: "asset", fileName: "licences/hls.js.txt", source });
+        for (const name of ["hls.js", "uplot"]) {
+          const source = readFileSync(file(`node_modules/${name}/LICENSE`), "utf8");
+          this.emitFile({ type: "asset", fileName: `licences/${name}.txt`, source });
+        }
       },
     },
     {
@@ -51,6 +55,8 @@ export default defineConfig({
         middlewares.use((request, _response, next) => {
           const path = request.url?.split("?")[0] ?? "";
           if (path === "/publish") request.url = "/publish.html";
+          if (path === "/dashboard") request.url = "/dashboard.html";
+          if (path === "/api/v1/docs") request.url = "/reference.html";
           if (/^\/watch\/[^/]+$/.test(path)) request.url = "/watch.html";
           if (/^\/embed\/[^/]+$/.test(path)) request.url = "/embed.html";
           next();

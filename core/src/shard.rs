@@ -46,6 +46,8 @@ mod sender_report;
 
 mod session;
 
+mod session_report;
+
 mod slab;
 
 mod stencil;
@@ -286,6 +288,14 @@ impl Shard {
                 Some(stream) => Reply::Stream(Box::new(stream.report(now))),
                 None => Reply::Unknown,
             },
+            Command::DescribeSessions(keys) => self.describe(now, &keys),
+            Command::WantKeyframes(id) => {
+                if !self.streams.contains_key(&id) {
+                    return Reply::Unknown;
+                }
+                self.want_keyframes(now, id);
+                Reply::Done
+            }
             Command::Gauges => Reply::Gauges(Box::new(self.gauges())),
             Command::Shutdown => {
                 for key in self.sessions.keys() {

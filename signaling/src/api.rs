@@ -1,127 +1,105 @@
-//! An API that shows the live streams.
+//! An API that shows what is live, and lets administrators see and change it.
+//!
+//! A route is a handler with `#[utoipa::path]`, named in [`described`]: so the document at
+//! `/api/v1/openapi.json` has it without being told.
+
+mod deliveries;
+mod document;
+mod sessions;
+mod streams;
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
-use axum::extract::{Path, Query, State};
-use axum::http::StatusCode;
-use axum::routing::{delete, get, post};
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+use axum::routing::{get, options};
 use axum::{Json, Router, middleware};
-use serde::Deserialize;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
-use crate::auth::{self, Seen};
-use crate::control::{DeliveryInfo, InvalidName, Refusal, ServerInfo, SessionInfo, StreamInfo};
-use crate::endpoint::Target;
+use crate::control::{History, Refusal, ServerInfo};
 use crate::problem::Problem;
 use crate::router::Shared;
-use crate::{beacon, cors, follow, operator};
+use crate::{auth, beacon, cors, follow, operator};
 
 /// The API's paths.
 pub(crate) fn routes(shared: &Shared) -> Router<Shared> {
-    let admin = Router::new()
-        .route("/v1/server", get(server).options(cors::options))
-        .route("/v1/sessions", get(sessions).options(cors::options))
-        .route("/v1/sessions/{session}", delete(kick).options(cors::options))
-        .route("/v1/webhooks/deliveries", get(deliveries).options(cors::options))
-        .route("/v1/streams/{stream}/publisher", delete(end).options(cors::options))
-        .merge(operator::routes())
+    let (mut router, document) = described(shared).split_for_parts();
+    for path in document.paths.paths.keys() {
+        router = router.route(path, options(cors::options));
+    }
+    let text = document::text(document);
+    let serve = move || {
+        let text = text.clone();
+        async move { ([(header::CONTENT_TYPE, "application/json")], text).into_response() }
+    };
+    router.route("/v1/openapi.json", get(serve).options(cors::options))
+}
+
+/// Every route with its description. What is for administrators stands in the second list.
+fn described(shared: &Shared) -> OpenApiRouter<Shared> {
+    let admin = OpenApiRouter::new()
+        .routes(routes!(version))
+        .routes(routes!(server))
+        .routes(routes!(history))
+        .routes(routes!(sessions::list))
+        .routes(routes!(sessions::show, sessions::kick))
+        .routes(routes!(sessions::choose, sessions::unchoose))
+        .routes(routes!(streams::want_keyframe))
+        .routes(routes!(streams::end))
+        .routes(routes!(deliveries::list))
+        .routes(routes!(operator::show))
+        .routes(routes!(operator::reload))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
-    Router::new()
-        .route("/v1/events", get(follow::open).options(cors::options))
-        .route("/v1/streams", get(list).options(cors::options))
-        .route("/v1/streams/{stream}", get(show).options(cors::options))
-        .route("/v1/beacon", post(beacon::hear).options(cors::options))
-        .merge(admin)
+    OpenApiRouter::with_openapi(document::beginning())
+        .routes(routes!(follow::open))
+        .routes(routes!(streams::list))
+        .routes(routes!(streams::show))
+        .routes(routes!(beacon::hear))
+        .merge(document::for_administrators(admin))
 }
 
-/// The streams that whoever asks may watch.
-async fn list(State(shared): State<Shared>, seen: Seen) -> Result<Json<Vec<StreamInfo>>, Problem> {
-    let streams = shared.control.streams().await.map_err(|refusal| shared.refused(&refusal))?;
-    let is_seen = |stream: &StreamInfo| stream.name.parse().is_ok_and(|name| seen.has(&name));
-    Ok(Json(streams.into_iter().filter(is_seen).collect()))
+/// The server's version.
+#[derive(Serialize, ToSchema)]
+struct Version {
+    /// As in `whitewater --version`.
+    version: &'static str,
+    /// The revisions of the API that it speaks.
+    #[schema(inline)]
+    api: [&'static str; 1],
 }
 
+/// Which version the server has.
+#[utoipa::path(get, path = "/v1/version", tag = "server",
+    responses((status = 200, description = "the version", body = Version)))]
+async fn version() -> Json<Version> {
+    std::future::ready(Json(Version { version: env!("CARGO_PKG_VERSION"), api: ["v1"] })).await
+}
+
+/// What the server counts.
+#[utoipa::path(get, path = "/v1/server", tag = "server",
+    responses((status = 200, description = "counters since the start", body = ServerInfo)))]
 async fn server(State(shared): State<Shared>) -> Result<Json<ServerInfo>, Problem> {
     let server = shared.control.server().await;
     server.map(Json).map_err(|refusal| shared.refused(&refusal))
 }
 
-/// Which sessions are asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Of {
-    stream: Option<String>,
+/// The last quarter of an hour in numbers.
+#[utoipa::path(get, path = "/v1/history", tag = "server",
+    responses((status = 200, description = "a sample every few seconds", body = History)))]
+async fn history(State(shared): State<Shared>) -> Result<Json<History>, Problem> {
+    let history = shared.control.history().await;
+    history.map(Json).map_err(|refusal| shared.refused(&refusal))
 }
 
-async fn sessions(
-    State(shared): State<Shared>,
-    of: Result<Query<Of>, QueryRejection>,
-) -> Result<Json<Vec<SessionInfo>>, Problem> {
-    let bad = |detail: String| Problem::new(StatusCode::BAD_REQUEST, detail);
-    let Query(of) = of.map_err(|_| bad("the query may be stream=NAME only".into()))?;
-    let stream = of.stream.map(|name| name.parse()).transpose();
-    let stream = stream.map_err(|no: InvalidName| bad(no.to_string()))?;
-    let sessions = shared.control.sessions(stream).await;
-    sessions.map(Json).map_err(|refusal| shared.refused(&refusal))
-}
-
-/// How many deliveries are asked for.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Latest {
-    limit: Option<usize>,
-}
-
-/// What became of the latest events that webhooks were sent, the newest first.
-async fn deliveries(
-    State(shared): State<Shared>,
-    latest: Result<Query<Latest>, QueryRejection>,
-) -> Result<Json<Vec<DeliveryInfo>>, Problem> {
-    let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "the query may be limit=NUMBER only");
-    let Query(Latest { limit }) = latest.map_err(bad)?;
-    Ok(Json(shared.control.deliveries(limit.unwrap_or(USUAL_DELIVERIES))))
-}
-
-async fn kick(
-    State(shared): State<Shared>,
-    Path(session): Path<String>,
-) -> Result<StatusCode, Problem> {
-    shared.control.kick(session).await.map_err(|refusal| shared.refused(&refusal))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-/// Ends a publisher's session. Its viewers hear of it as if it had left.
-async fn end(State(shared): State<Shared>, Target(name): Target) -> Result<StatusCode, Problem> {
-    shared.control.end_stream(name).await.map_err(|refusal| not_live(&shared, &refusal))?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
-async fn show(
-    State(shared): State<Shared>,
-    Target(name): Target,
-    seen: Seen,
-) -> Result<Json<StreamInfo>, Problem> {
-    seen.check(&shared, &name)?;
-    let stream = shared.control.stream(name).await;
-    stream.map(Json).map_err(|refusal| not_live(&shared, &refusal))
-}
-
+/// What a refusal is in the API, where a stream that is not live is one that does not exist.
 pub(crate) fn not_live(shared: &Shared, refusal: &Refusal) -> Problem {
-    match refusal {
-        // Nothing exists under the name, and a list that is polled anyway needs no Retry-After.
-        Refusal::NotLive(_) => Problem::new(StatusCode::NOT_FOUND, refusal.to_string()),
-        Refusal::Malformed(_)
-        | Refusal::Unprocessable(_)
-        | Refusal::Taken(_)
-        | Refusal::Kept { .. }
-        | Refusal::NoSession
-        | Refusal::NoEvents
-        | Refusal::StaleTag
-        | Refusal::TooMany(_)
-        | Refusal::Full(_)
-        | Refusal::Closing => shared.refused(refusal),
+    if let Refusal::NotLive(_) = refusal {
+        // A list that is polled anyway needs no Retry-After.
+        return Problem::new(axum::http::StatusCode::NOT_FOUND, refusal.to_string());
     }
+    shared.refused(refusal)
 }
-
-/// Deliveries that are shown to who does not say how many.
-const USUAL_DELIVERIES: usize = 100;

@@ -10,7 +10,11 @@ use crate::limit;
 use crate::problem::Problem;
 use crate::router::Shared;
 
-/// Answers `POST /api/v1/beacon`. The body is JSON of whatever type: `navigator.sendBeacon` sends text.
+/// A player says how it fares, now and then.
+///
+/// The body is JSON whatever type it has: `navigator.sendBeacon` sends text.
+#[utoipa::path(post, path = "/v1/beacon", tag = "streams", request_body = Beacon,
+    responses((status = 204, description = "it is heard")))]
 pub(crate) async fn hear(
     State(shared): State<Shared>,
     request: Request,

@@ -3,7 +3,9 @@
 mod beacon;
 mod delivery;
 mod happening;
+mod history;
 mod journal;
+mod session_info;
 
 use std::fmt;
 use std::future::Future;
@@ -14,12 +16,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub use crate::identity::Identity;
 pub use beacon::{Beacon, Heard, PlayerId, PlayerProtocol};
 pub use delivery::{DeliveryInfo, DeliveryState};
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
+pub use history::{History, LayerHistory, ViewersHistory};
 pub use journal::{Facts, Journal, Noted, Occurred, Topic};
+pub use session_info::{
+    SelectedLayer, SessionInfo, SessionPage, SessionState, SessionTrackInfo, SideInfo,
+    TransportInfo, Which,
+};
 
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -65,8 +73,20 @@ pub trait Control: Send + Sync + 'static {
     /// One live stream; [`Refusal::NotLive`] when it is not.
     fn stream(&self, name: StreamName) -> Answer<'_, StreamInfo>;
 
-    /// The sessions that are open, of one stream or of all.
-    fn sessions(&self, stream: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>>;
+    /// Sessions that are open, a page at a time.
+    fn sessions(&self, which: Which) -> Answer<'_, SessionPage>;
+
+    /// One session by the name that [`Control::sessions`] gives it.
+    fn session(&self, id: String) -> Answer<'_, SessionInfo>;
+
+    /// Chooses the layer of a viewer by the name that [`Control::sessions`] gives it.
+    fn select_layer_of(&self, id: String, choice: LayerChoice) -> Answer<'_, ()>;
+
+    /// Wants keyframes of all layers of a stream; [`Refusal::NotLive`] when it is not.
+    fn want_keyframe(&self, name: StreamName) -> Answer<'_, ()>;
+
+    /// The last quarter of an hour.
+    fn history(&self) -> Answer<'_, History>;
 
     /// Ends a session by the name that [`Control::sessions`] gives it.
     fn kick(&self, id: String) -> Answer<'_, ()>;
@@ -240,7 +260,7 @@ pub enum Patched {
 }
 
 /// A viewer's wish for a layer (WHEP layer extension, E41).
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct LayerChoice {
     /// The media section, by mid or index; `None` is the video.
@@ -262,7 +282,7 @@ pub struct LayerChoice {
 }
 
 /// A live stream as the API shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct StreamInfo {
     /// Its name.
     pub name: String,
@@ -283,7 +303,7 @@ pub struct StreamInfo {
 }
 
 /// A track as the API shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct TrackInfo {
     /// The media section's identification tag.
     pub mid: String,
@@ -296,7 +316,7 @@ pub struct TrackInfo {
 }
 
 /// A layer as the API shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct LayerInfo {
     /// Its rid, where it has one.
     pub rid: Option<String>,
@@ -324,7 +344,7 @@ pub struct LayerInfo {
 }
 
 /// A part of a scalable layer as the API shows it: a spatial and temporal layer with all below them.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct PartInfo {
     /// Its highest spatial layer.
     pub spatial_layer_id: u8,
@@ -340,25 +360,8 @@ pub struct PartInfo {
     pub fps: f64,
 }
 
-/// A session as administrators see it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct SessionInfo {
-    /// Its name here: not that of its URL, which is a secret of its client.
-    pub id: String,
-    /// Its stream.
-    pub stream: String,
-    /// `publish` or `watch`.
-    pub side: String,
-    /// Where its client asked from.
-    pub address: Option<IpAddr>,
-    /// Milliseconds since it was opened.
-    pub uptime_ms: u64,
-    /// Seconds until its permission ends, where it does.
-    pub expires_in_s: Option<u64>,
-}
-
 /// What the media half counts, as the API shows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct ServerInfo {
     /// The server's version.
     pub version: String,
@@ -381,7 +384,7 @@ pub struct ServerInfo {
 }
 
 /// A distribution of durations, in microseconds.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct DelayInfo {
     /// How many were counted.
     pub count: u64,
@@ -393,11 +396,12 @@ pub struct DelayInfo {
     pub max_us: u64,
     /// Upper ends of the buckets that counted any, with their counts: what was counted between two
     /// readings is their difference.
+    #[schema(value_type = Vec<[u64; 2]>)]
     pub buckets: Vec<(u64, u64)>,
 }
 
 /// What one shard counts.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ShardInfo {
     /// Sessions open.
     pub sessions: u64,
@@ -417,6 +421,9 @@ pub struct ShardInfo {
     pub bursts_out: u64,
     /// Retransmissions sent.
     pub resent: u64,
+    /// Microseconds of a core's time that its thread used.
+    #[serde(default)]
+    pub cpu_us: u64,
     /// Datagrams sent, of every kind.
     pub datagrams_out: u64,
     /// Bytes sent, of every kind.

@@ -40,8 +40,15 @@ struct Wish {
     topics: Vec<Topic>,
 }
 
-/// Answers `GET /api/v1/events?stream=a&stream=b`; `stream=*` is whatever is live. With `type=` it tells
-/// the events of webhooks, of all streams or of those that are named.
+/// What happens to streams, as server-sent events.
+///
+/// `stream` may be repeated, up to 64 times; `*` is whatever is live. With `type`, which may be repeated
+/// too, it tells the events of webhooks, of all streams or of those that are named.
+#[utoipa::path(get, path = "/v1/events", tag = "streams",
+    params(("stream" = Option<Vec<String>>, Query, description = "a stream's name, or `*`; repeatable"),
+        ("type" = Option<Vec<String>>, Query, description = "a kind of event, or `*`; repeatable")),
+    responses((status = 200, description = "a stream of events that does not end",
+        content_type = "text/event-stream", body = String)))]
 pub(crate) async fn open(
     State(shared): State<Shared>,
     seen: Seen,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
-use axum::{Json, Router, routing};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-use crate::cors;
 use crate::problem::Problem;
 use crate::router::Shared;
 
@@ -22,7 +22,7 @@ pub trait Operator: Send + Sync + 'static {
 }
 
 /// What a configuration that was read again did.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Reloaded {
     /// Keys and sections that hold in another way now.
     pub changed: Vec<String>,
@@ -30,19 +30,18 @@ pub struct Reloaded {
     pub needs_restart: Vec<String>,
 }
 
-/// The paths, for administrators.
-pub(crate) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/v1/config", routing::get(show).options(cors::options))
-        .route("/v1/config/reload", routing::post(reload).options(cors::options))
-}
-
-async fn show(State(shared): State<Shared>) -> Result<Json<serde_json::Value>, Problem> {
+/// The configuration that holds, without secrets.
+#[utoipa::path(get, path = "/v1/config", tag = "server",
+    responses((status = 200, description = "what holds", body = serde_json::Value)))]
+pub(crate) async fn show(State(shared): State<Shared>) -> Result<Json<serde_json::Value>, Problem> {
     let operator = operator(&shared)?;
     run(move || Json(operator.config())).await
 }
 
-async fn reload(State(shared): State<Shared>) -> Result<Json<Reloaded>, Problem> {
+/// Reads the configuration again, and lets hold what can without a restart.
+#[utoipa::path(post, path = "/v1/config/reload", tag = "server",
+    responses((status = 200, description = "what holds now, and what waits", body = Reloaded)))]
+pub(crate) async fn reload(State(shared): State<Shared>) -> Result<Json<Reloaded>, Problem> {
     let operator = operator(&shared)?;
     let outcome = run(move || operator.reload()).await?;
     outcome.map(Json).map_err(|why| Problem::new(StatusCode::UNPROCESSABLE_ENTITY, why))

@@ -86,7 +86,7 @@ fn layer_options(
 }
 
 /// Reads a choice: 400 for what is no JSON, 422 for JSON that is no choice.
-fn parse_choice(text: &str) -> Result<LayerChoice, Problem> {
+pub(crate) fn parse_choice(text: &str) -> Result<LayerChoice, Problem> {
     serde_json::from_str(text).map_err(|error| match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not JSON")
@@ -99,7 +99,7 @@ fn parse_choice(text: &str) -> Result<LayerChoice, Problem> {
     })
 }
 
-const JSON: &str = "application/json";
+pub(crate) const JSON: &str = "application/json";
 
 #[cfg(test)]
 mod tests {

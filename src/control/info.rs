@@ -128,6 +128,7 @@ fn shard(gauges: &Gauges, counters: &Counters, (commands, links): (usize, usize)
         packets_out: gauges.packets_out,
         bursts_out: gauges.bursts_out,
         resent: gauges.resent,
+        cpu_us: read(&counters.cpu_us),
         datagrams_out: read(&counters.datagrams_out),
         bytes_out: read(&counters.bytes_out),
         sends: read(&counters.sends),

@@ -30,6 +30,7 @@ pub(super) struct Registry {
     by_key: HashMap<(ShardId, SessionKey), SessionId>,
     load: Vec<usize>,
     next_stream: u64,
+    next_session: u64,
 }
 
 /// A stream that is live or within its window.
@@ -52,6 +53,10 @@ pub(super) struct StreamEntry {
 /// An open session.
 #[derive(Clone, Debug)]
 pub(super) struct SessionEntry {
+    /// Its place in the order of their coming.
+    pub(super) number: u64,
+    /// What administrators call it.
+    pub(super) name: Arc<str>,
     pub(super) path: SessionPath,
     /// What it was opened with.
     pub(super) grant: Grant,
@@ -88,6 +93,7 @@ impl Registry {
             by_key: HashMap::new(),
             load: vec![0; shards],
             next_stream: 1,
+            next_session: 1,
         }
     }
 
@@ -119,14 +125,16 @@ impl Registry {
     }
 
     /// Books a session before its shard has opened it.
-    pub(super) fn reserve(&mut self, id: SessionId, session: SessionEntry) {
+    pub(super) fn reserve(&mut self, id: SessionId, mut session: SessionEntry) {
+        session.number = self.next_session;
+        self.next_session += 1;
         self.load[usize::from(session.shard.0)] += 1;
         self.tally.add(&session);
         if session.path.side == Side::Watch
             && let Some(stream) = self.streams.get_mut(&session.path.stream)
         {
             stream.viewers += 1;
-            let (name, viewers) = (session.public_name().into(), stream.viewers);
+            let (name, viewers) = (Arc::clone(&session.name), stream.viewers);
             let joined = Change::ViewerJoined { session: name, viewers };
             self.log.write(&session.path.stream, stream.id, joined);
         }
@@ -174,7 +182,7 @@ impl Registry {
             match session.path.side {
                 Side::Watch => {
                     stream.viewers = stream.viewers.saturating_sub(1);
-                    let (name, viewers) = (session.public_name().into(), stream.viewers);
+                    let (name, viewers) = (Arc::clone(&session.name), stream.viewers);
                     let left = Change::ViewerLeft { session: name, viewers };
                     self.log.write(&session.path.stream, stream.id, left);
                 }
@@ -360,6 +368,8 @@ mod tests {
         let holder = Some(Identity::of_token("a token"));
         let grant = Grant::new(Action::Publish, Some(name), holder);
         let session = SessionEntry {
+            number: 0,
+            name: session.into(),
             path,
             grant,
             client: Some("192.0.2.1".parse().unwrap()),

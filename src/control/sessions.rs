@@ -10,13 +10,14 @@ use whitewater_core::rtc::{Credentials, sdp};
 use whitewater_core::shard::command::{Publish, Subscribe};
 use whitewater_core::shard::{Command, Reply, ShardId};
 use whitewater_signaling::control::{
-    Fragment, Grant, Identity, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionInfo,
-    SessionPath, Side, StreamName,
+    Fragment, Grant, IfMatch, Open, Opened, Patched, Refusal, SessionId, SessionPath, Side,
+    StreamName,
 };
 
 use super::Control;
 use super::claim::{Claimant, Holder, State, Verdict};
 use super::registry::{SessionEntry, StreamEntry};
+use super::roster::public_name;
 
 /// What became of a publisher's request.
 enum Claimed {
@@ -46,7 +47,7 @@ impl Control {
                 Claimed::Kept(stream) => return Err(self.kept(request.stream, &stream).await),
             };
             let session = public_name(&id);
-            info!(stream = %request.stream, session, "a publisher opens a session");
+            info!(stream = %request.stream, session = &*session, "a publisher opens a session");
             match self.open(&id, shard, command, opened).await {
                 Ok(Some(opened)) => {
                     // Its shard has ended the one before it.
@@ -205,7 +206,7 @@ impl Control {
             }));
             (shard, command, opened)
         };
-        debug!(stream = %request.stream, session = public_name(&id), "a viewer opens a session");
+        debug!(stream = %request.stream, session = &*public_name(&id), "a viewer opens a session");
         let opened = self.open(&id, shard, command, opened).await;
         if !matches!(opened, Ok(Some(_))) {
             self.registry().remove(&id);
@@ -233,7 +234,9 @@ impl Control {
             }
             Some(Reply::Failed(why)) => Err(Refusal::Unprocessable(why)),
             Some(Reply::Unknown) => Ok(None),
-            Some(Reply::Done | Reply::Stream(_) | Reply::Gauges(_)) | None => Err(Refusal::Closing),
+            Some(Reply::Done | Reply::Stream(_) | Reply::Sessions(_) | Reply::Gauges(_)) | None => {
+                Err(Refusal::Closing)
+            }
         }
     }
 
@@ -273,26 +276,9 @@ impl Control {
         if let Some(key) = session.key {
             self.engine.ask(session.shard, Command::Close(key)).await;
         }
-        let session = session.public_name();
+        let session = &*session.name;
         info!(stream = %path.stream, side = ?path.side, session, "a session was ended {why}");
         Ok(())
-    }
-
-    /// The sessions of a stream, or of all, in the order of their coming.
-    pub(super) fn list(&self, stream: Option<&StreamName>) -> Vec<SessionInfo> {
-        let registry = self.registry();
-        let wanted = registry.sessions.values();
-        let wanted = wanted.filter(|entry| stream.is_none_or(|name| *name == entry.path.stream));
-        let mut listed: Vec<_> = wanted.collect();
-        listed.sort_by_key(|entry| entry.since);
-        listed.into_iter().map(SessionEntry::info).collect()
-    }
-
-    /// The session that administrators know by a name.
-    pub(super) fn named(&self, name: &str) -> Option<SessionPath> {
-        let registry = self.registry();
-        let entry = registry.sessions.values().find(|entry| entry.public_name() == name);
-        entry.map(|entry| entry.path.clone())
     }
 
     /// The session that publishes a stream.
@@ -353,6 +339,8 @@ fn entry_of(
     let first = agreed.sections.first();
     let video = agreed.sections.iter().find(|section| section.kind == Kind::Video);
     SessionEntry {
+        number: 0,
+        name: public_name(&path.id),
         path: path.clone(),
         grant,
         client,
@@ -368,37 +356,6 @@ fn entry_of(
         video: video.map(|video| video.mid.clone()),
         video_section: video.and_then(|video| section_index(&opened.answer, &video.mid)),
     }
-}
-
-// === impl SessionEntry ===
-
-impl SessionEntry {
-    /// What administrators call it: it does not tell the name in its URL.
-    pub(super) fn public_name(&self) -> String {
-        public_name(&self.path.id)
-    }
-
-    fn info(&self) -> SessionInfo {
-        let now = std::time::Instant::now();
-        let age = now.saturating_duration_since(self.since);
-        SessionInfo {
-            id: self.public_name(),
-            stream: self.path.stream.to_string(),
-            side: match self.path.side {
-                Side::Publish => "publish".into(),
-                Side::Watch => "watch".into(),
-            },
-            address: self.client,
-            uptime_ms: u64::try_from(age.as_millis()).unwrap_or(u64::MAX),
-            expires_in_s: self.expires.map(|end| end.saturating_duration_since(now).as_secs()),
-        }
-    }
-}
-
-/// What administrators and the log call a session.
-fn public_name(id: &SessionId) -> String {
-    let digest = Identity::of_token(&id.0).digest();
-    digest[..8].iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// The place of a section among all of a description, refused ones included.

@@ -26,6 +26,8 @@ pub struct Counters {
     pub forwarding_delay: Histogram,
     /// How long one turn of the loop takes.
     pub turn: Histogram,
+    /// Microseconds of a core's time that the thread used, as of about a second ago.
+    pub cpu_us: AtomicU64,
     /// Calls that received.
     pub receives: AtomicU64,
     /// Bytes received over UDP.
@@ -150,11 +152,19 @@ impl Runner {
                 let (now, wall) = wall_now();
                 self.shard.set_wall(now, wall);
                 wall_due = now + WALL_INTERVAL;
+                self.note_cpu();
             }
             // 4. Send everything, then tell the neighbours and control.
             self.drain(&socket, begun);
             self.hand_on();
             self.counters.turn.record(begun.elapsed(), 1);
+        }
+    }
+
+    fn note_cpu(&self) {
+        if let Ok(used) = nix::time::clock_gettime(nix::time::ClockId::CLOCK_THREAD_CPUTIME_ID) {
+            let used = Duration::from(used).as_micros() as u64;
+            self.counters.cpu_us.store(used, Ordering::Relaxed);
         }
     }
 

@@ -149,6 +149,14 @@ impl Media {
             let labels = Shard { shard };
             encode(MetricType::Counter, info.bytes_out, family.encode_family(&labels)?)?;
         }
+        let help = "Time of a core that a shard's thread used";
+        let seconds = Some(&Unit::Seconds);
+        let counter = MetricType::Counter;
+        let mut family = encoder.encode_descriptor("shard_cpu", help, seconds, counter)?;
+        for (shard, info) in self.shards.iter().enumerate() {
+            let used = ConstCounter::new(info.cpu_us as f64 / 1e6);
+            used.encode(family.encode_family(&Shard { shard })?)?;
+        }
         let help = "Bytes received over UDP";
         let mut family = encoder.encode_descriptor("received", help, bytes, MetricType::Counter)?;
         for (shard, info) in self.shards.iter().enumerate() {

@@ -9,6 +9,8 @@ use crate::rtc::Credentials;
 use crate::rtc::connection::{self, CloseReason};
 use crate::rtc::section::Section;
 
+pub use super::session_report::{Chosen, MAX_DESCRIBED, SessionReport, SessionTrack};
+
 /// One life of a stream: it survives its publisher's return, and ends with the reconnect window.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u64);
@@ -59,6 +61,11 @@ pub enum Command {
     },
     /// Describes a stream at its home shard.
     Describe(StreamId),
+    /// Describes sessions, [`MAX_DESCRIBED`] at most.
+    DescribeSessions(Vec<SessionKey>),
+    /// Wants keyframes of all layers of a stream at its home shard. When its publisher is asked for
+    /// them is decided as for any other wish.
+    WantKeyframes(StreamId),
     /// Describes the shard itself.
     Gauges,
     /// Tells every session that it ends, and ends it.
@@ -114,6 +121,8 @@ pub enum Reply {
     Failed(String),
     /// The stream as it is now.
     Stream(Box<StreamReport>),
+    /// Sessions as they are now, in the order asked for; `None` where one has ended.
+    Sessions(Vec<Option<SessionReport>>),
     /// The shard as it is now.
     Gauges(Box<super::Gauges>),
 }

@@ -8,13 +8,14 @@ use smallvec::SmallVec;
 use super::command::{StreamId, Subscribe};
 use super::history::History;
 use super::repair::Repair;
+use super::session_report::Meter;
 use super::stencil::Stencil;
 use crate::congestion::Allocator;
 use crate::forward::{Forwarder, Parts, Target, Wish};
 use crate::media::ext::extension_at;
 use crate::media::rtcp::ReportBlock;
 use crate::media::{
-    Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc, dependency,
+    Arrived, Codec, ExtensionKind, Format, Kind, Ntp, PayloadType, Ssrc, dependency, time,
 };
 use crate::rtc::connection;
 use crate::rtc::section::{AgreedFormat, Section};
@@ -38,6 +39,8 @@ pub(super) struct Egress {
     pub repair: Repair,
     /// Retransmissions asked for and not yet sent, newest last.
     pub resend: VecDeque<u16>,
+    /// How long a packet and its report take, as the viewer's latest report shows.
+    pub round_trip: Option<Duration>,
     /// When sender reports are due; never while nothing is sent.
     pub next_report: Option<Instant>,
     reported: u64,
@@ -73,6 +76,8 @@ pub(super) struct Outgoing {
     pub octets: u32,
     /// What the viewer reported last.
     pub loss: Option<f32>,
+    /// Payload bytes per second.
+    pub meter: Meter,
     /// The header extensions of packets without any of the publisher's; the second with a capture
     /// time.
     stencils: [Option<Stencil>; 2],
@@ -93,6 +98,7 @@ impl Egress {
             repair: Repair::default(),
             cname: request.cname,
             resend: VecDeque::new(),
+            round_trip: None,
             next_report: None,
             reported: 0,
             opened: now,
@@ -122,6 +128,7 @@ impl Egress {
                 packets: 0,
                 octets: 0,
                 loss: None,
+                meter: Meter::default(),
                 stencils: [false, true].map(|captured| stencil(&section, captured)),
                 section,
             };
@@ -180,6 +187,9 @@ impl Egress {
         if self.next_report.is_none_or(|due| due > now) {
             return false;
         }
+        for outgoing in self.tracks_mut() {
+            outgoing.meter.read(now, outgoing.octets);
+        }
         let tracks = self.audio.iter().chain(&self.video);
         let sent = tracks.map(|outgoing| u64::from(outgoing.packets)).sum();
         let has_news = sent != self.reported;
@@ -230,12 +240,11 @@ impl Egress {
     }
 
     /// Takes in what the viewer reports of our SSRCs.
-    pub(super) fn handle_report(&mut self, block: &ReportBlock) {
-        for outgoing in self.tracks_mut() {
-            if outgoing.ssrc == block.ssrc {
-                outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
-            }
-        }
+    pub(super) fn handle_report(&mut self, wall: Ntp, block: &ReportBlock) {
+        let own = self.tracks_mut().find(|outgoing| outgoing.ssrc == block.ssrc);
+        let Some(outgoing) = own else { return };
+        outgoing.loss = Some(f32::from(block.fraction_lost) / 256.0);
+        self.round_trip = time::round_trip(wall, block.lsr, block.dlsr).or(self.round_trip);
     }
 
     /// Our SSRCs, retransmissions too.

@@ -133,6 +133,15 @@ impl Ingress {
         &self.sections
     }
 
+    /// The share of a track's packets that did not come, as the latest reports to the publisher say.
+    pub(super) fn loss(&self, kind: Kind) -> Option<f32> {
+        let of_kind =
+            |source: &&Source| !source.repairs && self.sections[source.section].kind == kind;
+        let latest = self.sources.iter().filter(of_kind).filter_map(|it| it.reception.latest());
+        let (expected, lost) = latest.reduce(|one, other| (one.0 + other.0, one.1 + other.1))?;
+        Some(if expected > 0 { lost as f32 / expected as f32 } else { 0.0 })
+    }
+
     /// Reads one protected RTP datagram.
     pub(super) fn handle_rtp(
         &mut self,

@@ -74,7 +74,7 @@ impl Shard {
     }
 
     /// Somebody needs a keyframe of every video layer that arrives.
-    fn want_keyframes(&mut self, now: Instant, id: StreamId) {
+    pub(super) fn want_keyframes(&mut self, now: Instant, id: StreamId) {
         let Some(stream) = self.streams.get_mut(&id) else { return };
         let Some(track) = &mut stream.video else { return };
         for layer in track.layers.iter_mut().filter(|layer| layer.active) {

@@ -18,6 +18,8 @@ pub(super) struct Reception {
     received: u64,
     expected_prior: u64,
     received_prior: u64,
+    /// Packets expected before the last report, and of these lost.
+    latest: Option<(u64, u64)>,
     transit: Option<(Instant, u32)>,
     jitter: f64,
     sender_report: Option<(Instant, Ntp)>,
@@ -45,6 +47,11 @@ impl Reception {
         self.sender_report = Some((now, ntp));
     }
 
+    /// Packets that were expected between the latest two reports, and of these lost.
+    pub(super) fn latest(&self) -> Option<(u64, u64)> {
+        self.latest
+    }
+
     /// A report block since the last one; `None` while nothing came.
     pub(super) fn block(&mut self, now: Instant, ssrc: Ssrc) -> Option<ReportBlock> {
         let expected = (self.highest - self.first? + 1).max(0) as u64;
@@ -52,6 +59,7 @@ impl Reception {
         let received_now = self.received - self.received_prior;
         let lost_now = expected_now.saturating_sub(received_now);
         (self.expected_prior, self.received_prior) = (expected, self.received);
+        self.latest = Some((expected_now, lost_now));
         let fraction = (lost_now * 256).checked_div(expected_now).unwrap_or(0).min(255);
         let (lsr, dlsr) = self.sender_report.map_or((0, 0), |(at, ntp)| {
             (ntp.compact(), compact_from_duration(now.saturating_duration_since(at)))

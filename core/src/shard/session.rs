@@ -312,6 +312,7 @@ impl Shard {
         datagram: &[u8],
     ) -> bool {
         self.prepare_allocation(key);
+        let wall = self.wall(now);
         let Some(session) = self.sessions.get_mut(key) else { return false };
         let Ok(plain) = session.connection.unprotect_rtcp(now, &transport, datagram) else {
             self.gauges.dropped_unauthentic += 1;
@@ -338,7 +339,7 @@ impl Shard {
                         has_news = true;
                     }
                     Rtcp::Report { block, .. } => {
-                        egress.handle_report(&block);
+                        egress.handle_report(wall, &block);
                         egress.note_picture_report(now, &block);
                         has_news = true;
                     }

@@ -22,6 +22,7 @@ mod picture;
 mod publisher;
 mod random;
 mod redundancy;
+mod reports;
 mod scalable;
 mod sessions;
 mod streams;

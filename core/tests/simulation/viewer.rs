@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use whitewater_core::media::rtcp::{self, ReportBlock, Rtcp};
-use whitewater_core::media::time::ticks_to_micros;
+use whitewater_core::media::time::{compact_from_duration, ticks_to_micros};
 use whitewater_core::media::{
     Codec, ExtensionKind, Ntp, Packet, PayloadType, Ssrc, Unwrapper16, Unwrapper32, unwrap_rtx,
 };
@@ -54,6 +54,8 @@ pub struct Viewer {
     sound: (Unwrapper16, Option<(i64, i64)>, Unwrapper32),
     /// What the picture's last sender report said.
     clock: Option<(Ntp, u32)>,
+    /// When that came, and its middle bits.
+    told: Option<(Instant, u32)>,
 }
 
 /// What a viewer saw, and what was wrong with it.
@@ -186,6 +188,7 @@ impl Viewer {
             next_pli: now,
             sound: (Unwrapper16::default(), None, Unwrapper32::default()),
             clock: None,
+            told: None,
         }
     }
 
@@ -209,6 +212,7 @@ impl Viewer {
                         self.seen.reports += 1;
                         if report.ssrc == self.ssrc {
                             self.clock = Some((report.ntp, report.rtp_timestamp));
+                            self.told = Some((now, report.ntp.compact()));
                         }
                     }
                     Rtcp::Bye { .. } => self.seen.bye = true,
@@ -256,14 +260,17 @@ impl Viewer {
         }
         if self.next_report <= now {
             self.next_report = now + Duration::from_millis(1000);
+            let (lsr, dlsr) = self.told.map_or((0, 0), |(at, lsr)| {
+                (lsr, compact_from_duration(now.saturating_duration_since(at)))
+            });
             let block = ReportBlock {
                 ssrc: self.ssrc,
                 fraction_lost: self.take_fraction_lost(),
                 cumulative_lost: 0,
                 highest_seq: self.highest.unwrap_or(0) as u32,
                 jitter: 0,
-                lsr: 0,
-                dlsr: 0,
+                lsr,
+                dlsr,
             };
             rtcp::write_receiver_report(&mut plain, Ssrc(1), &[block]);
         }

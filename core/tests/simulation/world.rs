@@ -12,7 +12,7 @@ use whitewater_core::forward::{Parts, Wish};
 use whitewater_core::media::{Codec, Ntp, Rid, Ssrc};
 use whitewater_core::rtc::connection::{Connection, Opening};
 use whitewater_core::rtc::{Section, Transport};
-use whitewater_core::shard::command::{Publish, StreamReport, Subscribe};
+use whitewater_core::shard::command::{Publish, SessionReport, StreamReport, Subscribe};
 use whitewater_core::shard::{
     Command, Config, Event, Gauges, LinkMessage, Reply, SessionKey, Shard, ShardId, StreamId,
     Transmit,
@@ -332,6 +332,15 @@ impl World {
     pub fn report(&mut self) -> Option<StreamReport> {
         match self.shards[0].handle_command(self.now, Command::Describe(STREAM)) {
             Reply::Stream(report) => Some(*report),
+            _ => None,
+        }
+    }
+
+    /// How a viewer fares, as its shard says.
+    pub fn session(&mut self, viewer: usize) -> Option<SessionReport> {
+        let (shard, key) = (self.viewers[viewer].shard, self.viewers[viewer].key);
+        match self.shards[shard].handle_command(self.now, Command::DescribeSessions(vec![key])) {
+            Reply::Sessions(mut reports) => reports.pop().flatten(),
             _ => None,
         }
     }

@@ -1,15 +1,18 @@
 //! A beacon: what a player says of itself now and then, so that viewers behind a cache are counted.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::StreamName;
 
 /// What a player says of itself. Counts are since it began to play.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
 pub struct Beacon {
     /// What it plays.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     pub stream: StreamName,
     /// A random name that it keeps: 8 to 64 of `[A-Za-z0-9_-]`.
+    #[schema(value_type = String, pattern = "^[A-Za-z0-9_-]{8,64}$")]
     pub player: PlayerId,
     /// How it plays.
     pub protocol: PlayerProtocol,
@@ -39,7 +42,7 @@ pub struct Beacon {
 pub struct PlayerId(Box<str>);
 
 /// How a player plays.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum PlayerProtocol {
     /// HLS.

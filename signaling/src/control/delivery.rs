@@ -1,9 +1,10 @@
 //! A delivery: an event that a webhook is sent, as the API shows it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What became of one event for one webhook.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct DeliveryInfo {
     /// The event's name, as `webhook-id` of its requests has it.
     pub id: String,
@@ -30,7 +31,7 @@ pub struct DeliveryInfo {
 }
 
 /// How far a delivery has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// It waits for its first or its next try.

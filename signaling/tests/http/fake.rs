@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use tokio::sync::mpsc;
 use whitewater_signaling::control::{
     Answer, Beacon, Control, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Happened, Happening, Heard, IfMatch, Interest, Journal, LayerChoice, Noted, Open,
-    Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo, SessionPath, Side, StreamInfo,
-    StreamName,
+    Fragment, Happened, Happening, Heard, History, IfMatch, Interest, Journal, LayerChoice, Noted,
+    Open, Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo, SessionPage, SessionPath,
+    Side, StreamInfo, StreamName, Which,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -189,8 +189,32 @@ impl Control for Fake {
         Box::pin(std::future::ready(result))
     }
 
-    fn sessions(&self, _: Option<StreamName>) -> Answer<'_, Vec<SessionInfo>> {
-        Box::pin(std::future::ready(Ok(Vec::new())))
+    fn sessions(&self, which: Which) -> Answer<'_, SessionPage> {
+        let page = self.state.lock().unwrap().page(&which);
+        Box::pin(std::future::ready(Ok(page)))
+    }
+
+    fn session(&self, id: String) -> Answer<'_, SessionInfo> {
+        let page = self.state.lock().unwrap().page(&Which { stream: None, after: None, limit: 9 });
+        let found = page.sessions.into_iter().find(|session| session.id == id);
+        Box::pin(std::future::ready(found.ok_or(Refusal::NoSession)))
+    }
+
+    fn select_layer_of(&self, id: String, choice: LayerChoice) -> Answer<'_, ()> {
+        let path = self.state.lock().unwrap().sessions.get(&id).map(|session| session.path.clone());
+        match path {
+            Some(path) => self.select_layer(path, choice),
+            None => Box::pin(std::future::ready(Err(Refusal::NoSession))),
+        }
+    }
+
+    fn want_keyframe(&self, name: StreamName) -> Answer<'_, ()> {
+        let live = self.state.lock().unwrap().streams().iter().any(|it| it.name == name.as_str());
+        Box::pin(std::future::ready(if live { Ok(()) } else { Err(Refusal::NotLive(name)) }))
+    }
+
+    fn history(&self) -> Answer<'_, History> {
+        Box::pin(std::future::ready(Ok(History { interval_s: 5, ..History::default() })))
     }
 
     fn kick(&self, _: String) -> Answer<'_, ()> {
@@ -356,6 +380,27 @@ impl State {
         session.etag.push_str("-restarted");
         let ours = "a=ice-ufrag:ours\r\na=ice-pwd:ourslongenoughtobeapassword\r\n";
         Ok(Patched::Restarted { fragment: ours.into(), etag: session.etag.clone() })
+    }
+
+    fn page(&self, which: &Which) -> SessionPage {
+        let after = which.after.unwrap_or(0);
+        let of_stream = |session: &&Session| {
+            which.stream.as_ref().is_none_or(|stream| *stream == session.path.stream)
+        };
+        let numbered = self.sessions.values().filter(of_stream).zip(1_u64..);
+        let mut later = numbered.filter(|(_, number)| *number > after).peekable();
+        let mut page = SessionPage::default();
+        while page.sessions.len() < which.limit
+            && let Some((session, number)) = later.next()
+        {
+            page.sessions.push(SessionInfo {
+                id: session.path.id.to_string(),
+                stream: session.path.stream.to_string(),
+                ..SessionInfo::default()
+            });
+            page.next = later.peek().map(|_| number);
+        }
+        page
     }
 
     fn streams(&self) -> Vec<StreamInfo> {

@@ -5,6 +5,7 @@
 mod api;
 mod beacon;
 mod cors;
+mod document;
 mod endpoint;
 mod events;
 mod fake;

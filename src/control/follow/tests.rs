@@ -51,6 +51,8 @@ impl Book {
     pub(in crate::control) fn watch(&self, id: &str) -> SessionId {
         let id = SessionId(id.into());
         let session = SessionEntry {
+            number: 0,
+            name: id.0.clone(),
             path: SessionPath { side: Side::Watch, stream: name(), id: id.clone() },
             grant: Grant::new(Action::Watch, Some(name()), None),
             client: None,
