@@ -155,11 +155,17 @@ pub fn start(config: &Config) -> Result<(Handle, Outputs), Error> {
 }
 
 /// Opens the media port over UDP and, where it is wanted, over TCP. Where the system chooses the
-/// number it chooses for UDP, until that number is free over TCP too.
+/// number it chooses for UDP, until that number is free over TCP too, and nobody has taken it meanwhile.
 fn open_port(config: &Config, count: usize) -> Result<OpenPort, Error> {
     let mut choices = if config.udp.port() == 0 { MAX_CHOICES } else { 1 };
     loop {
-        let sockets = socket::open(config.udp, count)?;
+        let sockets = match socket::open(config.udp, count) {
+            Err(Error::PortTaken(_)) if choices > 1 => {
+                choices -= 1;
+                continue;
+            }
+            opened => opened?,
+        };
         let address = sockets[0].local_addr();
         if !config.tcp {
             return Ok((sockets, None));
