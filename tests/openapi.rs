@@ -61,7 +61,8 @@ async fn every_answer_of_the_api_is_as_its_document_says() {
             .args(["run", &url, "--url", &base, "--header", &bearer, "--checks", "all"])
             // An answer that does not end is no answer to judge.
             .args(["--exclude-path", "/v1/events", "--request-timeout", "5"])
-            // How strictly numbers are read (185.0 for 185, more than 63 bits) is not judged.
+            // What is taken and what is refused is not judged, only how: its idea of an integer (185.0)
+            // is another than ours, and some bounds of numbers stand in the code, not in the document.
             .args(["--exclude-checks", "positive_data_acceptance,negative_data_rejection"])
             .args(["--max-examples", "6", "--seed", "1", "--no-color"])
             .args(["--suppress-health-check", "all"])
