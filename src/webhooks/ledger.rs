@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use whitewater_signaling::control::{DeliveryInfo, DeliveryState, Occurred};
 
-/// The latest [`CAPACITY`] deliveries of all webhooks. Its clones are the same ledger.
+/// The latest deliveries of all webhooks, as many as `CAPACITY`. Its clones are the same ledger.
 #[derive(Clone, Debug, Default)]
 pub struct Ledger(Arc<Mutex<Rows>>);
 
