@@ -18,7 +18,10 @@ struct Program {
 impl Program {
     fn start(folder: &tempfile::TempDir) -> Self {
         let config = folder.path().join("w.toml");
-        std::fs::write(&config, "[[streams]]\nmatch = \"*\"\nreconnect_window_s = 1\n").unwrap();
+        // All come from one address, which has no limit here.
+        let text = "[limits]\naddress_requests_per_s = 0\n\
+                    [[streams]]\nmatch = \"*\"\nreconnect_window_s = 1\n";
+        std::fs::write(&config, text).unwrap();
         let mut child = Command::new(env!("CARGO_BIN_EXE_whitewater"))
             .args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--log", "warn"])
             .arg("--config")
