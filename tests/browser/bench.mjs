@@ -72,7 +72,7 @@ async function keyframes(browser) {
     const stream = uniqueName("keyframes");
     const settings = { codec: "H264", resolution: "720", simulcast: "0", bitrate: "2500" };
     const publisher = await publish(await browser.context(), stream, settings);
-    const viewer = await watch(await browser.context({ bypassCSP: true }), stream, { before: countFrames });
+    const viewer = await watch(await browser.context(), stream, { before: countFrames });
     await waitClocks(viewer, 60);
     await pause(8_000);
     const sent = await stat(publisher, "outbound-rtp", "video");
@@ -97,25 +97,20 @@ async function keyframes(browser) {
 /** In a viewer's page, before its own scripts: counts what each received frame takes. */
 function countFrames() {
   window.counted = { key: 0, delta: 0, keyframes: 0 };
-  const code = `onrtctransform = ({ transformer: { readable, writable } }) => {
-    readable.pipeThrough(new TransformStream({ transform(frame, controller) {
-      postMessage([frame.type, frame.data.byteLength]);
-      controller.enqueue(frame);
-    } })).pipeTo(writable);
-  };`;
-  const source = URL.createObjectURL(new Blob([code], { type: "text/javascript" }));
   const Real = window.RTCPeerConnection;
   window.RTCPeerConnection = class extends Real {
-    constructor(...given) {
-      super(...given);
+    constructor(configuration = {}) {
+      super({ ...configuration, encodedInsertableStreams: true });
       this.addEventListener("track", ({ track, receiver }) => {
-        if (track.kind !== "video") return;
-        const worker = new Worker(source);
-        worker.onmessage = ({ data: [type, bytes] }) => {
-          window.counted[type] += bytes;
-          window.counted.keyframes += type === "key" ? 1 : 0;
+        const { readable, writable } = receiver.createEncodedStreams();
+        const transform = (frame, controller) => {
+          if (track.kind === "video") {
+            window.counted[frame.type] += frame.data.byteLength;
+            window.counted.keyframes += frame.type === "key" ? 1 : 0;
+          }
+          controller.enqueue(frame);
         };
-        receiver.transform = new RTCRtpScriptTransform(worker);
+        void readable.pipeThrough(new TransformStream({ transform })).pipeTo(writable);
       });
     }
   };
