@@ -101,23 +101,14 @@ install_ffmpeg() {
     echo "$version" >"$folder/version"
 }
 
-# It tries the API against its own description.
-install_schemathesis() {
-    local folder="$cache/schemathesis" version=4.32.5
+# A program from PyPI in a folder of its own: schemathesis tries the API against its own description,
+# check-jsonschema carries the schema of Compose files.
+install_python_program() {
+    local program="$1" version="$2" folder="$cache/$1"
     [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
-    say "adding schemathesis to $folder"
+    say "adding $program to $folder"
     python3 -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check "schemathesis==$version"
-    echo "$version" >"$folder/version"
-}
-
-# It carries the schema of Compose files.
-install_check_jsonschema() {
-    local folder="$cache/check-jsonschema" version=0.39.0
-    [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
-    say "adding check-jsonschema to $folder"
-    python3 -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check "check-jsonschema==$version"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$program==$version"
     echo "$version" >"$folder/version"
 }
 
@@ -144,6 +135,6 @@ install_node
 if [ "$purpose" = tests ]; then
     install_cargo_deny
     install_ffmpeg
-    install_schemathesis
-    install_check_jsonschema
+    install_python_program schemathesis 4.32.5
+    install_python_program check-jsonschema 0.39.0
 fi
