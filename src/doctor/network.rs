@@ -18,19 +18,42 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
         }
     };
     let mut findings = vec![http(config)];
-    match UdpSocket::bind(config.udp).and_then(|socket| Ok((socket.local_addr()?, socket))) {
-        Ok((bound, socket)) => {
+    match media_port(config) {
+        Ok(port) => {
             findings.push(Finding::fine("media port", format!("udp {} is free", config.udp)));
-            let advertised = addresses::advertised(bound, &interfaces, &config.public_ips);
+            let advertised = addresses::advertised(port.bound, &interfaces, &config.public_ips);
             findings.push(sense(config, &advertised));
-            findings.extend(advertised.iter().map(|to| udp_arrives(&socket, *to, &interfaces)));
-            if config.tcp {
-                findings.extend(tcp(bound, &advertised, &interfaces));
+            findings.extend(advertised.iter().map(|to| udp_arrives(&port.udp, *to, &interfaces)));
+            if let Some(listener) = port.tcp {
+                findings.extend(tcp(listener, port.bound, &advertised, &interfaces));
             }
         }
         Err(error) => findings.push(not_bound("media port", "udp", config.udp, "--udp", &error)),
     }
     findings
+}
+
+struct MediaPort {
+    bound: SocketAddr,
+    udp: UdpSocket,
+    /// `None` where media over TCP is off.
+    tcp: Option<io::Result<TcpListener>>,
+}
+
+/// Opens the media port as the server does: where the system chooses the number it does so for UDP, and
+/// again while that number is taken over TCP.
+fn media_port(config: &Config) -> io::Result<MediaPort> {
+    let mut choices = if config.udp.port() == 0 { MAX_CHOICES } else { 1 };
+    loop {
+        choices -= 1;
+        let udp = UdpSocket::bind(config.udp)?;
+        let bound = udp.local_addr()?;
+        let tcp = config.tcp.then(|| TcpListener::bind(bound));
+        let taken = matches!(&tcp, Some(Err(error)) if error.kind() == ErrorKind::AddrInUse);
+        if !taken || choices == 0 {
+            return Ok(MediaPort { bound, udp, tcp });
+        }
+    }
 }
 
 fn http(config: &Config) -> Finding {
@@ -150,8 +173,13 @@ fn sent_to_self(socket: &UdpSocket, to: SocketAddr, token: &[u8]) -> io::Result<
     Ok(false)
 }
 
-fn tcp(bound: SocketAddr, advertised: &[SocketAddr], interfaces: &[IpAddr]) -> Vec<Finding> {
-    let listener = match TcpListener::bind(bound) {
+fn tcp(
+    listener: io::Result<TcpListener>,
+    bound: SocketAddr,
+    advertised: &[SocketAddr],
+    interfaces: &[IpAddr],
+) -> Vec<Finding> {
+    let listener = match listener {
         Ok(listener) => listener,
         Err(error) => {
             return vec![not_bound("media port over tcp", "tcp", bound, "--udp", &error)];
@@ -190,6 +218,7 @@ fn elsewhere(check: &'static str, kind: &str, to: SocketAddr) -> Finding {
     )
 }
 
+const MAX_CHOICES: u32 = 20;
 const PATIENCE: Duration = Duration::from_secs(1);
 const STRANGERS: usize = 1000;
 
