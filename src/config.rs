@@ -34,6 +34,7 @@ pub use live::Live;
 pub use options::{Documented, documented};
 pub use pattern::Pattern;
 pub use setting::Origin;
+pub use shown::shown_url;
 pub use webhooks::{SecretSource, Webhook};
 
 /// Everything that an operator decides.
