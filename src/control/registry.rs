@@ -13,7 +13,7 @@ use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamN
 
 use super::claim::{Holder, State};
 use super::event_streams::EventStreams;
-use super::log::{Change, Log};
+use super::log::{Change, Log, Recorded};
 use super::standing::{Phase, Presence, Standing};
 use super::tally::Tally;
 
@@ -296,6 +296,12 @@ impl Registry {
         let Some(stream) = self.streams.get_mut(&name) else { return };
         stream.presence.hls_viewers = viewers;
         self.log.write(&name, id, Change::HlsViewers { viewers });
+    }
+
+    /// Notes that a recording can be replayed. Its stream may be over.
+    pub(super) fn note_recorded(&mut self, name: &StreamName, recorded: Recorded) {
+        let life = self.streams.get(name).map_or(StreamId(0), |stream| stream.id);
+        self.log.write(name, life, Change::Recorded(recorded));
     }
 
     /// Notes what a stream's layers are.

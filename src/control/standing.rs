@@ -70,7 +70,8 @@ impl Phase {
                 | Change::ViewerJoined { .. }
                 | Change::ViewerLeft { .. }
                 | Change::HlsViewers { .. }
-                | Change::Layers(_),
+                | Change::Layers(_)
+                | Change::Recorded(_),
             ) => return false,
         };
         *self = next;
@@ -113,7 +114,7 @@ impl Standing {
                 self.presence.tracks = tracks.clone();
                 vec![Happening::Layers(tracks.clone())]
             }
-            Change::Lost => Vec::new(),
+            Change::Lost | Change::Recorded(_) => Vec::new(),
         }
     }
 
