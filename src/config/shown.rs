@@ -253,7 +253,7 @@ fn recording(recording: &Recording) -> ShownRecording {
         queue_size: recording.queue_size,
         s3_bucket: recording.s3_bucket.clone(),
         s3_prefix: recording.s3_prefix.clone(),
-        s3_endpoint: recording.s3_endpoint.as_deref().map(url),
+        s3_endpoint: recording.s3_endpoint.as_deref().map(shown_url),
         s3_region: recording.s3_region.clone(),
         s3_access_key_id: recording.s3_access_key_id.clone(),
         s3_secret_access_key: recording.s3_secret_access_key.as_ref().map(|_| REDACTED),

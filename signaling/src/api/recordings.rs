@@ -101,7 +101,7 @@ pub(super) async fn show(
 ) -> Result<Json<RecordingInfo>, Problem> {
     let found = archive(&shared)?.show(&recording).map_err(|no| refused(&shared, &no))?;
     let stream = found.stream.parse::<StreamName>().map_err(|_| Problem::fault())?;
-    seen.check(&shared, &stream)?;
+    seen.check(&shared, &stream).await?;
     Ok(Json(found))
 }
 
