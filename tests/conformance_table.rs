@@ -8,7 +8,7 @@ use std::path::Path;
 
 /// Every item: WHIP's HTTP surface, SDP, sessions and links, then WHEP's; playlists, directives,
 /// delivery and the multivariant playlist of HLS; CMAF.
-const ITEMS: [(char, u32, u32); 11] = [
+const ITEMS: [(char, u32, u32); 12] = [
     ('W', 1, 18),
     ('W', 20, 36),
     ('W', 40, 55),
@@ -20,6 +20,7 @@ const ITEMS: [(char, u32, u32); 11] = [
     ('H', 60, 72),
     ('H', 80, 91),
     ('C', 1, 17),
+    ('D', 1, 18),
 ];
 
 /// What may stand without a test.

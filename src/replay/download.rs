@@ -129,8 +129,13 @@ async fn plan(replay: &Replay, view: &View, all: Vec<(usize, Recorded)>) -> Resu
         })
         .collect();
     let is_plain = tracks.iter().all(|track| track.inits.len() == 1);
-    // Sizes that are not known cannot be listed.
-    let listed: &[Reference] = if is_plain { &references } else { &[] };
+    // Sizes that are not known cannot be listed. Where a track begins late, FFmpeg takes a list of the first
+    // one for all of them, and the file for longer than it is.
+    let late = tracks
+        .iter()
+        .filter_map(|track| Some(seconds(track, track.recorded.segments.first()?.start) - first));
+    let begin_together = late.fold(0.0, f64::max) < 0.1;
+    let listed: &[Reference] = if is_plain && begin_together { &references } else { &[] };
     let beginning = file::beginning(&in_file, last - first, listed)
         .map_err(|error| Error::Failed(error.to_string().into()))?;
     let media: u64 = pieces.iter().map(|piece| piece.bytes).sum();
