@@ -230,7 +230,10 @@ mod tests {
                 Topic::PublisherBack => assert_eq!(one.facts.changed, Some(true)),
                 Topic::ViewerJoined => assert_eq!(one.facts.viewers, Some(1)),
                 Topic::ViewerLeft => assert_eq!(one.facts.viewers, Some(0)),
-                Topic::StreamStarted | Topic::StreamEnded | Topic::PublisherLost => {}
+                Topic::StreamStarted
+                | Topic::StreamEnded
+                | Topic::PublisherLost
+                | Topic::RecordingReady => {}
             }
             topics.push(one.topic);
         }
