@@ -46,7 +46,9 @@ pub(super) fn parse(path: &str) -> Option<Path<'_>> {
         [pass, rendition, file] => (Some(*pass), file_of(rendition, file)?),
         _ => return None,
     };
-    Some(Path { stream, id, pass, what })
+    let is_word =
+        |pass: &str| pass.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+    pass.is_none_or(is_word).then_some(Path { stream, id, pass, what })
 }
 
 fn playlist_of(file: &str) -> Option<What<'_>> {
