@@ -46,8 +46,6 @@ pub(super) fn parse(path: &str) -> Option<Path<'_>> {
         [pass, rendition, file] => (Some(*pass), file_of(rendition, file)?),
         _ => return None,
     };
-    let is_word =
-        |pass: &str| pass.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
     // As `src/auth/` makes them.
     let fits = pass.is_none_or(|pass| pass.starts_with('~'));
     fits.then_some(Path { stream, id, pass, what })
