@@ -36,6 +36,7 @@ pub use options::{Documented, documented};
 pub use pattern::Pattern;
 pub use recording::Recording;
 pub use setting::Origin;
+pub use shown::shown_url;
 pub use webhooks::{SecretSource, Webhook};
 
 /// Everything that an operator decides.

@@ -55,9 +55,9 @@ use whitewater_core::shard::command::EndReason;
 use whitewater_core::shard::{Command, Event, ShardId, StreamId};
 use whitewater_signaling::control::{
     Answer, Beacon, Control as Port, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Grant, Heard, History, IfMatch, Interest, Journal, LayerChoice, Open, Opened,
-    Patched, PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath,
-    StreamInfo, StreamName, Which,
+    Fragment, Grant, Heard, History, IfMatch, Interest, Journal, LayerChoice, Listing, Open,
+    Opened, Patched, PlayerProtocol, Refusal, ServerInfo, SessionInfo, SessionPage, SessionPath,
+    StreamInfo, StreamName, StreamPage, Which,
 };
 
 use crate::engine;
@@ -374,19 +374,8 @@ impl Port for Control {
         !self.is_draining()
     }
 
-    fn streams(&self) -> Answer<'_, Vec<StreamInfo>> {
-        Box::pin(async move {
-            let mut streams: Vec<_> = {
-                let registry = self.registry();
-                registry.streams.iter().map(|(name, entry)| (name.clone(), entry.clone())).collect()
-            };
-            streams.sort_by(|a, b| a.0.cmp(&b.0));
-            let mut infos = Vec::with_capacity(streams.len());
-            for (name, stream) in streams {
-                infos.push(self.info(name, stream).await);
-            }
-            Ok(infos)
-        })
+    fn stream_page(&self, listing: Listing) -> Answer<'_, StreamPage> {
+        Box::pin(async move { Ok(self.list_streams(&listing).await) })
     }
 
     fn sessions(&self, which: Which) -> Answer<'_, SessionPage> {

@@ -114,7 +114,7 @@ impl Token {
         let streams: Vec<_> = self.stream.iter().map(ToString::to_string).collect();
         let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
         let claims = Claims {
-            exp: (now + self.ttl).as_secs(),
+            exp: now.saturating_add(self.ttl).as_secs(),
             nbf: None,
             aud: config.auth.audience.clone().map(OneOrMany::One),
             iss: config.auth.issuer.clone(),

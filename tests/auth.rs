@@ -366,6 +366,43 @@ async fn a_hook_is_asked_and_its_answers_hold_as_long_as_it_says() {
 }
 
 #[tokio::test]
+async fn who_watches_by_a_hook_may_read_about_the_stream_and_is_no_guesser() {
+    let hook = async |Json(body): Json<Value>| match body["token"] == "a key" {
+        true => StatusCode::OK,
+        false => StatusCode::FORBIDDEN,
+    };
+    let url = answering(Router::new().route("/may", routing::post(hook))).await;
+    let server = guarded(&format!(
+        "hook_url = \"{url}/may\"\n[limits]\nrefused_tokens_per_min = 1\nrefused_tokens_burst = 3\n\
+         [[streams]]\nmatch = \"keyed\"\naccess = \"hook\"\n"
+    ))
+    .await;
+    let get = async |path: &str, token: Option<&str>| ask(&server, Method::GET, path, token).await;
+    let opened = ask(&server, Method::POST, "/whip/keyed", Some("a key")).await;
+    assert_eq!(opened.status(), 201);
+    for _ in 0..5 {
+        let listed = get("/api/v1/streams", Some("a key")).await;
+        assert_eq!(listed.status(), 200, "it need not be one of ours");
+        assert_eq!(listed.json::<Value>().await.unwrap(), json!([]), "nobody asks for all");
+    }
+    for path in ["/api/v1/streams/keyed", "/api/v1/events?stream=keyed"] {
+        for (token, status) in [(Some("a key"), 200), (Some("another"), 403), (None, 401)] {
+            assert_eq!(get(path, token).await.status(), status, "{path} {token:?}");
+        }
+    }
+    let mut events = get("/api/v1/events?stream=keyed", Some("a key")).await;
+    let told = async {
+        let mut text = String::new();
+        while !text.contains("\"stream\":\"keyed\"") {
+            text += &String::from_utf8_lossy(&events.chunk().await.unwrap().unwrap());
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), told).await.expect("the stream is told of");
+    let viewer = ask(&server, Method::POST, "/whep/keyed", Some("a key")).await;
+    assert_eq!(viewer.status(), 201, "and its address is still heard");
+}
+
+#[tokio::test]
 async fn a_hook_that_is_down_lets_nobody_in_unless_that_is_configured() {
     let nowhere = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
     for (more, status) in [("", 503), ("hook_when_down = \"allow\"\n", 201)] {
@@ -421,6 +458,20 @@ async fn keys_behind_a_url_are_rotated_and_outlive_its_server() {
     *served.lock().unwrap() = None;
     assert_eq!(publish("c", token(0)).await, 201);
     assert_eq!(publish("d", token(1)).await, 201);
+}
+
+#[tokio::test]
+async fn a_token_that_ends_after_all_time_opens_sessions_and_playlists() {
+    let server = guarded("").await;
+    let token =
+        |action: &str| token_with(&json!({"exp": u64::MAX, "action": action, "stream": "a"}));
+    let opened = ask(&server, Method::POST, "/whip/a", Some(&token("publish"))).await;
+    assert_eq!(opened.status(), 201);
+    let viewer = ask(&server, Method::POST, "/whep/a", Some(&token("watch"))).await;
+    assert_eq!(viewer.status(), 201);
+    let playlist = format!("/hls/a/index.m3u8?token={}", token("watch"));
+    // There is no media: what counts is that the request is answered.
+    assert!(ask(&server, Method::GET, &playlist, None).await.status().as_u16() < 600);
 }
 
 #[tokio::test]

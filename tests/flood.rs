@@ -31,18 +31,39 @@ impl Load {
     }
 }
 
+/// Begins to publish one layer for so many seconds; some of it has arrived.
+async fn publish(server: &Server, seconds: &str) -> Load {
+    let whip = server.url("/whip/a");
+    let load =
+        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", seconds]);
+    until_sum(server, "packets_in", 20).await;
+    load
+}
+
+/// Waits until the shards count so many of something.
+async fn until_sum(server: &Server, count: &str, least: u64) {
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
+    while support::http::sum(server, count).await < least {
+        assert!(tokio::time::Instant::now() < deadline, "{count} never reaches {least}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Holds what eight viewers say to that they lost next to nothing.
+fn assert_kept_their_packets(watched: &Value, under: &str) {
+    assert_eq!(watched["connected"], 8, "{watched}");
+    let (lost, expected) =
+        (watched["lost"].as_u64().unwrap(), watched["expected"].as_u64().unwrap());
+    assert!(expected > 3_000, "{watched}");
+    assert!(lost * 100 <= expected, "{lost} of {expected} lost under {under}: {watched}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn viewers_keep_their_packets_while_junk_pours_in() {
     let server = Server::with_config("shards = 2\n").await;
-    let (whip, whep) = (server.url("/whip/a"), server.url("/whep/a"));
+    let whep = server.url("/whep/a");
     let udp = server.udp_addr().to_string();
-    let publisher =
-        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", "14"]);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
-    while support::http::sum(&server, "packets_in").await < 20 {
-        assert!(tokio::time::Instant::now() < deadline, "the publisher sends");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let publisher = publish(&server, "14").await;
     let viewers =
         Load::start(&["whep", "--url", &whep, "--viewers", "8", "--seconds", "4", "--ramp", "0.5"]);
     let flood = |kind: &str| {
@@ -59,11 +80,7 @@ async fn viewers_keep_their_packets_while_junk_pours_in() {
         sent += flood.finish().await["datagrams"].as_u64().unwrap();
     }
     publisher.finish().await;
-    assert_eq!(watched["connected"], 8, "{watched}");
-    let (lost, expected) =
-        (watched["lost"].as_u64().unwrap(), watched["expected"].as_u64().unwrap());
-    assert!(expected > 3_000, "{watched}");
-    assert!(lost * 100 <= expected, "{lost} of {expected} lost under {sent} datagrams: {watched}");
+    assert_kept_their_packets(&watched, &format!("{sent} datagrams"));
     assert!(sent > 40_000, "{sent}");
     for count in ["dropped_stranger", "dropped_flood"] {
         assert!(support::http::sum(&server, count).await > 5_000, "{count}");
@@ -74,20 +91,11 @@ async fn viewers_keep_their_packets_while_junk_pours_in() {
 async fn viewers_keep_their_packets_while_requests_pour_in() {
     let limits = "[limits]\naddress_requests_per_s = 20\naddress_burst = 60\n";
     let server = Server::with_config(&format!("shards = 2\n{limits}")).await;
-    let (whip, whep) = (server.url("/whip/a"), server.url("/whep/a"));
-    let publisher =
-        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", "14"]);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
-    while support::http::sum(&server, "packets_in").await < 20 {
-        assert!(tokio::time::Instant::now() < deadline, "the publisher sends");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let whep = server.url("/whep/a");
+    let publisher = publish(&server, "14").await;
     let viewers =
         Load::start(&["whep", "--url", &whep, "--viewers", "8", "--seconds", "4", "--ramp", "0.2"]);
-    while support::http::sum(&server, "sessions").await < 9 {
-        assert!(tokio::time::Instant::now() < deadline, "the viewers come");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    until_sum(&server, "sessions", 9).await;
     let client = reqwest::Client::new();
     let mut statuses = std::collections::BTreeMap::<u16, u32>::new();
     let until = tokio::time::Instant::now() + Duration::from_secs(3);
@@ -104,11 +112,7 @@ async fn viewers_keep_their_packets_while_requests_pour_in() {
 
     let watched = viewers.finish().await;
     publisher.finish().await;
-    assert_eq!(watched["connected"], 8, "{watched}");
-    let (lost, expected) =
-        (watched["lost"].as_u64().unwrap(), watched["expected"].as_u64().unwrap());
-    assert!(expected > 3_000, "{watched}");
-    assert!(lost * 100 <= expected, "{lost} of {expected} lost under {statuses:?}: {watched}");
+    assert_kept_their_packets(&watched, &format!("{statuses:?}"));
     let of = |status: u16| statuses.get(&status).copied().unwrap_or(0);
     assert!(of(429) > 200, "{statuses:?}");
     assert!((1..=60 + 20 * 6).contains(&of(201)), "{statuses:?}");
@@ -118,14 +122,8 @@ async fn viewers_keep_their_packets_while_requests_pour_in() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_viewers_are_let_in_while_as_much_leaves_as_may() {
     let server = Server::with_config("max_total_bitrate = \"200k\"\n").await;
-    let (whip, whep) = (server.url("/whip/a"), server.url("/whep/a"));
-    let publisher =
-        Load::start(&["whip", "--url", &whip, "--layers", "1", "--no-audio", "--seconds", "12"]);
-    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
-    while support::http::sum(&server, "packets_in").await < 20 {
-        assert!(tokio::time::Instant::now() < deadline, "the publisher sends");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let whep = server.url("/whep/a");
+    let publisher = publish(&server, "12").await;
     let client = reqwest::Client::new();
     let join = async || {
         let post = client.post(&whep).header("Content-Type", "application/sdp");
@@ -134,6 +132,7 @@ async fn no_more_viewers_are_let_in_while_as_much_leaves_as_may() {
     assert_eq!(join().await.status(), 201, "nothing leaves yet");
     let viewers = ["--viewers", "3", "--seconds", "5", "--ramp", "0.1"];
     let viewers = Load::start(&[&["whep", "--url", &whep], &viewers[..]].concat());
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(8);
     let refused = loop {
         let answer = join().await;
         if answer.status() != 201 {

@@ -138,6 +138,27 @@ async fn what_administrators_change_is_in_the_log_with_who_and_what_came_of_it()
 }
 
 #[tokio::test]
+async fn what_is_secret_in_the_urls_of_auth_is_not_in_the_log() {
+    // Nobody listens at port 1.
+    let url = |path: &str| format!("http://us:pass-word@127.0.0.1:1/{path}?key=hidden");
+    let (hook, keys) = (url("may"), url("keys"));
+    let text = format!(
+        "[auth]\nhook_url = \"{hook}\"\njwks_url = \"{keys}\"\n\
+                        [[streams]]\nmatch = \"a\"\naccess = \"hook\"\n"
+    );
+    let server = Process::start(&text);
+    let post = Client::new().post(format!("{}/whip/a", server.url)).bearer_auth("x");
+    assert_eq!(post.send().await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+    let (mut of_hook, mut of_keys) = (false, false);
+    while !(of_hook && of_keys) {
+        let line = server.logged(|line| line["level"] == "WARN").to_string();
+        of_hook |= line.contains("the authorization hook does not answer");
+        of_keys |= line.contains("the key set cannot be fetched");
+        assert!(!line.contains("pass-word") && !line.contains("hidden"), "{line}");
+    }
+}
+
+#[tokio::test]
 async fn a_changed_configuration_holds_after_a_signal_and_what_cannot_is_named() {
     let text = |secret: &str, more: &str| format!("{more}\n[auth]\njwt_secret = \"{secret}\"\n");
     let server = Process::start(&text(SECRET, ""));

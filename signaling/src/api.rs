@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod document;
+mod paging;
 mod recordings;
 mod sessions;
 mod streams;

@@ -82,7 +82,8 @@ pub trait Authority: Send + Sync + 'static {
     /// Whether somebody may do something, and under which terms.
     fn authorize(&self, ask: Ask) -> Decision<'_, Grant>;
 
-    /// Which streams whoever has this token may know of.
+    /// Which streams whoever has this token may know of, as far as that can be told without asking for
+    /// each: others may turn out to be among them by [`Self::authorize`].
     fn sight(&self, token: Option<String>, client: Option<IpAddr>) -> Decision<'_, Sight>;
 }
 
@@ -158,32 +159,33 @@ pub(crate) async fn admin(
 /// Which streams a request may be told of.
 pub(crate) struct Seen {
     sight: Sight,
-    has_token: bool,
+    token: Option<String>,
+    client: Option<IpAddr>,
 }
 
 // === impl Seen ===
 
 impl Seen {
-    /// Whether this stream is one of them.
-    pub(crate) fn has(&self, stream: &StreamName) -> bool {
-        (self.sight)(stream)
-    }
-
-    /// The same as a closure.
+    /// Which they are, as far as can be told of all at once.
     pub(crate) fn sight(&self) -> Sight {
         Arc::clone(&self.sight)
     }
 
-    /// Refuses what is not one of them.
-    pub(crate) fn check(&self, shared: &Shared, stream: &StreamName) -> Result<(), Problem> {
-        match (self.has(stream), self.has_token) {
-            (true, _) => Ok(()),
-            (false, false) => Err(shared.denied(&Denied::Missing)),
-            (false, true) => {
-                Err(shared
-                    .denied(&Denied::Insufficient("it does not let watch this stream".into())))
-            }
+    /// Refuses a stream that its bearer may not watch. Of one stream by itself a hook is asked too: its
+    /// grant is given back, and none for what is within sight.
+    pub(crate) async fn check(
+        &self,
+        shared: &Shared,
+        stream: &StreamName,
+    ) -> Result<Option<Grant>, Problem> {
+        if (self.sight)(stream) {
+            return Ok(None);
         }
+        let Self { token, client, .. } = self;
+        let stream = Some(stream.clone());
+        let ask = Ask { action: Action::Watch, stream, token: token.clone(), client: *client };
+        let granted = shared.authority.authorize(ask).await;
+        granted.map(Some).map_err(|no| shared.denied(&no))
     }
 }
 
@@ -191,11 +193,9 @@ impl axum::extract::FromRequestParts<Shared> for Seen {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, shared: &Shared) -> Result<Self, Problem> {
-        let token = token(parts);
-        let has_token = token.is_some();
-        let client = client(&parts.extensions);
-        let sight = shared.authority.sight(token, client).await.map_err(|no| shared.denied(&no))?;
-        Ok(Self { sight, has_token })
+        let (token, client) = (token(parts), client(&parts.extensions));
+        let sight = shared.authority.sight(token.clone(), client).await;
+        Ok(Self { sight: sight.map_err(|no| shared.denied(&no))?, token, client })
     }
 }
 

@@ -21,7 +21,7 @@ pub(crate) async fn hear(
 ) -> Result<StatusCode, Problem> {
     let (parts, body) = request.into_parts();
     let text = limit::short_text(&parts.headers, body, MAX_BYTES, &shared.config).await?;
-    let beacon: Beacon = serde_json::from_str(&text)
+    let beacon: Beacon = limit::object(&text)
         .map_err(|error| Problem::new(StatusCode::BAD_REQUEST, error.to_string()))?;
     let ask = Ask {
         action: Action::Watch,

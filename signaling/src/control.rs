@@ -5,6 +5,7 @@ mod delivery;
 mod happening;
 mod history;
 mod journal;
+mod listing;
 mod session_info;
 
 use std::fmt;
@@ -24,10 +25,13 @@ pub use delivery::{DeliveryInfo, DeliveryState};
 pub use happening::{EventType, Events, EventsId, EventsPath, Follow, Happened, Happening};
 pub use history::{History, LayerHistory, ViewersHistory};
 pub use journal::{Facts, Journal, Noted, Occurred, Topic};
+pub use listing::{Listing, StreamPage};
 pub use session_info::{
     SelectedLayer, SessionInfo, SessionPage, SessionState, SessionTrackInfo, SideInfo,
     TransportInfo, Which,
 };
+
+use crate::whole;
 
 /// What every call of the port answers with.
 pub type Answer<'a, T> = Pin<Box<dyn Future<Output = Result<T, Refusal>> + Send + 'a>>;
@@ -64,8 +68,14 @@ pub trait Control: Send + Sync + 'static {
     /// Chooses the layer that a viewer gets.
     fn select_layer(&self, session: SessionPath, choice: LayerChoice) -> Answer<'_, ()>;
 
-    /// The live streams, by name.
-    fn streams(&self) -> Answer<'_, Vec<StreamInfo>>;
+    /// Live streams by name, a page at a time.
+    fn stream_page(&self, listing: Listing) -> Answer<'_, StreamPage>;
+
+    /// All live streams, by name.
+    fn streams(&self) -> Answer<'_, Vec<StreamInfo>> {
+        let all = self.stream_page(Listing::all());
+        Box::pin(async move { all.await.map(|page| page.streams) })
+    }
 
     /// What the media half counts.
     fn server(&self) -> Answer<'_, ServerInfo>;
@@ -268,16 +278,28 @@ pub struct LayerChoice {
     /// Exactly this simulcast layer.
     pub rid: Option<String>,
     /// Exactly this spatial layer.
+    #[schema(maximum = 255)]
+    #[serde(default, deserialize_with = "whole::maybe::<255, _, _>")]
     pub spatial_layer_id: Option<u8>,
     /// Exactly this temporal layer.
+    #[schema(maximum = 255)]
+    #[serde(default, deserialize_with = "whole::maybe::<255, _, _>")]
     pub temporal_layer_id: Option<u8>,
     /// At most this spatial layer.
+    #[schema(maximum = 255)]
+    #[serde(default, deserialize_with = "whole::maybe::<255, _, _>")]
     pub max_spatial_layer_id: Option<u8>,
     /// At most this temporal layer.
+    #[schema(maximum = 255)]
+    #[serde(default, deserialize_with = "whole::maybe::<255, _, _>")]
     pub max_temporal_layer_id: Option<u8>,
     /// No wider than this, in pixels.
+    #[schema(format = Int64, maximum = 4294967295_u64)]
+    #[serde(default, deserialize_with = "whole::maybe::<0xffff_ffff, _, _>")]
     pub max_width: Option<u32>,
     /// No higher than this, in pixels.
+    #[schema(format = Int64, maximum = 4294967295_u64)]
+    #[serde(default, deserialize_with = "whole::maybe::<0xffff_ffff, _, _>")]
     pub max_height: Option<u32>,
 }
 

@@ -106,7 +106,7 @@ const EXPOSED: &str =
 
 /// What a page may send. The headers are spelled out because `*` never covers `Authorization`.
 const PREFLIGHT: [(header::HeaderName, &str); 3] = [
-    (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, PATCH, DELETE, OPTIONS, GET, HEAD"),
+    (header::ACCESS_CONTROL_ALLOW_METHODS, "POST, PUT, PATCH, DELETE, OPTIONS, GET, HEAD"),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         "Authorization, Content-Type, If-Match, Last-Event-ID, Replaces-Session",

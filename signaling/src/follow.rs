@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::auth::{self, Seen};
 use crate::control::{
-    Happened, Happening, Interest, InvalidName, Noted, StreamName, Topic, TrackInfo,
+    Grant, Happened, Happening, Interest, InvalidName, Noted, StreamName, Topic, TrackInfo,
 };
 use crate::problem::Problem;
 use crate::router::Shared;
@@ -56,10 +56,14 @@ pub(crate) async fn open(
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|_| bad("the query cannot be read"))?;
     let Wish { interest, topics } = wish(query)?;
+    let mut granted = Vec::new();
     for name in &interest.names {
-        seen.check(&shared, name)?;
+        // What ends is left to the sight, which knows when it has ended.
+        let endless = |grant: &Grant| grant.expires_in.is_none();
+        granted.extend(seen.check(&shared, name).await?.filter(endless).map(|_| name.clone()));
     }
     let sight = seen.sight();
+    let sight = move |stream: &StreamName| sight(stream) || granted.contains(stream);
     if !topics.is_empty() {
         let journal = shared.control.journal().await.map_err(|no| shared.refused(&no))?;
         return Ok(sse::tell_journal(journal, move |noted| match noted {

@@ -29,6 +29,7 @@ mod sse;
 mod time;
 mod whep;
 mod whip;
+mod whole;
 
 pub use config::{Config, IceServer, InvalidConfig};
 pub use operator::{Operator, Reloaded};

@@ -5,6 +5,7 @@ use std::pin::Pin;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderMap, StatusCode, header};
+use serde::de::DeserializeOwned;
 use tokio::time::timeout;
 
 use crate::config::Config;
@@ -53,6 +54,12 @@ async fn text_of(
     };
     String::from_utf8(bytes?)
         .map_err(|_| Problem::new(StatusCode::BAD_REQUEST, "the body is not UTF-8"))
+}
+
+/// Reads a JSON object. A list of the members' values in their order, which serde takes too, is none.
+pub(crate) fn object<T: DeserializeOwned>(text: &str) -> serde_json::Result<T> {
+    let members: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)?;
+    T::deserialize(serde_json::Value::Object(members))
 }
 
 /// Whether the body is of this type, whatever the parameters.

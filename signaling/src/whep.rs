@@ -87,7 +87,7 @@ fn layer_options(
 
 /// Reads a choice: 400 for what is no JSON, 422 for JSON that is no choice.
 pub(crate) fn parse_choice(text: &str) -> Result<LayerChoice, Problem> {
-    serde_json::from_str(text).map_err(|error| match error.classify() {
+    limit::object(text).map_err(|error| match error.classify() {
         Category::Syntax | Category::Eof | Category::Io => {
             Problem::new(StatusCode::BAD_REQUEST, "the body is not JSON")
         }
@@ -117,5 +117,6 @@ mod tests {
         };
         assert_eq!(parse_choice(text), Ok(expected), "E41: the members");
         assert_eq!(parse_choice("{}"), Ok(LayerChoice::default()), "E42: automatic");
+        assert!(parse_choice("[null, \"h\"]").is_err(), "a list has no names");
     }
 }

@@ -93,9 +93,9 @@ impl Claims {
         (!words.is_empty()).then(|| words.join(" "))
     }
 
-    /// How long it is valid from a time since 1970.
+    /// How long it is valid from a time since 1970; a century at most, as clocks have an end.
     pub(super) fn left(&self, now: Duration) -> Duration {
-        Duration::from_secs(self.exp).saturating_sub(now)
+        Duration::from_secs(self.exp).saturating_sub(now).min(CENTURY)
     }
 
     fn may(&self, deed: Deed) -> bool {
@@ -109,6 +109,8 @@ impl Claims {
         self.stream.as_ref().is_some_and(|streams| streams.iter().any(matches))
     }
 }
+
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 24 * 3_600);
 
 /// How much of a name is logged.
 const MAX_NAME: usize = 64;
@@ -157,6 +159,15 @@ mod tests {
             ];
             assert_eq!(got, want, "{json}");
         }
+    }
+
+    #[test]
+    fn a_token_without_a_sensible_end_is_valid_for_no_longer_than_clocks_can_tell() {
+        let now = Duration::from_secs(1_800_000_000);
+        let left = |exp: u64| claims(&format!(r#"{{"exp":{exp},"action":"admin"}}"#)).left(now);
+        assert_eq!(left(1_800_000_060), Duration::from_secs(60));
+        assert_eq!(left(1_799_999_999), Duration::ZERO);
+        assert!(std::time::Instant::now().checked_add(left(u64::MAX)).is_some());
     }
 
     #[test]

@@ -11,9 +11,13 @@ use tracing::warn;
 use whitewater_signaling::auth::{Ask, Denied};
 use whitewater_signaling::control::{Action, Identity};
 
+use crate::config::shown_url;
+
 /// Who is asked.
 pub(super) struct Hook {
     url: String,
+    /// The URL as it may be logged.
+    shown: String,
     client: reqwest::Client,
     allows_when_down: bool,
     /// Answers that say how long they hold.
@@ -60,7 +64,7 @@ impl Hook {
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
         let known = Cache::builder().max_capacity(MAX_KNOWN).expire_after(AsLongAsSaid).build();
-        Ok(Self { url, client, allows_when_down, known })
+        Ok(Self { shown: shown_url(&url), url, client, allows_when_down, known })
     }
 
     /// Asks whether somebody may do something on a stream.
@@ -86,7 +90,7 @@ impl Hook {
             Ok(false) => Err(Denied::Insufficient("it does not let you do this".into())),
             Err(why) => {
                 let allowed = self.allows_when_down;
-                warn!(url = self.url, %why, allowed, "the authorization hook does not answer");
+                warn!(url = self.shown, %why, allowed, "the authorization hook does not answer");
                 if allowed { Ok(()) } else { Err(Denied::Unavailable) }
             }
         }

@@ -8,10 +8,13 @@ use tokio::sync::Mutex;
 use tracing::{info, warn};
 
 use super::keys::{self, Key};
+use crate::config::shown_url;
 
 /// The keys behind a URL.
 pub(super) struct Jwks {
     url: String,
+    /// The URL as it may be logged.
+    shown: String,
     client: reqwest::Client,
     keys: RwLock<Arc<Vec<Key>>>,
     /// When they were last fetched or tried.
@@ -23,7 +26,13 @@ pub(super) struct Jwks {
 impl Jwks {
     pub(super) fn new(url: String) -> reqwest::Result<Self> {
         let client = reqwest::Client::builder().timeout(TIMEOUT).build()?;
-        Ok(Self { url, client, keys: RwLock::default(), tried: Mutex::new(None) })
+        Ok(Self {
+            shown: shown_url(&url),
+            url,
+            client,
+            keys: RwLock::default(),
+            tried: Mutex::new(None),
+        })
     }
 
     /// The keys as they were fetched last.
@@ -44,18 +53,19 @@ impl Jwks {
                 let before = self.keys().len();
                 if fetched.is_empty() {
                     warn!(
-                        url = self.url,
+                        url = self.shown,
                         "the key set has no key that checks tokens: the old ones stay"
                     );
                     return;
                 }
                 if before != fetched.len() {
-                    info!(url = self.url, keys = fetched.len(), "keys are fetched");
+                    info!(url = self.shown, keys = fetched.len(), "keys are fetched");
                 }
                 *self.keys.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(fetched);
             }
             Err(error) => {
-                warn!(url = self.url, %error, "the key set cannot be fetched: the old keys stay");
+                let error = error.without_url();
+                warn!(url = self.shown, %error, "the key set cannot be fetched: the old keys stay");
             }
         }
     }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use jsonwebtoken::errors::ErrorKind;
-use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet};
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 
 use super::claims::Claims;
@@ -120,6 +120,10 @@ fn read_pem(path: &Path) -> anyhow::Result<Key> {
 
 #[allow(clippy::wildcard_enum_match_arm, reason = "what else there is means the same")]
 fn of_jwk(jwk: &Jwk) -> Option<Key> {
+    // RFC 7517 section 4.2: who has its private half may decrypt, and not sign.
+    if matches!(jwk.common.public_key_use, Some(PublicKeyUse::Encryption)) {
+        return None;
+    }
     let algorithms = match &jwk.algorithm {
         AlgorithmParameters::RSA(_) => RSA,
         AlgorithmParameters::EllipticCurve(curve)

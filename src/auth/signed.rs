@@ -9,6 +9,8 @@ use std::time::Duration;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
+use rtc_crypto::RTCCryptoProvider;
+use rtc_crypto::providers::AwsLcRsProvider;
 use sha2::Sha256;
 
 use crate::config::Secret;
@@ -22,8 +24,9 @@ pub struct SignedPaths(Hmac<Sha256>);
 impl SignedPaths {
     /// Signs with a key that follows from the secret; without one, with a key of this process.
     pub fn new(secret: Option<&Secret>) -> Self {
-        let random: [u64; 4] = std::array::from_fn(|_| fastrand::u64(..));
-        let random = random.map(u64::to_be_bytes).concat();
+        let mut random = [0; 32];
+        let generator = AwsLcRsProvider::new();
+        generator.random().fill(&mut random).expect("the operating system gives random bytes");
         let seed = secret.map_or(random.as_slice(), |secret| secret.reveal().as_bytes());
         let mut derive = mac(seed);
         derive.update(b"whitewater signed paths");
@@ -92,6 +95,16 @@ mod tests {
         let far = paths.sign("show", NOW + 9000 * hour, NOW);
         assert!(paths.check("show", &far, NOW + 23 * hour));
         assert!(!paths.check("show", &far, NOW + 26 * hour), "a day at most");
+    }
+
+    #[test]
+    fn a_key_without_a_secret_does_not_follow_from_what_can_be_guessed() {
+        let sign = || {
+            // It seeds itself by the clock.
+            fastrand::seed(7);
+            SignedPaths::new(None).sign("show", NOW, NOW)
+        };
+        assert_ne!(sign(), sign());
     }
 
     #[test]

@@ -321,8 +321,9 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "trusted-proxy",
         placeholder: "NETWORK",
         default: "",
-        help: "Addresses and networks of proxies that are believed in `X-Forwarded-For`, such as \
-               `10.0.0.0/8`. Without them everybody behind a proxy counts as one client.",
+        help: "Addresses and networks of proxies that are believed in `X-Forwarded-For` or \
+               `Forwarded`, such as `10.0.0.0/8`. Without them everybody behind a proxy counts as \
+               one client.",
         arity: Arity::Many,
         set: |c, v| each(v, value::network).map(|networks| c.trusted_proxies = networks),
     },

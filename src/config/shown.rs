@@ -188,10 +188,10 @@ fn auth(auth: &Auth) -> ShownAuth {
         jwt_secret: auth.jwt_secret.as_ref().map(|_| REDACTED),
         jwt_secret_file: auth.jwt_secret_file.as_deref().map(Path::to_path_buf),
         jwt_public_keys: auth.jwt_public_keys.clone(),
-        jwks_url: auth.jwks_url.as_deref().map(url),
+        jwks_url: auth.jwks_url.as_deref().map(shown_url),
         audience: auth.audience.clone(),
         issuer: auth.issuer.clone(),
-        hook_url: auth.hook_url.as_deref().map(url),
+        hook_url: auth.hook_url.as_deref().map(shown_url),
         hook_timeout_s: auth.hook_timeout.as_secs(),
         hook_when_down: if auth.hook_allows_when_down { "allow" } else { "deny" },
         grace_s: auth.grace.as_secs(),
@@ -199,7 +199,7 @@ fn auth(auth: &Auth) -> ShownAuth {
 }
 
 /// A URL without what could be a secret in it: the password, and the query.
-fn url(text: &str) -> String {
+pub fn shown_url(text: &str) -> String {
     let Ok(mut url) = reqwest::Url::parse(text) else { return REDACTED.into() };
     if url.password().is_some() {
         let _ = url.set_password(Some(REDACTED));
@@ -223,7 +223,7 @@ fn webhook(hook: &Webhook) -> ShownWebhook {
     };
     if let Ok(mut url) = reqwest::Url::parse(&hook.url) {
         url.set_path(REDACTED);
-        shown.url = self::url(url.as_str());
+        shown.url = shown_url(url.as_str());
     }
     match &hook.secret {
         SecretSource::Inline(_) => shown.secret = Some(REDACTED),
@@ -253,7 +253,7 @@ fn recording(recording: &Recording) -> ShownRecording {
         queue_size: recording.queue_size,
         s3_bucket: recording.s3_bucket.clone(),
         s3_prefix: recording.s3_prefix.clone(),
-        s3_endpoint: recording.s3_endpoint.as_deref().map(url),
+        s3_endpoint: recording.s3_endpoint.as_deref().map(shown_url),
         s3_region: recording.s3_region.clone(),
         s3_access_key_id: recording.s3_access_key_id.clone(),
         s3_secret_access_key: recording.s3_secret_access_key.as_ref().map(|_| REDACTED),

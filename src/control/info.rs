@@ -7,8 +7,8 @@ use whitewater_core::media::Rid;
 use whitewater_core::shard::command::{StreamReport, TrackReport};
 use whitewater_core::shard::{Command, Gauges, Reply, ShardId};
 use whitewater_signaling::control::{
-    DelayInfo, LayerInfo, PartInfo, Refusal, ServerInfo, ShardInfo, StreamInfo, StreamName,
-    TrackInfo,
+    DelayInfo, LayerInfo, Listing, PartInfo, Refusal, ServerInfo, ShardInfo, StreamInfo,
+    StreamName, StreamPage, TrackInfo,
 };
 
 use super::registry::StreamEntry;
@@ -43,6 +43,20 @@ impl Control {
             tap_waiting: tap_waiting as u64,
             shards,
         })
+    }
+
+    pub(super) async fn list_streams(&self, listing: &Listing) -> StreamPage {
+        let all: Vec<_> = {
+            let registry = self.registry();
+            registry.streams.iter().map(|(name, entry)| (name.clone(), entry.clone())).collect()
+        };
+        // Only what is told of is asked for.
+        let (streams, next) = listing.cut(all);
+        let mut infos = Vec::with_capacity(streams.len());
+        for (name, stream) in streams {
+            infos.push(self.info(name, stream).await);
+        }
+        StreamPage { streams: infos, next }
     }
 
     pub(super) async fn info(&self, name: StreamName, stream: StreamEntry) -> StreamInfo {

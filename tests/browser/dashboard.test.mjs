@@ -1,42 +1,17 @@
 // The dashboard: a real server with a real session, a thousand sessions of a mocked API, and what goes wrong.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { after, afterEach, before, describe, test } from "node:test";
-import { base, launch, publish, uniqueName, until, useServer, watch } from "./lib/browser.mjs";
+import { describe, test } from "node:test";
+import { publish, uniqueName, until, watch } from "./lib/browser.mjs";
 import { print, quantile, tenth } from "./lib/figures.mjs";
-import { environment, startServer } from "./lib/server.mjs";
+import { guarded } from "./lib/guarded.mjs";
 
 const SESSIONS = 1_000;
 
 describe("the dashboard", () => {
-  const folder = mkdtempSync(join(tmpdir(), "whitewater-dashboard-"));
-  const config = join(folder, "whitewater.toml");
-  const shared = base;
-  let browser;
-  let server;
-  before(async () => {
-    writeFileSync(config, '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n');
-    server = await startServer({ args: ["--config", config] });
-    useServer(server.url);
-    browser = await launch();
-  });
-  afterEach(() => browser.reset());
-  after(async () => {
-    await browser?.close();
-    await server?.stop();
-    useServer(shared);
-    rmSync(folder, { recursive: true, force: true });
-  });
-
-  const token = (...options) =>
-    execFileSync(process.env.WHITEWATER_BIN, ["token", "--config", config, ...options], {
-      encoding: "utf8",
-      env: environment(),
-    }).trim();
+  const suite = guarded();
+  const { token } = suite;
   const shoot = async (page, name) => {
     if (process.env.SCREENSHOTS) {
       await page.screenshot({ path: join(process.env.SCREENSHOTS, `${name}.png`), fullPage: true });
@@ -49,18 +24,18 @@ describe("the dashboard", () => {
 
   test("shows a session, chooses its layer, asks for a keyframe, ends it and the stream", async () => {
     const stream = uniqueName("dash");
-    const context = await browser.context();
+    const context = await suite.browser.context();
     const may = token("--stream", stream, "--publish", "--watch");
     await publish(context, stream, { codec: "VP8", token: may });
     await watch(context, stream, { query: `#token=${may}` });
 
-    const page = await (await browser.context()).newPage();
+    const page = await (await suite.browser.context()).newPage();
     const problems = [];
     page.on("pageerror", (error) => problems.push(error.message));
     page.on("console", (line) => line.type() === "error" && problems.push(line.text()));
-    await page.goto(`${server.url}/dashboard#token=${token("--admin")}`);
+    await page.goto(`${suite.server.url}/dashboard#token=${token("--admin")}`);
     await says(page, "#count", /^2 sessions$/);
-    assert.equal(page.url(), `${server.url}/dashboard`, "the token leaves the address");
+    assert.equal(page.url(), `${suite.server.url}/dashboard`, "the token leaves the address");
     await page.locator(".session", { hasText: "watches" }).focus();
     await page.keyboard.press("Enter");
     await says(page, "#session .facts", /connected.*UDP/);
@@ -80,7 +55,7 @@ describe("the dashboard", () => {
     await page.click("#session button:has-text('End')");
     await page.click("#confirm button:has-text('End')");
     // The watch page comes back by itself: it may.
-    await until("the session to end", () => server.log().includes("ended by an administrator"));
+    await until("the session to end", () => suite.server.log().includes("ended by an administrator"));
     await until("charts", async () => (await page.locator(".charts canvas").count()) === 4);
     await shoot(page, "live");
     await page.click("#streams button:has-text('End')");
@@ -90,9 +65,9 @@ describe("the dashboard", () => {
   });
 
   test("tells what to do about a token, and comes back after the server", async () => {
-    const context = await browser.context();
+    const context = await suite.browser.context();
     const page = await context.newPage();
-    await page.goto(`${server.url}/dashboard`);
+    await page.goto(`${suite.server.url}/dashboard`);
     await says(page, "#state", /asks for an administrator/);
     const enter = async (text) => {
       await page.fill("#token", text);
@@ -115,9 +90,9 @@ describe("the dashboard", () => {
   });
 
   test("moves a thousand sessions without stutter, on a desk and on a phone", async () => {
-    const page = await (await browser.context()).newPage();
+    const page = await (await suite.browser.context()).newPage();
     await mock(page);
-    await page.goto(`${server.url}/dashboard#token=x`);
+    await page.goto(`${suite.server.url}/dashboard#token=x`);
     await says(page, "#count", /^1000 sessions$/);
     assert.ok((await page.locator(".rows .session").count()) < 60, "rows that nobody sees");
     const many = await page.evaluate(scroll, 3_000);
@@ -160,8 +135,14 @@ describe("the dashboard", () => {
     await page.setViewportSize({ width: 390, height: 844 });
     const wide = await page.evaluate(() => document.documentElement.scrollWidth - innerWidth);
     assert.ok(wide <= 0, `${wide} px stand out on a phone`);
+    const cut = await page.evaluate(() =>
+      [...document.querySelectorAll(".rows .session:not([hidden]) > :not(.stream)")]
+        .filter((cell) => cell.scrollWidth > cell.clientWidth)
+        .map((cell) => cell.textContent),
+    );
+    assert.deepEqual(cut, [], "states and numbers are whole on a phone");
     await shoot(page, "phone");
-    await page.goto(`${server.url}/api/v1/docs`);
+    await page.goto(`${suite.server.url}/api/v1/docs`);
     await says(page, "#operations", /\/api\/v1\/sessions\/\{session\}\/layer/);
     await page.click("summary:has-text('/layer')");
     await shoot(page, "reference");
@@ -176,7 +157,7 @@ async function mock(page) {
     id: `id-${index}`,
     stream: `stream-${index}`,
     side: index % 20 === 0 ? "publish" : "watch",
-    state: "connected",
+    state: ["connected", "connecting", "silent"][index % 3],
     address: `192.0.2.${index % 250}`,
     transport: index % 9 === 8 ? "tcp" : "udp",
     uptime_ms: 60_000 + turn * 2_000,

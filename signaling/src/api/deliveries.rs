@@ -19,6 +19,7 @@ use crate::router::Shared;
 #[serde(deny_unknown_fields)]
 pub(super) struct Latest {
     /// So many at most; 100 if it is not said.
+    #[param(minimum = 0, maximum = 1000)]
     limit: Option<usize>,
     /// A token, for who can send no header.
     #[param(ignore)]
@@ -35,8 +36,16 @@ pub(super) async fn list(
 ) -> Result<Json<Vec<DeliveryInfo>>, Problem> {
     let bad = |_| Problem::new(StatusCode::BAD_REQUEST, "the query may be limit=NUMBER only");
     let Query(Latest { limit, .. }) = latest.map_err(bad)?;
-    Ok(Json(shared.control.deliveries(limit.unwrap_or(USUAL_DELIVERIES))))
+    let limit = limit.unwrap_or(USUAL_DELIVERIES);
+    if limit > MAX_DELIVERIES {
+        let detail = format!("limit must be from 0 to {MAX_DELIVERIES}");
+        return Err(Problem::new(StatusCode::BAD_REQUEST, detail));
+    }
+    Ok(Json(shared.control.deliveries(limit)))
 }
 
 /// Deliveries that are shown to who does not say how many.
 const USUAL_DELIVERIES: usize = 100;
+
+/// No more are kept. The document says it too.
+const MAX_DELIVERIES: usize = 1_000;

@@ -35,7 +35,7 @@ pub(super) struct Session {
 #[derive(ToSchema)]
 #[schema(as = Problem)]
 #[allow(dead_code, reason = "it is described, and written by `problem`")]
-struct Problem {
+pub(super) struct Problem {
     /// `about:blank`: the status says what it is.
     r#type: String,
     /// The status in words.

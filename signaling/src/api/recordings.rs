@@ -31,8 +31,14 @@ pub(super) struct Of {
     #[param(pattern = "^[A-Za-z0-9_-][A-Za-z0-9._-]{0,63}$")]
     stream: Option<String>,
     /// Those that began at this time or later (RFC 3339, in UTC).
+    #[param(
+        pattern = "^[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$"
+    )]
     from: Option<String>,
     /// Those that began before this time (RFC 3339, in UTC).
+    #[param(
+        pattern = "^[12][0-9]{3}-[01][0-9]-[0-3][0-9]T[0-2][0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?Z$"
+    )]
     until: Option<String>,
     /// So many at most; 100 if it is not said.
     #[param(minimum = 1, maximum = 1000)]
@@ -101,7 +107,7 @@ pub(super) async fn show(
 ) -> Result<Json<RecordingInfo>, Problem> {
     let found = archive(&shared)?.show(&recording).map_err(|no| refused(&shared, &no))?;
     let stream = found.stream.parse::<StreamName>().map_err(|_| Problem::fault())?;
-    seen.check(&shared, &stream)?;
+    seen.check(&shared, &stream).await?;
     Ok(Json(found))
 }
 

@@ -6,15 +6,17 @@ use axum::Json;
 use axum::body::Body;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::document::Session;
+use super::document::{Problem as Refused, Session};
+use super::paging;
 use crate::control::{InvalidName, LayerChoice, SessionInfo, StreamName, Which};
 use crate::problem::Problem;
 use crate::router::Shared;
+use crate::whole::EXACT;
 use crate::{limit, whep};
 
 /// Which sessions are asked for.
@@ -29,6 +31,7 @@ pub(super) struct Of {
     #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
     /// After the page whose `Link` header names this number.
+    #[param(minimum = 0, maximum = 9007199254740991_u64)]
     after: Option<u64>,
     /// A token, for who can send no header.
     #[param(ignore)]
@@ -50,22 +53,19 @@ pub(super) async fn list(
     let Query(of) = of.map_err(|_| {
         bad("the query may be stream=NAME, limit=NUMBER and after=NUMBER only".into())
     })?;
-    let limit = of.limit.unwrap_or(USUAL_LIMIT);
-    if !(1..=MAX_LIMIT).contains(&limit) {
-        return Err(bad(format!("limit must be from 1 to {MAX_LIMIT}")));
+    let limit = paging::limit(of.limit.unwrap_or(USUAL_LIMIT))?;
+    if of.after.is_some_and(|after| after > EXACT) {
+        return Err(bad(format!("after must be from 0 to {EXACT}")));
     }
     let stream = of.stream.map(|name| name.parse::<StreamName>()).transpose();
     let stream = stream.map_err(|no: InvalidName| bad(no.to_string()))?;
     let which = Which { stream: stream.clone(), after: of.after, limit };
     let page = shared.control.sessions(which).await.map_err(|no| shared.refused(&no))?;
-    let mut response = Json(page.sessions).into_response();
-    if let Some(after) = page.next {
+    let next = page.next.map(|after| {
         let stream = stream.map_or_else(String::new, |name| format!("stream={name}&"));
-        let link = format!("</api/v1/sessions?{stream}limit={limit}&after={after}>; rel=\"next\"");
-        let link = HeaderValue::try_from(link).map_err(|_| Problem::fault())?;
-        response.headers_mut().insert(header::LINK, link);
-    }
-    Ok(response)
+        format!("/api/v1/sessions?{stream}limit={limit}&after={after}")
+    });
+    paging::page(page.sessions, next)
 }
 
 /// One session.
@@ -97,7 +97,10 @@ pub(super) async fn kick(
 /// It is as if the viewer had chosen it: what it chooses later holds instead.
 #[utoipa::path(put, path = "/v1/sessions/{session}/layer", tag = "sessions",
     params(Session), request_body = LayerChoice,
-    responses((status = 204, description = "it is chosen")))]
+    responses((status = 204, description = "it is chosen"),
+        (status = 422, description = "the body is no choice, or the session has nothing to choose from: it \
+            publishes, or its stream has no such layer", body = Refused,
+            content_type = "application/problem+json")))]
 pub(super) async fn choose(
     State(shared): State<Shared>,
     Path(session): Path<String>,
@@ -128,4 +131,3 @@ pub(super) async fn unchoose(
 }
 
 const USUAL_LIMIT: usize = 100;
-const MAX_LIMIT: usize = 1000;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::StreamName;
+use crate::whole::{self, EXACT};
 
 /// What a player says of itself. Counts are since it began to play.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize, ToSchema)]
@@ -17,19 +18,24 @@ pub struct Beacon {
     /// How it plays.
     pub protocol: PlayerProtocol,
     /// Milliseconds from the wish to play to the first picture; `None` before it.
-    #[serde(default)]
+    #[schema(maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "whole::maybe::<EXACT, _, _>")]
     pub startup_ms: Option<u64>,
     /// Milliseconds from the publisher's camera to the screen, where it can tell and plays live.
-    #[serde(default)]
+    #[schema(maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "whole::maybe::<EXACT, _, _>")]
     pub latency_ms: Option<u64>,
     /// How often it waited for media.
-    #[serde(default)]
+    #[schema(maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "whole::number::<EXACT, _, _>")]
     pub stalls: u64,
     /// Milliseconds that it waited.
-    #[serde(default)]
+    #[schema(maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "whole::number::<EXACT, _, _>")]
     pub stalled_ms: u64,
     /// How often it had to begin anew, or gave up.
-    #[serde(default)]
+    #[schema(maximum = 9007199254740991_u64)]
+    #[serde(default, deserialize_with = "whole::number::<EXACT, _, _>")]
     pub errors: u64,
     /// Whether it plays no more.
     #[serde(default)]

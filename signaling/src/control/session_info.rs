@@ -55,7 +55,9 @@ pub struct SessionInfo {
     pub bitrate_out_bps: u64,
     /// The share of packets that was lost on the way, from 0 to 1, of its worst track; once reports tell.
     pub loss: Option<f64>,
-    /// Milliseconds from us to a viewer and back, once its reports tell; unknown of publishers.
+    /// Milliseconds from us to a viewer and back, once its reports tell. Of publishers it is always
+    /// `null`: the server sends them no media whose reception they would report, and as an ICE-lite agent
+    /// (RFC 8445 section 2.5) no checks that they would answer.
     pub round_trip_ms: Option<f64>,
     /// Its tracks.
     pub tracks: Vec<SessionTrackInfo>,

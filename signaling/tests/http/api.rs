@@ -76,8 +76,10 @@ async fn deliveries_of_webhooks_are_listed() {
         assert!(read.iter().all(|one| *one == delivery(&one.id)), "{text}");
         assert_eq!(text.matches(r#""state":"given_up""#).count(), expected, "{text}");
     }
-    let response = server.send(Method::GET, "/api/v1/webhooks/deliveries?limit=x").await;
-    assert_problem(response, 400, "no number").await;
+    for query in ["limit=x", "limit=1001", "limit=-1"] {
+        let path = format!("/api/v1/webhooks/deliveries?{query}");
+        assert_problem(server.send(Method::GET, &path).await, 400, query).await;
+    }
 }
 
 #[tokio::test]

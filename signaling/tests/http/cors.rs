@@ -58,7 +58,7 @@ async fn a_preflight_spells_out_what_is_allowed() {
             "W7: {path}"
         );
         let methods = header(&response, "access-control-allow-methods");
-        for method in ["POST", "PATCH", "DELETE", "OPTIONS"] {
+        for method in ["POST", "PUT", "PATCH", "DELETE", "OPTIONS"] {
             assert!(methods.split(", ").any(|one| one == method), "W7, E9: {method} in {methods}");
         }
     }

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs;
 
 use reqwest::Method;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
-use whitewater_signaling::control::{LayerChoice, SessionInfo};
+use whitewater_signaling::control::{LayerChoice, SessionInfo, StreamInfo};
 
 use crate::server::{Server, assert_problem, header};
 
@@ -24,6 +25,24 @@ fn operations(document: &Value) -> BTreeSet<String> {
         methods.map(|method| format!("{} {path}", method.to_uppercase())).collect()
     };
     paths.iter().flat_map(methods).collect()
+}
+
+/// Follows the links of a list through so many pages.
+async fn pages<T: DeserializeOwned>(server: &Server, first: &str, count: usize) -> Vec<T> {
+    let (mut path, mut seen) = (first.to_owned(), Vec::new());
+    for page in 1.. {
+        let response = server.send(Method::GET, &path).await;
+        assert_eq!(response.status(), 200, "{path}");
+        let link = header(&response, "link").to_owned();
+        seen.extend(response.json::<Vec<T>>().await.unwrap());
+        let Some(next) = link.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
+            assert_eq!(page, count, "{first}");
+            break;
+        };
+        assert_eq!(next.1, "; rel=\"next\"");
+        path = next.0.to_owned();
+    }
+    seen
 }
 
 #[tokio::test]
@@ -78,26 +97,45 @@ async fn sessions_come_in_pages_that_lead_on() {
     for stream in ["a", "b"] {
         server.open_both(stream).await;
     }
-    let (mut path, mut seen) = ("/api/v1/sessions?limit=3".to_owned(), Vec::new());
-    for pages in 1.. {
-        let response = server.send(Method::GET, &path).await;
-        assert_eq!(response.status(), 200, "{path}");
-        let link = header(&response, "link").to_owned();
-        seen.extend(response.json::<Vec<SessionInfo>>().await.unwrap());
-        let Some(next) = link.strip_prefix('<').and_then(|rest| rest.split_once('>')) else {
-            assert_eq!(pages, 2);
-            break;
-        };
-        assert_eq!(next.1, "; rel=\"next\"");
-        path = next.0.to_owned();
-    }
+    let seen: Vec<SessionInfo> = pages(&server, "/api/v1/sessions?limit=3", 2).await;
     let ids: BTreeSet<_> = seen.iter().map(|session| &session.id).collect();
     assert_eq!((seen.len(), ids.len()), (4, 4));
     let of_b = server.send(Method::GET, "/api/v1/sessions?stream=b").await;
     assert_eq!(header(&of_b, "link"), "", "all are on the first page");
     assert_eq!(of_b.json::<Vec<SessionInfo>>().await.unwrap().len(), 2);
-    for query in ["limit=0", "limit=1001", "limit=x", "after=-1", "stream=..", "other=1"] {
+    let too_far = format!("after={}", 1_u64 << 53);
+    let queries =
+        ["limit=0", "limit=1001", "limit=x", "after=-1", &too_far, "stream=..", "other=1"];
+    for query in queries {
         let path = format!("/api/v1/sessions?{query}");
+        assert_problem(server.send(Method::GET, &path).await, 400, query).await;
+    }
+}
+
+#[tokio::test]
+async fn streams_come_in_pages_to_who_wants_them_and_all_at_once_to_others() {
+    let server = Server::start().await;
+    for stream in ["d", "b", "a", "c"] {
+        server.open(&format!("/whip/{stream}")).await;
+    }
+    let names = |streams: Vec<StreamInfo>| {
+        streams.into_iter().map(|stream| stream.name).collect::<Vec<_>>().concat()
+    };
+    for (path, count, expected) in [
+        ("/api/v1/streams", 1, "abcd"),
+        // Caches are got round like this: what is not known counts for nothing.
+        ("/api/v1/streams?t=1", 1, "abcd"),
+        ("/api/v1/streams?limit=4", 1, "abcd"),
+        ("/api/v1/streams?limit=2", 2, "abcd"),
+        ("/api/v1/streams?limit=3", 2, "abcd"),
+        ("/api/v1/streams?after=b", 1, "cd"),
+        ("/api/v1/streams?limit=1&after=bb", 2, "cd"),
+        ("/api/v1/streams?after=x", 1, ""),
+    ] {
+        assert_eq!(names(pages(&server, path, count).await), expected, "{path}");
+    }
+    for query in ["limit=0", "limit=1001", "limit=x", "limit=-1", "after=.."] {
+        let path = format!("/api/v1/streams?{query}");
         assert_problem(server.send(Method::GET, &path).await, 400, query).await;
     }
 }

@@ -8,9 +8,9 @@ use std::sync::Mutex;
 use tokio::sync::mpsc;
 use whitewater_signaling::control::{
     Answer, Beacon, Control, DeliveryInfo, EventType, Events, EventsId, EventsPath, Follow,
-    Fragment, Happened, Happening, Heard, History, IfMatch, Interest, Journal, LayerChoice, Noted,
-    Open, Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo, SessionPage, SessionPath,
-    Side, StreamInfo, StreamName, Which,
+    Fragment, Happened, Happening, Heard, History, IfMatch, Interest, Journal, LayerChoice,
+    Listing, Noted, Open, Opened, Patched, Refusal, ServerInfo, SessionId, SessionInfo,
+    SessionPage, SessionPath, Side, StreamInfo, StreamName, StreamPage, Which,
 };
 
 /// The ICE user fragment that every fake session's client has at first.
@@ -180,11 +180,17 @@ impl Control for Fake {
         Box::pin(std::future::ready(result))
     }
 
-    fn streams(&self) -> Answer<'_, Vec<StreamInfo>> {
+    fn stream_page(&self, listing: Listing) -> Answer<'_, StreamPage> {
         let mut state = self.state.lock().unwrap();
         let result = match state.refusal.take() {
             Some(refusal) => Err(refusal),
-            None => Ok(state.streams()),
+            None => {
+                let named = |info: StreamInfo| (info.name.parse().unwrap(), info);
+                let all = state.streams().into_iter().map(named).collect();
+                let (streams, next) = listing.cut(all);
+                let streams = streams.into_iter().map(|(_, info)| info).collect();
+                Ok(StreamPage { streams, next })
+            }
         };
         Box::pin(std::future::ready(result))
     }

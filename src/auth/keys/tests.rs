@@ -122,3 +122,15 @@ fn public_keys_of_each_kind_check_tokens_and_are_no_secrets() {
     }
     assert!(read_pem(pem("no key").path()).is_err());
 }
+
+#[test]
+fn a_key_of_a_set_that_is_for_encryption_checks_no_tokens() {
+    let set = |purpose: Value| {
+        let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
+        let key = json!({"kty": "OKP", "crv": "Ed25519", "use": purpose, "x": x});
+        serde_json::from_value::<JwkSet>(json!({"keys": [key]})).unwrap()
+    };
+    assert_eq!(of_set(&set(json!("sig"))).len(), 1);
+    assert_eq!(of_set(&set(Value::Null)).len(), 1, "for anything");
+    assert_eq!(of_set(&set(json!("enc"))).len(), 0);
+}
