@@ -78,6 +78,7 @@ impl Reader {
             | Change::Leaving
             | Change::Back { .. }
             | Change::HlsViewers { .. }
+            | Change::DashViewers { .. }
             | Change::Layers(_) => {
                 return;
             }
