@@ -1,6 +1,7 @@
 // A client of what the API has for administrators. No DOM.
 
 import type { StreamInfo } from "../api";
+import type { Page } from "../recordings/api";
 import { HttpProblem, parseLinks, problemOf, request } from "../http";
 
 /** The layer that a viewer gets. */
@@ -43,7 +44,11 @@ export interface History {
   readonly interval_s: number;
   readonly at_unix_ms: readonly number[];
   readonly streams: readonly number[];
-  readonly viewers: { readonly whep: readonly number[]; readonly hls: readonly (number | null)[] };
+  readonly viewers: {
+    readonly whep: readonly number[];
+    readonly hls: readonly (number | null)[];
+    readonly dash: readonly (number | null)[];
+  };
   readonly bitrate_in_bps: readonly number[];
   readonly bitrate_out_bps: readonly number[];
   readonly loss: readonly (number | null)[];
@@ -91,6 +96,26 @@ export class Admin {
 
   async keyframe(stream: string): Promise<void> {
     await this.#send("POST", `/api/v1/streams/${encodeURIComponent(stream)}/keyframe`);
+  }
+
+  /** The streams that are being recorded, with the ids of their recordings. */
+  async recorded(): Promise<Map<string, string>> {
+    const none: Page = { items: [], next: null };
+    const { items } = await this.#get<Page>("/api/v1/recordings?limit=100").catch((error) => {
+      // A server that keeps no recordings has a dashboard all the same.
+      if (error instanceof HttpProblem && error.status === 404) return none;
+      throw error;
+    });
+    const now = items.filter(({ state }) => state === "recording");
+    return new Map(now.map(({ stream, id }) => [stream, id]));
+  }
+
+  async record(stream: string): Promise<void> {
+    await this.#send("POST", `/api/v1/streams/${encodeURIComponent(stream)}/recording`);
+  }
+
+  async stopRecording(stream: string): Promise<void> {
+    await this.#send("DELETE", `/api/v1/streams/${encodeURIComponent(stream)}/recording`);
   }
 
   /** Chooses a viewer's layer; `null` lets its network choose. */
