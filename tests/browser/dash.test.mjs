@@ -40,7 +40,8 @@ describe("DASH", () => {
     const context = await browser.context();
     const strangers = [];
     context.on("request", (request) => {
-      if (/^http/.test(request.url()) && !request.url().startsWith(base)) strangers.push(request.url());
+      if (/^http/.test(request.url()) && !request.url().startsWith(base))
+        strangers.push(request.url());
     });
     const viewer = await watch(context, stream, DASH);
     await waitClocks(viewer, 60, START_MS);
@@ -140,7 +141,8 @@ describe("DASH", () => {
     context.on("request", (request) => requests.push(new URL(request.url()).pathname));
     await waitLive(await watch(context, stream));
     await waitClocks(await watch(context, stream, { query: "?protocol=hls" }), 30, START_MS);
-    const ofDash = () => requests.filter((path) => /^\/dash\/|\/assets\/(dash\.all|dashjs)/.test(path));
+    const ofDash = () =>
+      requests.filter((path) => /^\/dash\/|\/assets\/(dash\.all|dashjs)/.test(path));
     assert.deepEqual(ofDash(), []);
     const embedded = await context.newPage();
     await embedded.goto(`${base}/embed/${stream}?protocol=dash`);

@@ -45,7 +45,7 @@ describe("recordings", () => {
   const shoot = async (page, name) => {
     if (process.env.SCREENSHOTS) {
       const path = join(process.env.SCREENSHOTS, `recordings-${name}.png`);
-      await page.screenshot({ path, fullPage: true });
+      await page.screenshot({ path });
     }
   };
   const says = (page, selector, pattern, timeout) =>
@@ -77,7 +77,9 @@ describe("recordings", () => {
     // Who may watch the stream may watch its recordings.
     const page = await open(`/recordings?stream=${stream}#token=${may}`);
     await page.click(".recordings button:has-text('Play')", { timeout: START_MS });
-    await until("a picture", () => page.evaluate(() => document.querySelector("video").currentTime > 1));
+    await until("a picture", () =>
+      page.evaluate(() => document.querySelector("video").currentTime > 1),
+    );
     await says(page, ".badge", /^Recording now$/);
     assert.equal(await page.isVisible(".recordings a:has-text('Download')"), false);
     const duration = () => page.evaluate(() => document.querySelector("video").duration);
@@ -117,7 +119,10 @@ describe("recordings", () => {
     const [recording] = await listed(admin, stream);
     assert.equal(recording.state, "ready");
     assert.ok(Math.abs(recording.duration_s - ends.duration) < 1, `${recording.duration_s}`);
-    assert.equal(page.url(), `${server.url}/recordings?stream=${stream}&play=${recording.id}#token=${may}`);
+    assert.equal(
+      page.url(),
+      `${server.url}/recordings?stream=${stream}&play=${recording.id}#token=${may}`,
+    );
 
     const link = await page.getAttribute(".recordings a:has-text('Download')", "href");
     const file = await fetch(server.url + link);
@@ -154,7 +159,10 @@ describe("recordings", () => {
       bytes: recording.bytes,
       stalls: { dash: others.dash.stalls, shaka: others.shaka.stalls },
     });
-    assert.deepEqual(page.problems.filter((text) => !/40[134]/.test(text)), []);
+    assert.deepEqual(
+      page.problems.filter((text) => !/40[134]/.test(text)),
+      [],
+    );
   });
 
   test("many are shown page by page, in the light and the dark, at a desk and on a phone", async () => {
@@ -172,9 +180,15 @@ describe("recordings", () => {
 
     // What grows is asked for again, what is new comes first, and older ones stay.
     const about = await page.textContent('[data-id="id-59"] .about');
-    await until("it to grow", async () => (await page.textContent('[data-id="id-59"] .about')) !== about);
+    await until(
+      "it to grow",
+      async () => (await page.textContent('[data-id="id-59"] .about')) !== about,
+    );
     api.add();
-    await until("a new one", async () => (await page.locator("#recordings li").count()) === MANY + 1);
+    await until(
+      "a new one",
+      async () => (await page.locator("#recordings li").count()) === MANY + 1,
+    );
     await shoot(page, "light");
     await page.emulateMedia({ colorScheme: "dark" });
     await shoot(page, "dark");

@@ -3,6 +3,7 @@
 
 import type { MediaPlayerClass, MediaPlayerErrorEvent, Representation } from "dashjs";
 import {
+  CATCH_UP_RATE,
   EndedBefore,
   FIRST_GUESS_BPS,
   figuresOf,
@@ -79,7 +80,11 @@ export class DashPlayback implements Playback {
         lastMediaSettingsCachingInfo: { enabled: false },
         // The manifest names the server's clock. A cache's `Date` may be old.
         utcSynchronization: { useManifestDateHeaderTimeSource: false },
-        liveCatchup: { enabled: true, maxDrift: JUMP_BEYOND_S },
+        liveCatchup: {
+          enabled: true,
+          maxDrift: JUMP_BEYOND_S,
+          playbackRate: { min: -0.04, max: CATCH_UP_RATE - 1 },
+        },
         buffer: { bufferToKeep: 30 },
         abr: { initialBitrate: { video: FIRST_GUESS_BPS / 1_000 } },
       },

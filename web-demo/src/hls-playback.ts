@@ -5,6 +5,7 @@ import type Hls from "hls.js";
 import type { ErrorData } from "hls.js";
 import { parseRetryAfter } from "./http";
 import {
+  CATCH_UP_RATE,
   EndedBefore,
   FIRST_GUESS_BPS,
   figuresOf,
@@ -26,9 +27,6 @@ import {
 export type HlsModule = typeof import("hls.js");
 
 const SAY = sentencesOf("stream");
-
-/** What follows the live place plays a tenth faster until it is there; whoever went back stays back. */
-const CATCH_UP_RATE = 1.1;
 
 /** Playlists are asked for again soon: one that has only parts yet does for hls.js only with its first segment. */
 const PLAYLISTS = {

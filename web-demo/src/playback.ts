@@ -102,6 +102,8 @@ export const JUMP_BEYOND_S = 2.5;
 export const JUMPS_APART_MS = 8_000;
 /** So far behind the live place, what follows it still counts as live. */
 export const LIVE_WITHIN_S = 1.5;
+/** What follows the live place plays a tenth faster until it is there; whoever went back stays back. */
+export const CATCH_UP_RATE = 1.1;
 /** What one guesses of a network before anything was measured. */
 export const FIRST_GUESS_BPS = 2_500_000;
 

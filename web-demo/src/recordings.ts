@@ -214,6 +214,7 @@ function recordingItem(first: Recording) {
   };
   const badge = make("span", "badge");
   const about = make("span", "about");
+  const qualities = make("span", "about");
   const wrong = make("p", "problem");
   wrong.setAttribute("role", "alert");
   wrong.hidden = true;
@@ -227,7 +228,7 @@ function recordingItem(first: Recording) {
     setText(wrong, (await erase(recording)) ?? "");
     wrong.hidden = wrong.textContent === "";
   };
-  const words = make("div", "words", make("span", "title", name, badge), about);
+  const words = make("div", "words", make("span", "title", name, badge), about, qualities);
   const element = make("li", "", words, make("div", "buttons", play, download, remove), wrong);
   const update = (now: Recording) => {
     recording = now;
@@ -235,6 +236,7 @@ function recordingItem(first: Recording) {
     element.dataset["state"] = now.state;
     setText(badge, stateText(now));
     setText(about, aboutText(now));
+    setText(qualities, qualityText(now.renditions));
     const which = `${now.stream}, ${dateText(now.began)}`;
     play.setAttribute("aria-label", `Play ${which}`);
     download.setAttribute("aria-label", `Download ${which}`);
@@ -254,14 +256,8 @@ function recordingItem(first: Recording) {
   return { element, play, remove, update };
 }
 
-function aboutText(recording: Recording): string {
-  const parts = [
-    dateText(recording.began),
-    lengthText(recording.duration_s),
-    bytesText(recording.bytes),
-    qualityText(recording.renditions),
-  ];
-  return parts.filter((part) => part !== "").join(" · ");
+function aboutText({ began, duration_s, bytes }: Recording): string {
+  return [dateText(began), lengthText(duration_s), bytesText(bytes)].join(" · ");
 }
 
 /** Asks, and deletes; gives a sentence where that did not work. */

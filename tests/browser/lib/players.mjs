@@ -79,7 +79,9 @@ async function playWithShaka(url) {
   window.shaka.polyfill.installAll();
   const player = new window.shaka.Player();
   window.player = player;
-  player.addEventListener("error", ({ detail }) => window.wrong.push(`${detail.code} ${detail.data}`));
+  player.addEventListener("error", ({ detail }) =>
+    window.wrong.push(`${detail.code} ${detail.data}`),
+  );
   await player.attach(document.querySelector("#video"));
   player.configure({ streaming: { lowLatencyMode: true } });
   await player.load(url);
