@@ -59,7 +59,7 @@ export default defineConfig({
       "/whip": server,
       "/whep": server,
       "/hls": server,
-      "/dash": server,
+      "/dash/": server,
       "/replay": server,
     },
   },

@@ -106,6 +106,8 @@ export class DashPlayback implements Playback {
   destroy(): void {
     clearInterval(this.looking);
     this.listening.abort();
+    // dash.js leaves listeners behind that wait to set a rate, and fail once it is gone: they are served before.
+    this.video.dispatchEvent(new Event("canplay"));
     this.player.destroy();
     this.video.playbackRate = 1;
   }

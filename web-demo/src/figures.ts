@@ -1,6 +1,6 @@
 // The watch page's panel of figures: what is measured of WHEP and of segments, in words.
 
-import { bitrateText, codecText, make, setText, sizeText } from "./page";
+import { bitrateText, codecText, durationText, make, setText, sizeText } from "./page";
 import type { SegmentFigures } from "./playback";
 import { type SegmentProtocol, titleOf } from "./protocol";
 import type { ViewerFigures } from "./stats";
@@ -76,9 +76,10 @@ export function segmentRows(f: Exclude<Figures, { protocol: "whep" }> | null): R
   ]);
 }
 
-/** "180 ms", or from a second on "1.9 s". */
+/** "180 ms", or from a second on "1.9 s"; of who went back in time "5 min" or "2 h 5 min". */
 export function latencyText(ms: number | null): string {
   if (ms === null) return "–";
+  if (ms >= 60_000) return durationText(ms);
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 

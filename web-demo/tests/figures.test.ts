@@ -55,13 +55,15 @@ test("without figures the rows stay, with dashes", () => {
 });
 
 test("latencies are milliseconds up to a second", () => {
-  expect([null, 0, 181.4, 999, 1_000, 12_345].map(latencyText)).toEqual([
+  expect([null, 0, 181.4, 999, 1_000, 12_345, 65_000, 7_500_000].map(latencyText)).toEqual([
     "–",
     "0 ms",
     "181 ms",
     "999 ms",
     "1.0 s",
     "12.3 s",
+    "1 min",
+    "2 h 5 min",
   ]);
 });
 
