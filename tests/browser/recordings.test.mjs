@@ -24,7 +24,11 @@ describe("recordings", () => {
   let browser;
   let server;
   before(async () => {
-    writeFileSync(config, '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n');
+    writeFileSync(
+      config,
+      '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n' +
+        '[[streams]]\nmatch = "*"\nrecord = "off"\nrecord_renditions = ["source", "aac"]\n',
+    );
     server = await startServer({ args: ["--config", config] });
     useServer(server.url);
     browser = await launch();

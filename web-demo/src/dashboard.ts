@@ -70,11 +70,8 @@ async function refresh(): Promise<void> {
   if (locked) return;
   const asked = admin;
   try {
-    const [live, open, taken] = await Promise.all([
-      asked.streams(),
-      asked.sessions(),
-      asked.recorded(),
-    ]);
+    const [live, open] = await Promise.all([asked.streams(), asked.sessions()]);
+    const taken = await asked.recorded(live.map(({ name }) => name));
     const due = Date.now() - historyAt >= HISTORY_EVERY_MS;
     const past = due || history === null ? await asked.history() : null;
     if (asked !== admin) return;
@@ -183,7 +180,7 @@ function streamItem(name: string): HTMLLIElement {
   const record = button("Record", async () => {
     const stop = recorded.has(name);
     await (stop ? admin.stopRecording(name) : admin.record(name));
-    recorded = await admin.recorded();
+    recorded = await admin.recorded(streams.map((stream) => stream.name));
     show(false);
     return stop ? "Its recording ends." : "Its recording begins.";
   });

@@ -98,16 +98,28 @@ export class Admin {
     await this.#send("POST", `/api/v1/streams/${encodeURIComponent(stream)}/keyframe`);
   }
 
-  /** The streams that are being recorded, with the ids of their recordings. */
-  async recorded(): Promise<Map<string, string>> {
-    const none: Page = { items: [], next: null };
-    const { items } = await this.#get<Page>("/api/v1/recordings?limit=100").catch((error) => {
-      // A server that keeps no recordings has a dashboard all the same.
-      if (error instanceof HttpProblem && error.status === 404) return none;
-      throw error;
-    });
-    const now = items.filter(({ state }) => state === "recording");
+  /** Those of these live streams that are being recorded, with the ids of their recordings. */
+  async recorded(live: readonly string[]): Promise<Map<string, string>> {
+    const { items, next } = await this.#recordings("limit=100");
+    const all = [...items];
+    // One that has gone on for long stands behind many that began later.
+    const rest = next === null ? [] : live.filter((name) => !all.some((it) => it.stream === name));
+    for (const name of rest) {
+      all.push(...(await this.#recordings(`limit=1&stream=${encodeURIComponent(name)}`)).items);
+    }
+    const now = all.filter(({ state }) => state === "recording");
     return new Map(now.map(({ stream, id }) => [stream, id]));
+  }
+
+  async #recordings(query: string): Promise<Page> {
+    try {
+      return await this.#get<Page>(`/api/v1/recordings?${query}`);
+    } catch (error) {
+      // A server that keeps no recordings has a dashboard all the same.
+      const isOff = error instanceof HttpProblem && [404, 409].includes(error.status);
+      if (isOff) return { items: [], next: null };
+      throw error;
+    }
   }
 
   async record(stream: string): Promise<void> {

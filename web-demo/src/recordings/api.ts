@@ -86,7 +86,8 @@ export function renewed(known: readonly Recording[], page: Page): Recording[] {
   const last = page.items.at(-1);
   if (page.next === null || last === undefined) return [...page.items];
   const listed = new Set(page.items.map(({ id }) => id));
-  const older = known.filter(({ id, began }) => !listed.has(id) && began < last.began);
+  const end = Date.parse(last.began);
+  const older = known.filter(({ id, began }) => !listed.has(id) && Date.parse(began) < end);
   return [...page.items, ...older];
 }
 
