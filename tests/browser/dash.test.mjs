@@ -59,8 +59,7 @@ describe("DASH", () => {
     assert.equal(qualities[0], "", "the first choice is left to the network");
     const downMs = await changeQuality(viewer, qualities.at(-1));
     const upMs = await changeQuality(viewer, qualities[1]);
-    const changed = await ageNow(viewer);
-    assert.ok(changed < LATE_MS, `after two changes the picture is ${changed} ms late`);
+    const changed = await liveAge(viewer);
     const { stalls, frames, dropped } = await figures(viewer);
     assert.ok(frames > framesBefore, "frames are counted");
     assert.ok(stalls - before <= 1, `${stalls - before} stalls while the quality changed twice`);
@@ -81,9 +80,7 @@ describe("DASH", () => {
     await forget(viewer);
     assert.ok((await ageNow(viewer)) > 9_000, "it stays in the past");
     await viewer.press("#go-live", "Enter");
-    await until("the live picture", async () => (await samples(viewer)).at(-1)?.age < LATE_MS);
-    const live = await ageNow(viewer);
-    assert.ok(live < LATE_MS, `after going live the picture is ${live} ms late`);
+    const live = await liveAge(viewer);
 
     const told = await until("its beacon", async () => {
       const info = await streamInfo(stream);
@@ -121,10 +118,7 @@ describe("DASH", () => {
     await waitLive(publisher);
     const backMs = (await newPicture(viewer, START_MS)) - from;
     await waitClocks(viewer, 60);
-    const late = await until("the live picture", async () => {
-      const age = await ageNow(viewer);
-      return age < LATE_MS && age;
-    });
+    const late = await liveAge(viewer);
     print("dash publisher reloads", { firstMs, backMs, latencyMs: tenth(late) });
     assert.equal(await viewer.evaluate(() => window.whitewater.protocol), "dash");
     await publisher.close();
@@ -181,6 +175,14 @@ async function ageNow(viewer) {
   await forget(viewer);
   const taken = await waitClocks(viewer, 30);
   return median(taken.map(({ age }) => age).filter((age) => age !== null));
+}
+
+/** The same once it is less than three seconds, which the player comes to by itself. */
+function liveAge(viewer) {
+  return until("the live picture", async () => {
+    const age = await ageNow(viewer);
+    return age < LATE_MS && age;
+  });
 }
 
 function figures(viewer) {
