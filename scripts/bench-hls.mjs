@@ -53,9 +53,9 @@ async function freePort() {
 }
 
 /** A server, and a publisher of three layers with sound, or of one that becomes a ladder. */
-async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false } = {}) {
+async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false, recording = false } = {}) {
   const file = join(folder, `${hls}.toml`);
-  writeFileSync(file, `max_http_connections = 12000\n[[streams]]\nmatch = "*"\nhls = "${hls}"\n${ladder ? 'hls_ladder = "auto"\n' : ""}`);
+  writeFileSync(file, `max_http_connections = 12000\n[recording]\nenabled = ${recording}\n[[streams]]\nmatch = "*"\nhls = "${hls}"\n${ladder ? 'hls_ladder = "auto"\n' : ""}`);
   const server = start(
     core,
     binary,

@@ -32,6 +32,8 @@ const run = promisify(execFile);
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 const unlimited = {
+  // What is measured is forwarding.
+  WHITEWATER_RECORDING_ENABLED: "false",
   WHITEWATER_LIMITS_ADDRESS_REQUESTS_PER_S: "0",
   WHITEWATER_LIMITS_ADDRESS_SESSIONS: "0",
 };

@@ -44,7 +44,7 @@ async function serveWith(variables, ...more) {
       ...["--log", "warn", ...more],
     ],
     // The offers come from one address.
-    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, ...variables } },
+    { stdio: ["ignore", "pipe", "inherit"], env: { ...process.env, WHITEWATER_RECORDING_ENABLED: "false", ...variables } },
   );
   const exited = new Promise((resolve) => server.once("exit", resolve));
   const [url, udp] = await new Promise((resolve, reject) => {

@@ -102,13 +102,13 @@ install_ffmpeg() {
 }
 
 # A program from PyPI in a folder of its own: schemathesis tries the API against its own description,
-# check-jsonschema carries the schema of Compose files.
+# check-jsonschema carries the schema of Compose files, moto speaks S3.
 install_python_program() {
-    local program="$1" version="$2" folder="$cache/$1"
+    local program="$1" version="$2" extra="${3:-}" folder="$cache/$1"
     [ "$(cat "$folder/version" 2>/dev/null)" != "$version" ] || return 0
     say "adding $program to $folder"
     python3 -m venv --clear "$folder"
-    "$folder/bin/pip" install --quiet --disable-pip-version-check "$program==$version"
+    "$folder/bin/pip" install --quiet --disable-pip-version-check "$program$extra==$version"
     echo "$version" >"$folder/version"
 }
 
@@ -137,4 +137,5 @@ if [ "$purpose" = tests ]; then
     install_ffmpeg
     install_python_program schemathesis 4.32.5
     install_python_program check-jsonschema 0.39.0
+    install_python_program moto 5.2.5 '[server]'
 fi

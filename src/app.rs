@@ -2,6 +2,7 @@
 //!
 //! The only place where edges meet.
 
+mod recording;
 mod reload;
 
 use std::net::SocketAddr;
@@ -22,8 +23,10 @@ use crate::auth::Gate;
 use crate::bridge::{self, Bridges, Codec, Picture, Sound, Timing, When};
 use crate::config::{self, Config, Hls, HlsCodec, HlsSound, IceServer, Live};
 use crate::control::{self, Control, Policy};
+use crate::record::Library;
 use crate::webhooks::{self, Ledger, Webhooks};
-use crate::{addresses, engine, http, metrics, origin, web};
+use crate::{addresses, engine, http, metrics, origin, replay, web};
+use recording::Recording;
 use reload::Reloading;
 pub use reload::Source;
 
@@ -34,6 +37,7 @@ pub struct Running {
     control: Arc<Control>,
     bridges: Arc<Bridges>,
     webhooks: webhooks::Running,
+    recording: Option<Recording>,
     operator: Arc<dyn Operator>,
     live: Live,
 }
@@ -80,14 +84,24 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     });
     switch.set_operator(Arc::clone(&operator));
     let store = origin::Store::new(origin::Limits::default());
+    let recording = recording::open(config, &live, &control, counted.recording.clone())?;
+    let library = recording.as_ref().map(|recording| recording.library.clone());
+    if let Some(library) = &library {
+        store.set_keeper(Arc::new(library.clone()));
+        switch.set_archive(Arc::new(library.clone()));
+    }
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let bridge_config = bridge_config(&live, counted.hls.clone());
+    let bridge_config = bridge_config(&live, library.clone(), counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store, switch);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
     let wanted = Arc::clone(&bridges);
-    let hls = origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate)
-        .layer(middleware::from_fn_with_state(counted.hls, metrics::count));
+    let mut hls =
+        origin::router(store, move |stream| Arc::clone(&wanted).want(stream), gate.clone());
+    if let Some(library) = library {
+        hls = hls.merge(replay::router(library, gate));
+    }
+    let hls = hls.layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let proxies = live.clone();
@@ -97,7 +111,7 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let redirect = redirect.map(|plain| plain.redirect_to(http.local_addr(), max_connections));
     let redirect = redirect.transpose()?;
 
-    Ok(Running { http, redirect, control, bridges, webhooks, operator, live })
+    Ok(Running { http, redirect, control, bridges, webhooks, recording, operator, live })
 }
 
 // === impl Running ===
@@ -153,6 +167,9 @@ impl Running {
         tokio::time::sleep(lead).await;
         self.control.shutdown().await;
         let was_played = self.bridges.finish().await;
+        if let Some(recording) = &self.recording {
+            recording.library.finish(LAST_RECORDINGS).await;
+        }
         // They would never finish by themselves.
         self.control.end_events();
         let left = drain.timeout.saturating_sub(began.elapsed());
@@ -211,7 +228,7 @@ fn reading(
     }
 }
 
-fn bridge_config(live: &Live, metrics: metrics::Hls) -> bridge::Config {
+fn bridge_config(live: &Live, library: Option<Library>, metrics: metrics::Hls) -> bridge::Config {
     let (policies, sounds) = (live.clone(), live.clone());
     let (pictures, timings) = (live.clone(), live.clone());
     bridge::Config {
@@ -220,6 +237,7 @@ fn bridge_config(live: &Live, metrics: metrics::Hls) -> bridge::Config {
             Hls::Always => When::Always,
             Hls::Off => When::Never,
         }),
+        recorded: Box::new(move |stream| recording::recorded(library.as_ref()?, stream)),
         picture: Box::new(move |name| picture(&pictures.get().policy(name))),
         timing: Box::new(move |name| {
             let policy = timings.get().policy(name);
@@ -332,6 +350,9 @@ fn ice_server(server: &IceServer) -> signaling::IceServer {
 
 /// How long the last events for webhooks are tried to be delivered while the server stops.
 const LAST_DELIVERIES: Duration = Duration::from_secs(3);
+
+/// How long recordings may take to be closed.
+const LAST_RECORDINGS: Duration = Duration::from_secs(3);
 
 /// How long viewers have who were told to look for another server.
 const RECONNECT_LEAD: Duration = Duration::from_secs(1);

@@ -62,6 +62,15 @@ pub struct Picture {
     pub codec: Codec,
 }
 
+/// What is recorded beside what comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Sound as AAC.
+    pub aac: bool,
+    /// The picture as it is transcoded.
+    pub ladder: bool,
+}
+
 /// How a stream is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -73,8 +82,10 @@ pub struct Timing {
 
 /// What holds for all streams.
 pub struct Config {
-    /// When a stream is packaged.
+    /// When a stream is packaged for players.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
+    /// What is recorded of a stream, and so packaged whether or not anybody plays it; `None` is nothing.
+    pub recorded: Box<dyn Fn(&StreamName) -> Option<Recorded> + Send + Sync>,
     /// What its picture is transcoded to.
     pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
     /// What its segments last, and how far back players can go.
@@ -105,6 +116,8 @@ pub struct Bridges {
 struct Running {
     inlet: mpsc::Sender<LinkMessage>,
     stage: watch::Receiver<Stage>,
+    /// Whether players have asked for it.
+    is_played: Arc<AtomicBool>,
 }
 
 /// How far a stream's bridge has come.
@@ -144,7 +157,7 @@ impl Bridges {
         if (self.config.when)(stream.as_str()) == When::Never {
             return Wanted::Off;
         }
-        let Some(mut stage) = self.begin(&stream) else { return Wanted::NotLive };
+        let Some(mut stage) = self.begin(&stream, true) else { return Wanted::NotLive };
         let asked = Instant::now();
         loop {
             let was = *stage.borrow();
@@ -189,29 +202,38 @@ impl Bridges {
         found
     }
 
-    /// Begins to package a live stream, unless that is done already.
-    fn begin(self: &Arc<Self>, name: &StreamName) -> Option<watch::Receiver<Stage>> {
+    /// Begins to package a live stream, unless that is done already, for players or to be recorded.
+    fn begin(
+        self: &Arc<Self>,
+        name: &StreamName,
+        for_players: bool,
+    ) -> Option<watch::Receiver<Stage>> {
         if self.closed.load(Ordering::Relaxed) {
             return None;
         }
         let (id, home) = self.packets.place(name)?;
         let mut running = self.running();
         if let Some(running) = running.get(&id) {
+            running.is_played.fetch_or(for_players, Ordering::Relaxed);
             return Some(running.stage.clone());
         }
         let (inlet, messages) = mpsc::channel(INLET_BOUND);
         let (stage_in, stage) = watch::channel(Stage::Starting);
-        running.insert(id, Running { inlet, stage: stage.clone() });
+        let is_played = Arc::new(AtomicBool::new(for_players));
+        let playing = Arc::clone(&is_played);
+        running.insert(id, Running { inlet, stage: stage.clone(), is_played });
         debug!(stream = %name, "packaging begins");
-        let task = stream::Task::new(Arc::clone(self), name.clone(), (id, home), stage_in);
+        let home = (id, home);
+        let task = stream::Task::new(Arc::clone(self), name.clone(), home, stage_in, playing);
         tokio::spawn(task.run(messages));
         Some(stage)
     }
 
     fn begin_always(self: &Arc<Self>) {
         for name in self.packets.streams() {
-            if (self.config.when)(name.as_str()) == When::Always {
-                self.begin(&name);
+            let is_played = (self.config.when)(name.as_str()) == When::Always;
+            if is_played || (self.config.recorded)(&name).is_some() {
+                self.begin(&name, is_played);
             }
         }
     }

@@ -19,6 +19,7 @@ mod limits;
 mod live;
 mod options;
 mod pattern;
+mod recording;
 mod reload;
 mod sections;
 mod setting;
@@ -33,6 +34,7 @@ pub use limits::ClientLimits;
 pub use live::Live;
 pub use options::{Documented, documented};
 pub use pattern::Pattern;
+pub use recording::Recording;
 pub use setting::Origin;
 pub use webhooks::{SecretSource, Webhook};
 
@@ -75,6 +77,8 @@ pub struct Config {
     pub drain: Drain,
     /// How permissions are checked.
     pub auth: Auth,
+    /// Where recordings are kept, and how much of them.
+    pub recording: Recording,
     /// Policies by stream name; the first match decides.
     pub streams: Vec<StreamPolicy>,
     /// Who is told by HTTP what happens.
@@ -175,6 +179,14 @@ pub struct Policy {
     pub hls_ladder: Vec<u16>,
     /// What transcoded pictures are encoded as.
     pub hls_codec: HlsCodec,
+    /// Whether it is recorded whenever it is live.
+    pub record: Record,
+    /// Which renditions are recorded: `source`, `ladder`, `aac`, or their names.
+    pub record_renditions: Vec<String>,
+    /// How long recordings are kept after their end; zero is for ever.
+    pub record_max_age: Duration,
+    /// Bytes of all its recordings; 0 is no limit.
+    pub record_max_size: u64,
     /// Who may use it; `None` is what `[auth]` calls for.
     pub access: Option<Access>,
 }
@@ -188,6 +200,16 @@ pub enum Hls {
     /// While it is live.
     Always,
     /// Never.
+    Off,
+}
+
+/// Whether a stream is recorded.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Record {
+    /// Whenever it is live.
+    #[default]
+    Always,
+    /// When the API says so.
     Off,
 }
 
@@ -289,6 +311,7 @@ impl Config {
     fn check(&self) -> Result<(), ConfigError> {
         self.check_auth()?;
         webhooks::check(self)?;
+        self.recording.check().map_err(ConfigError::Conflict)?;
         if let Some(Tls { cert, key }) = &self.tls {
             for (file, missing, given) in
                 [(cert, "tls_cert", "tls_key"), (key, "tls_key", "tls_cert")]
@@ -386,6 +409,7 @@ impl Default for Config {
             insecure_open: false,
             drain: Drain { delay: Duration::ZERO, timeout: Duration::ZERO },
             auth: Auth::default(),
+            recording: Recording::default(),
             streams: Vec::new(),
             webhooks: Vec::new(),
         };
@@ -408,6 +432,10 @@ impl Default for Policy {
             hls_sound: HlsSound::Aac,
             hls_ladder: Vec::new(),
             hls_codec: HlsCodec::H264,
+            record: Record::Always,
+            record_renditions: vec!["source".into()],
+            record_max_age: Duration::ZERO,
+            record_max_size: 0,
             access: None,
         }
     }

@@ -65,6 +65,7 @@ use audience::Audience;
 pub use audience::Believed;
 use history::Ring;
 use log::Change;
+pub use log::Recorded;
 use registry::Registry;
 pub use secrets::Secrets;
 use traffic::Traffic;
@@ -169,6 +170,11 @@ impl Control {
     /// Where the packets of a live stream are.
     pub fn place(&self, stream: &StreamName) -> Option<(StreamId, ShardId)> {
         self.registry().streams.get(stream).map(|stream| (stream.id, stream.home))
+    }
+
+    /// Tells who follows that a recording can be replayed.
+    pub fn note_recorded(&self, stream: &StreamName, recorded: Recorded) {
+        self.registry().note_recorded(stream, recorded);
     }
 
     /// The names of the streams that are live or within their window.

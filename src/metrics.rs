@@ -6,6 +6,7 @@
 mod audience;
 mod cpu;
 mod media;
+mod recording;
 mod webhooks;
 
 use std::future::Future;
@@ -31,6 +32,7 @@ use whitewater_signaling::control::{Action, ServerInfo, StreamInfo};
 
 pub use audience::Audience;
 use cpu::Cpu;
+pub use recording::Recording;
 pub use webhooks::Webhooks;
 
 /// What is counted as it happens. Its clones count together.
@@ -40,6 +42,8 @@ pub struct Counted {
     pub hls: Hls,
     /// By webhooks.
     pub webhooks: Webhooks,
+    /// By recording.
+    pub recording: Recording,
     /// Of what players say.
     pub audience: Audience,
     /// By threads.
@@ -238,6 +242,7 @@ fn text(counted: &Counted, snapshot: Snapshot) -> Result<String, std::fmt::Error
     let mut registry = Registry::with_prefix("whitewater");
     counted.hls.register(&mut registry);
     counted.webhooks.register(&mut registry);
+    counted.recording.register(&mut registry);
     counted.audience.register(&mut registry);
     let held = ConstGauge::new(i64::try_from(snapshot.held).unwrap_or(i64::MAX));
     registry.register("hls_held_requests", "Requests of HLS players that wait", held);

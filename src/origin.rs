@@ -17,9 +17,9 @@
 //!
 //! Everything below an epoch never changes its meaning, not even across a restart.
 
-mod answer;
+pub(crate) mod answer;
 mod dash;
-mod door;
+pub(crate) mod door;
 mod epoch;
 mod hold;
 mod index;
@@ -45,7 +45,7 @@ use whitewater_signaling::control::StreamName;
 use door::Entered;
 pub use door::{Doors, OpenDoors, Pass};
 pub use epoch::{EpochId, InvalidEpoch, Offered};
-pub use store::{OpenError, PushError, Store, Writer};
+pub use store::{Keeper, OpenError, PushError, Receipt, Store, Writer};
 
 /// What the store allows itself.
 #[derive(Clone, Copy, Debug)]
@@ -103,7 +103,8 @@ async fn serve(State(origin): State<Arc<Origin>>, request: Request) -> Response 
     let Some(path) = path::parse(parts.uri.path()) else {
         return answer::nowhere(answer::Age::NONE);
     };
-    match door::enter(&origin, &path, &parts).await {
+    let is_first = matches!(path.what, path::What::Index | path::What::Manifest);
+    match door::enter(&*origin.doors, &path.stream, path.pass, is_first, &parts).await {
         Ok(Entered::Openly) => find(&origin, path, &parts, None).await,
         Ok(Entered::WithToken(pass)) => {
             let mut response = find(&origin, path, &parts, Some(&pass)).await;
@@ -141,7 +142,9 @@ async fn find(
             playlist::serve(&epoch, rendition, held, query, headers).await
         }
         path::File::Init(version) => media::init(rendition, version, headers),
-        path::File::Segment(msn) => media::segment(&epoch, rendition, held, msn, headers).await,
+        path::File::Segment(msn) => {
+            media::segment(origin, (&path.stream, &epoch), rendition, msn, headers).await
+        }
         path::File::Part(at) => media::part(rendition, held, at, headers).await,
     }
 }

@@ -18,7 +18,7 @@ use reqwest::{Client, Method, Response, StatusCode};
 use serde_json::{Value, json};
 use support::Server;
 use whitewater::app;
-use whitewater::config::{Config, File, Flags, Tls};
+use whitewater::config::{Config, File, Flags, Recording, Tls};
 
 const SECRET: &str = "0123456789abcdef0123456789abcdef";
 const OTHER: &str = "abcdefghijklmnopabcdefghijklmnop";
@@ -57,6 +57,7 @@ impl Process {
         let places = ["--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--log-format", "json"];
         let mut child = whitewater(&["serve", "--config", file.to_str().unwrap()])
             .args(places)
+            .env("WHITEWATER_RECORDING_ENABLED", "false")
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
@@ -231,6 +232,7 @@ async fn a_renewed_certificate_is_served_and_a_broken_one_is_not() {
         http_redirect: Some(nowhere),
         udp: nowhere,
         tls: Some(tls.clone()),
+        recording: Recording { enabled: false, ..Recording::default() },
         ..Config::default()
     };
     let server = app::start(&config).unwrap();

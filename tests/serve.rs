@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 
 use reqwest::{Client, StatusCode, Version, header};
 use whitewater::app::{self, Running};
-use whitewater::config::{Config, Tls};
+use whitewater::config::{Config, Recording, Tls};
 
 fn config() -> Config {
     let nowhere = "127.0.0.1:0".parse().unwrap();
-    Config { http: nowhere, udp: nowhere, ..Config::default() }
+    let recording = Recording { enabled: false, ..Recording::default() };
+    Config { http: nowhere, udp: nowhere, recording, ..Config::default() }
 }
 
 fn start() -> Running {

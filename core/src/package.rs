@@ -1,8 +1,11 @@
 //! A packager that turns the frames of one rendition into CMAF parts and segments.
 //!
-//! [`Segmenter`] decides where parts and segments begin and end; [`cmaf`] writes their bytes.
+//! [`Segmenter`] decides where parts and segments begin and end; [`cmaf`] writes their bytes, and [`file`]
+//! puts them together again, to keep in one piece.
 
 pub mod cmaf;
+
+pub mod file;
 
 pub mod segmenter;
 

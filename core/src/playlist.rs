@@ -3,12 +3,14 @@
 //! A [`Window`] takes what one rendition's packager puts out and knows what a player may ask for. Its
 //! text is [`render`]ed in full or as a delta; [`decide`] says whether a request is answered or
 //! waits; [`multivariant()`] lists the renditions. [`dash::manifest`] tells DASH players of the same files.
+//! What was [`Recorded`] is told of likewise.
 //! Nothing here sends or stores anything.
 
 pub mod dash;
 mod measure;
 mod media;
 pub mod multivariant;
+pub mod recorded;
 pub mod reload;
 mod runs;
 mod segment;
@@ -28,8 +30,10 @@ use crate::media::Ntp;
 pub use measure::Bandwidth;
 pub use media::{Form, Report, render};
 pub use multivariant::{Described, multivariant};
+pub use recorded::{Kept, Recorded};
 pub use reload::{Answer, BadRequest, Directives, decide};
 pub use runs::Run;
+pub use segment::Finished;
 pub use window::{Found, Position, State, Unfit, Window};
 
 /// What a rendition is called in URIs: 1 to 64 of `[A-Za-z0-9_-]`.
@@ -58,6 +62,8 @@ pub struct Config {
     /// How far back the playlist goes, default two minutes. It never has less than six segments or
     /// three target durations once there were as many.
     pub dvr: Duration,
+    /// How far back media stays in memory that is kept elsewhere too. Default three minutes.
+    pub memory: Duration,
     /// The server's wall clock at tick 0.
     pub epoch: Ntp,
     /// How many bytes of media are kept, default 256 MiB. Beyond them the oldest leave early, as far
@@ -101,6 +107,7 @@ impl Config {
             segment: Duration::from_secs(2),
             part_target: Duration::from_millis(500),
             dvr: Duration::from_secs(120),
+            memory: Duration::from_secs(180),
             epoch,
             max_bytes: 256 * 1024 * 1024,
         }

@@ -5,6 +5,7 @@
 
 mod deliveries;
 mod document;
+mod recordings;
 mod sessions;
 mod streams;
 
@@ -51,6 +52,8 @@ fn described(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(streams::want_keyframe))
         .routes(routes!(streams::end))
         .routes(routes!(deliveries::list))
+        .routes(routes!(recordings::delete))
+        .routes(routes!(recordings::start, recordings::stop))
         .routes(routes!(operator::show))
         .routes(routes!(operator::reload))
         .route_layer(middleware::from_fn_with_state(Arc::clone(shared), auth::admin));
@@ -58,6 +61,8 @@ fn described(shared: &Shared) -> OpenApiRouter<Shared> {
         .routes(routes!(follow::open))
         .routes(routes!(streams::list))
         .routes(routes!(streams::show))
+        .routes(routes!(recordings::list))
+        .routes(routes!(recordings::show))
         .routes(routes!(beacon::hear))
         .merge(document::for_administrators(admin))
 }

@@ -4,6 +4,7 @@
 //! of sessions, shards or packets: a fake port is enough to test them. [`router()`] never binds.
 
 mod api;
+pub mod archive;
 mod audit;
 pub mod auth;
 mod beacon;

@@ -42,6 +42,11 @@ impl Problem {
         Self { kind: BLANK, status, detail: detail.into(), retry_after_s: None, challenge: None }
     }
 
+    /// The same, where it is worth trying again after a while.
+    pub(crate) fn later(self, retry_after_s: u64) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..self }
+    }
+
     /// What a refusal of the port is over HTTP; `retry_after_s` goes where time may solve it.
     pub(crate) fn refused(refusal: &Refusal, retry_after_s: u64) -> Self {
         let (status, later) = match refusal {

@@ -6,6 +6,7 @@ use axum::http::HeaderValue;
 use axum::routing::{any, get};
 use axum::{Router, extract, middleware};
 
+use crate::archive::Archive;
 use crate::auth::{Authority, Denied};
 use crate::config::Config;
 use crate::control::{Control, Refusal};
@@ -27,6 +28,7 @@ pub(crate) struct State {
     pub(crate) origins: RwLock<Origins>,
     pub(crate) rates: rate::Guard,
     pub(crate) operator: OnceLock<Arc<dyn Operator>>,
+    pub(crate) archive: OnceLock<Arc<dyn Archive>>,
 }
 
 /// What can be changed of a router while it runs. It does not keep the router's parts alive.
@@ -54,6 +56,7 @@ pub fn router_and_switch(
         origins: RwLock::new(Origins::new(&config.cors_origins)),
         rates: rate::Guard::new(config.rates),
         operator: OnceLock::new(),
+        archive: OnceLock::new(),
         config,
     });
     let switch = Switch(Arc::downgrade(&shared));
@@ -101,6 +104,13 @@ impl Switch {
     pub fn set_operator(&self, operator: Arc<dyn Operator>) {
         if let Some(shared) = self.0.upgrade() {
             let _ = shared.operator.set(operator);
+        }
+    }
+
+    /// Lets the API show these recordings. It is set once.
+    pub fn set_archive(&self, archive: Arc<dyn Archive>) {
+        if let Some(shared) = self.0.upgrade() {
+            let _ = shared.archive.set(archive);
         }
     }
 

@@ -1,6 +1,7 @@
 //! The task of one stream: it drives its bridge and fills its epochs.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
@@ -31,6 +32,8 @@ pub(super) struct Task {
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
     has_opened: bool,
+    /// Whether sound is packaged as AAC.
+    has_aac_too: bool,
     /// When the oldest packet arrived of those that are being handled; `None` of a timer or of sound.
     arrived: Option<Instant>,
     /// When the picture arrived that is handled as it comes back.
@@ -40,7 +43,23 @@ pub(super) struct Task {
     /// What the picture becomes where it is transcoded.
     codec: Codec,
     picture: Option<Picture>,
-    rungs: usize,
+    /// What the epoch that is open began with.
+    opened: Option<Opened>,
+    /// Whether players have asked for it.
+    is_played: Arc<AtomicBool>,
+    /// Where transcoding is left to when players come.
+    dozing: Option<Dozing>,
+}
+
+/// A stream that is recorded as it comes: what is made for players only is not made.
+#[derive(Clone, Copy, Debug)]
+struct Dozing {
+    /// When the first player came.
+    woken: Option<Instant>,
+    /// Whether sound is still to come out.
+    sound: bool,
+    /// Whether pictures are.
+    picture: bool,
 }
 
 // === impl Task ===
@@ -51,13 +70,17 @@ impl Task {
         name: StreamName,
         (id, home): (StreamId, ShardId),
         stage: watch::Sender<Stage>,
+        is_played: Arc<AtomicBool>,
     ) -> Self {
         let wanted = (bridges.config.sound)(name.as_str());
+        let recorded = (bridges.config.recorded)(&name);
         let sound = wanted.aac.then(Sound::start).transpose().unwrap_or_else(|error| {
             warn!(stream = %name, %error, "sound stays Opus, which not every player takes");
             None
         });
-        let (opus, aac) = (wanted.opus || sound.is_none(), sound.is_some());
+        // It is recorded as it comes, even where players get it as AAC.
+        let is_kept = recorded.is_some_and(|recorded| !recorded.aac);
+        let (opus, aac) = (wanted.opus || sound.is_none() || is_kept, sound.is_some());
         let super::Picture { ladder, codec } = (bridges.config.picture)(name.as_str());
         let timing = (bridges.config.timing)(name.as_str());
         let segment = timing.segment;
@@ -74,12 +97,15 @@ impl Task {
             batch: None,
             has_parts: false,
             has_opened: false,
+            has_aac_too: aac,
             arrived: None,
             shown: None,
             sound,
             codec,
             picture: None,
-            rungs: 0,
+            opened: None,
+            is_played,
+            dozing: None,
         }
     }
 
@@ -109,6 +135,7 @@ impl Task {
             tokio::select! {
                 Some(made) = picture => self.take_picture(made),
                 Some(frame) = sound => {
+                    self.dozing.iter_mut().for_each(|dozing| dozing.sound = false);
                     self.bridge.handle_frame(Instant::now(), RenditionId::Aac, frame);
                 }
                 message = messages.recv() => {
@@ -123,6 +150,7 @@ impl Task {
                 }
                 () = timer => self.bridge.handle_timeout(Instant::now()),
                 _ = idle.tick() => {
+                    self.doze();
                     if self.is_idle() {
                         debug!(stream = %self.name, "nobody plays it: packaging ends");
                         break;
@@ -130,6 +158,7 @@ impl Task {
                 }
             }
             self.drain();
+            self.wake();
             (self.arrived, self.shown) = (None, None);
         }
         let unlisten = LinkMessage::Unlisten { stream: self.id, from: ShardId::TAP };
@@ -150,6 +179,7 @@ impl Task {
     fn take_picture(&mut self, made: Made) {
         match made {
             Made::Frame(rung, frame) => {
+                self.dozing.iter_mut().for_each(|dozing| dozing.picture = false);
                 self.shown = self.picture.as_ref().and_then(|picture| picture.arrival_of(&frame));
                 self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
             }
@@ -163,8 +193,109 @@ impl Task {
 
     fn is_idle(&self) -> bool {
         let config = &self.bridges.config;
-        (config.when)(self.name.as_str()) == When::OnDemand
+        (config.when)(self.name.as_str()) != When::Always
+            && (config.recorded)(&self.name).is_none()
             && self.epoch.as_ref().is_some_and(|epoch| epoch.idle() > config.idle)
+    }
+
+    /// What has to be made whether or not anybody plays it: sound, and pictures.
+    fn needs(&self) -> (bool, bool) {
+        let config = &self.bridges.config;
+        let always = (config.when)(self.name.as_str()) == When::Always;
+        let is_played = always || self.is_played.load(Ordering::Relaxed);
+        let recorded = (config.recorded)(&self.name);
+        // A picture that cannot be recorded as it comes is recorded as it is transcoded.
+        let renditions = self.opened.iter().flat_map(|opened| &opened.renditions);
+        let has_layer = renditions.clone().any(|one| matches!(one.id, RenditionId::Layer(_)));
+        let sound = recorded.is_none_or(|recorded| recorded.aac) || is_played;
+        let picture = recorded.is_none_or(|recorded| recorded.ladder || !has_layer) || is_played;
+        (sound, picture)
+    }
+
+    fn starts_sound(&mut self) {
+        if self.has_aac() {
+            self.sound = Sound::start().inspect_err(|error| warn!(%error, "sound is lost")).ok();
+        }
+    }
+
+    fn starts_picture(&mut self) {
+        let Some(opened) = self.opened.as_ref().filter(|opened| !opened.rungs.is_empty()) else {
+            return;
+        };
+        match Picture::start(opened, self.codec, self.bridges.config.metrics.clone()) {
+            Ok(picture) => self.picture = Some(picture),
+            Err(error) => {
+                warn!(stream = %self.name, %error, "the picture is not transcoded");
+                self.withdraw_rungs();
+            }
+        }
+    }
+
+    fn has_aac(&self) -> bool {
+        let renditions = self.opened.iter().flat_map(|opened| &opened.renditions);
+        renditions.clone().any(|one| one.id == RenditionId::Aac)
+    }
+
+    fn has_rungs(&self) -> bool {
+        self.opened.as_ref().is_some_and(|opened| !opened.rungs.is_empty())
+    }
+
+    /// Begins to make what players need, once the first has asked.
+    fn wake(&mut self) {
+        let (Some(mut dozing), Some(epoch)) = (self.dozing, &self.epoch) else { return };
+        match dozing.woken {
+            None if epoch.was_asked() || self.is_played.load(Ordering::Relaxed) => {
+                debug!(stream = %self.name, "somebody plays it: transcoding begins");
+                self.is_played.store(true, Ordering::Relaxed);
+                dozing.woken = Some(Instant::now());
+                if self.sound.is_none() {
+                    self.starts_sound();
+                    dozing.sound = self.sound.is_some();
+                }
+                if self.picture.is_none() {
+                    self.starts_picture();
+                    dozing.picture = self.picture.is_some();
+                }
+                self.dozing = Some(dozing);
+            }
+            None => {}
+            Some(woken) => {
+                let is_made = !dozing.sound && !dozing.picture;
+                if is_made || woken.elapsed() > WAKES {
+                    self.dozing = None;
+                    epoch.wake();
+                }
+            }
+        }
+    }
+
+    /// Makes no more what is made for players, where it is recorded and nobody has played it for a while.
+    fn doze(&mut self) {
+        let idle = self.bridges.config.idle;
+        let is_left = self.epoch.as_ref().is_some_and(|epoch| epoch.idle() > idle);
+        if self.dozing.is_some() || !is_left || !self.is_played.load(Ordering::Relaxed) {
+            return;
+        }
+        self.is_played.store(false, Ordering::Relaxed);
+        self.leave_to_players();
+    }
+
+    /// Leaves what is made for players only until there is one.
+    fn leave_to_players(&mut self) {
+        let (sound, picture) = self.needs();
+        let leaves_sound = !sound && self.has_aac();
+        let leaves_picture = !picture && self.has_rungs();
+        if leaves_sound {
+            self.sound = None;
+        }
+        if leaves_picture {
+            self.picture = None;
+        }
+        if let Some(epoch) = self.epoch.as_ref().filter(|_| leaves_sound || leaves_picture) {
+            debug!(stream = %self.name, "nobody plays it: it is recorded as it comes");
+            epoch.sleep();
+            self.dozing = Some(Dozing { woken: None, sound: false, picture: false });
+        }
     }
 
     fn drain(&mut self) {
@@ -254,10 +385,6 @@ impl Task {
     }
 
     fn open(&mut self, opened: &Opened) {
-        // Its times count from the epoch's zero.
-        if std::mem::replace(&mut self.has_opened, true) && self.sound.is_some() {
-            self.sound = Sound::start().inspect_err(|error| warn!(%error, "sound is lost")).ok();
-        }
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let id = EpochId::new(since_epoch.as_millis() as u64, fastrand::u64(..));
         let offered = opened.renditions.iter().map(|one| self.offered(one, opened)).collect();
@@ -274,21 +401,40 @@ impl Task {
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
                 absent.for_each(|one| self.offer(one.id, false));
+                self.hide();
             }
             Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
         }
-        self.rungs = opened.rungs.len();
+        self.opened = Some(opened.clone());
         // Its predecessor's times count from another zero.
-        self.picture = None;
-        if self.rungs > 0 {
-            match Picture::start(opened, self.codec, self.bridges.config.metrics.clone()) {
-                Ok(picture) => self.picture = Some(picture),
-                Err(error) => {
-                    warn!(stream = %self.name, %error, "the picture is not transcoded");
-                    self.withdraw_rungs();
-                }
-            }
+        (self.picture, self.dozing) = (None, None);
+        if std::mem::replace(&mut self.has_opened, true) && self.sound.is_some() {
+            self.starts_sound();
         }
+        self.leave_to_players();
+        let (sound, picture) = self.needs();
+        if sound && self.sound.is_none() {
+            self.starts_sound();
+        }
+        if picture {
+            self.starts_picture();
+        }
+    }
+
+    /// Hides from players what is only recorded.
+    fn hide(&self) {
+        let Some(epoch) = &self.epoch else { return };
+        if (self.bridges.config.when)(self.name.as_str()) == When::Never {
+            epoch.hide();
+        }
+        if self.hides_opus() {
+            self.offer_now(RenditionId::Opus, false);
+        }
+    }
+
+    /// Whether sound as it comes is there to be recorded only.
+    fn hides_opus(&self) -> bool {
+        self.has_aac_too && !(self.bridges.config.sound)(self.name.as_str()).opus
     }
 
     /// What the origin is told of a rendition.
@@ -310,13 +456,18 @@ impl Task {
 
     fn withdraw_rungs(&mut self) {
         self.picture = None;
-        for rung in 0..self.rungs {
+        let rungs = self.opened.as_ref().map_or(0, |opened| opened.rungs.len());
+        for rung in 0..rungs {
             self.offer(RenditionId::Rung(rung as u8), false);
         }
     }
 
     fn offer(&mut self, id: RenditionId, offered: bool) {
         self.push();
+        self.offer_now(id, offered && !(id == RenditionId::Opus && self.hides_opus()));
+    }
+
+    fn offer_now(&self, id: RenditionId, offered: bool) {
         let Some(epoch) = &self.epoch else { return };
         if let Err(error) = epoch.offer(&name_of(id), offered) {
             warn!(stream = %self.name, %error, "a rendition cannot be offered");
@@ -325,7 +476,7 @@ impl Task {
 
     fn end(&mut self) {
         self.push();
-        self.picture = None;
+        (self.picture, self.dozing) = (None, None);
         if let Some(epoch) = self.epoch.take() {
             info!(stream = %self.name, epoch = %epoch.id(), "HLS ends");
             epoch.end();
@@ -335,6 +486,9 @@ impl Task {
         }
     }
 }
+
+/// What is made for the first player is waited for so long.
+const WAKES: Duration = Duration::from_secs(5);
 
 /// When the machine received a packet.
 fn arrival(message: &LinkMessage) -> Option<Instant> {

@@ -8,6 +8,7 @@ use toml::de::{DeTable, DeValue};
 use super::auth::AUTH_KEYS;
 use super::limits::LIMIT_KEYS;
 use super::options::{self, Arity, Key};
+use super::recording::RECORDING_KEYS;
 use super::sections::{self, ICE_SERVER_KEYS, STREAM_KEYS};
 use super::setting::{Origin, Setting};
 use super::value;
@@ -55,7 +56,10 @@ pub(super) fn apply(file: File<'_>, config: &mut Config) -> Result<(), ConfigErr
             ("limits", DeValue::Table(table)) => {
                 config.client_limits = fill("limits", table, file, LIMIT_KEYS)?;
             }
-            (name @ ("auth" | "limits"), _) => {
+            ("recording", DeValue::Table(table)) => {
+                config.recording = fill("recording", table, file, RECORDING_KEYS)?;
+            }
+            (name @ ("auth" | "limits" | "recording"), _) => {
                 let reason = format!("it is a section that starts with [{name}]");
                 return Err(options::bad_value(name, &origin, reason));
             }

@@ -4,6 +4,7 @@
 
 use super::auth::AUTH_KEYS;
 use super::limits::LIMIT_KEYS;
+use super::recording::RECORDING_KEYS;
 use super::sections::{ICE_SERVER_KEYS, STREAM_KEYS};
 use super::setting::{Origin, Setting, variable};
 use super::value::{self, Parsed};
@@ -39,7 +40,9 @@ pub fn documented() -> Vec<Documented> {
     let limits = LIMIT_KEYS.iter().map(|key| key.documented("limits", Some("limits")));
     let streams = STREAM_KEYS.iter().map(|key| key.documented("streams", None));
     let webhooks = WEBHOOK_KEYS.iter().map(|key| key.documented("webhooks", None));
-    top.chain(ice).chain(auth).chain(limits).chain(streams).chain(webhooks).collect()
+    let recording = RECORDING_KEYS.iter().map(|key| key.documented("recording", Some("recording")));
+    let sections = auth.chain(limits).chain(recording).chain(streams).chain(webhooks);
+    top.chain(ice).chain(sections).collect()
 }
 
 /// A top-level key.
@@ -99,6 +102,9 @@ pub(super) fn apply(setting: &Setting, config: &mut Config) -> Result<(), Config
         }
         if let Some(key) = key_of("limits_", LIMIT_KEYS, &setting.key) {
             return (key.set)(&mut config.client_limits, &setting.values).map_err(bad);
+        }
+        if let Some(key) = key_of("recording_", RECORDING_KEYS, &setting.key) {
+            return (key.set)(&mut config.recording, &setting.values).map_err(bad);
         }
     }
     let Some(option) = OPTIONS.iter().find(|option| option.key == setting.key) else {

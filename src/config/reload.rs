@@ -39,6 +39,7 @@ impl Config {
         self.public_ips.clone_from(&running.public_ips);
         self.ice_servers.clone_from(&running.ice_servers);
         self.webhooks.clone_from(&running.webhooks);
+        self.recording.clone_from(&running.recording);
         self.shards = running.shards;
         self.max_burst = running.max_burst;
         self.limits.max_http_connections = running.limits.max_http_connections;
@@ -73,6 +74,9 @@ impl Config {
         }
         if self.webhooks != other.webhooks {
             changed.push("webhooks".into());
+        }
+        if self.recording != other.recording {
+            changed.push("recording".into());
         }
         changed.sort();
         changed.dedup();
@@ -110,7 +114,7 @@ mod tests {
                     tls_key = \"k\"\nlog = \"debug\"\nlog_format = \"json\"\ndrain_delay_s = 3\n\
                     drain_timeout_s = 30\ninsecure_open = true\ncors_origins = [\"https://a.b\"]\n\
                     trusted_proxies = [\"10.0.0.0/8\"]\n[limits]\naddress_burst = 3\n[auth]\n\
-                    grace_s = 3\n[[streams]]\nmatch = \"a\"\n[[ice_servers]]\nurls = \"stun:a\"\n\
+                    grace_s = 3\n[recording]\nenabled = false\n[[streams]]\nmatch = \"a\"\n[[ice_servers]]\nurls = \"stun:a\"\n\
                     [[webhooks]]\nurl = \"http://a.b\"\nsecret = \"c\"\n";
         let all = read(text).changes_from(&running);
         let mut keys: Vec<String> = documented()

@@ -94,8 +94,8 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
     Key {
         name: "hls_window_s",
         default: "120",
-        help: "Seconds that HLS players can go back, 10 to 3600, while a rendition fits in 256 \
-               MiB.",
+        help: "Seconds that players of HLS and DASH can go back, 10 to 86400. What is recorded is \
+               read from there after three minutes; else a rendition has to fit in 256 MiB.",
         arity: Arity::One,
         set: |(_, policy), v| value::hls_window(&v[0]).map(|window| policy.hls_window = window),
     },
@@ -124,6 +124,40 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
                times the work.",
         arity: Arity::One,
         set: |(_, policy), v| value::hls_codec(&v[0]).map(|codec| policy.hls_codec = codec),
+    },
+    Key {
+        name: "record",
+        default: "always",
+        help: "Whether the stream is [recorded](recording.md) whenever it is live: `always` or `off`. \
+               The API starts and stops recordings either way.",
+        arity: Arity::One,
+        set: |(_, policy), v| value::record(&v[0]).map(|record| policy.record = record),
+    },
+    Key {
+        name: "record_renditions",
+        default: "source",
+        help: "What is recorded of it: `source` as it comes, `ladder` what is transcoded, `aac` the \
+               sound for every player, or renditions by name, such as `v0`. Sound and picture are \
+               always among it.",
+        arity: Arity::Many,
+        set: |(_, policy), v| {
+            each(v, value::rendition).map(|renditions| policy.record_renditions = renditions)
+        },
+    },
+    Key {
+        name: "record_max_age_h",
+        default: "0",
+        help: "Hours after their end that recordings are kept; 0 is for ever.",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hours(&v[0]).map(|age| policy.record_max_age = age),
+    },
+    Key {
+        name: "record_max_size",
+        default: "0",
+        help: "Bytes of all recordings of one stream, such as `50G`; the oldest are deleted above \
+               it. 0 is no limit.",
+        arity: Arity::One,
+        set: |(_, policy), v| value::size(&v[0]).map(|bytes| policy.record_max_size = bytes),
     },
     Key {
         name: "access",

@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use super::{
-    Access, Auth, ClientLimits, Config, Hls, HlsCodec, HlsSound, IceServer, LogFormat,
-    SecretSource, StreamPolicy, Webhook,
+    Access, Auth, ClientLimits, Config, Hls, HlsCodec, HlsSound, IceServer, LogFormat, Record,
+    Recording, SecretSource, StreamPolicy, Webhook,
 };
 
 /// What stands where a secret would.
@@ -42,6 +42,7 @@ struct Shown {
     insecure_open: bool,
     auth: ShownAuth,
     limits: ShownLimits,
+    recording: ShownRecording,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     ice_servers: Vec<ShownIceServer>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -77,6 +78,20 @@ struct ShownLimits {
 }
 
 #[derive(Serialize)]
+struct ShownRecording {
+    enabled: bool,
+    max_size: u64,
+    queue_size: u64,
+    s3_bucket: Option<String>,
+    s3_prefix: String,
+    s3_endpoint: Option<String>,
+    s3_region: Option<String>,
+    s3_access_key_id: Option<String>,
+    s3_secret_access_key: Option<&'static str>,
+    spool_size: u64,
+}
+
+#[derive(Serialize)]
 struct ShownIceServer {
     urls: Vec<String>,
     username: Option<String>,
@@ -95,6 +110,10 @@ struct ShownPolicy {
     hls_codec: &'static str,
     hls_segment_s: u64,
     hls_window_s: u64,
+    record: &'static str,
+    record_renditions: Vec<String>,
+    record_max_age_h: u64,
+    record_max_size: u64,
     access: Option<&'static str>,
 }
 
@@ -156,6 +175,7 @@ impl Shown {
             insecure_open: config.insecure_open,
             auth: auth(&config.auth),
             limits: limits(&config.client_limits),
+            recording: recording(&config.recording),
             ice_servers: config.ice_servers.iter().map(ice_server).collect(),
             streams: config.streams.iter().map(policy).collect(),
             webhooks: config.webhooks.iter().map(webhook).collect(),
@@ -226,6 +246,21 @@ fn limits(limits: &ClientLimits) -> ShownLimits {
     }
 }
 
+fn recording(recording: &Recording) -> ShownRecording {
+    ShownRecording {
+        enabled: recording.enabled,
+        max_size: recording.max_size,
+        queue_size: recording.queue_size,
+        s3_bucket: recording.s3_bucket.clone(),
+        s3_prefix: recording.s3_prefix.clone(),
+        s3_endpoint: recording.s3_endpoint.as_deref().map(url),
+        s3_region: recording.s3_region.clone(),
+        s3_access_key_id: recording.s3_access_key_id.clone(),
+        s3_secret_access_key: recording.s3_secret_access_key.as_ref().map(|_| REDACTED),
+        spool_size: recording.spool_size,
+    }
+}
+
 fn ice_server(server: &IceServer) -> ShownIceServer {
     ShownIceServer {
         urls: server.urls.clone(),
@@ -261,6 +296,13 @@ fn policy(section: &StreamPolicy) -> ShownPolicy {
         },
         hls_segment_s: policy.hls_segment.as_secs(),
         hls_window_s: policy.hls_window.as_secs(),
+        record: match policy.record {
+            Record::Always => "always",
+            Record::Off => "off",
+        },
+        record_renditions: policy.record_renditions.clone(),
+        record_max_age_h: policy.record_max_age.as_secs() / 3_600,
+        record_max_size: policy.record_max_size,
         access: policy.access.map(|access| match access {
             Access::Open => "open",
             Access::Token => "token",

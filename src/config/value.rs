@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::{Access, Hls, HlsCodec, HlsSound, IceServer, LogFormat};
+use super::{Access, Hls, HlsCodec, HlsSound, IceServer, LogFormat, Record};
 
 /// What a parser answers.
 pub(super) type Parsed<T> = Result<T, String>;
@@ -93,6 +93,44 @@ pub(super) fn bitrate_bps(text: &str) -> Parsed<u64> {
         return Err(format!("{text} is not between 1k and 1000G bits per second"));
     }
     Ok(bps as u64)
+}
+
+/// Bytes; 0 is none, or no limit.
+pub(super) fn size(text: &str) -> Parsed<u64> {
+    let wrong = || format!("{text:?} is not a size in bytes, such as 500000000, 500M or 2T");
+    let (digits, scale) = match text.char_indices().next_back() {
+        Some((at, 'k' | 'K')) => (&text[..at], 1_000),
+        Some((at, 'm' | 'M')) => (&text[..at], 1_000_000),
+        Some((at, 'g' | 'G')) => (&text[..at], 1_000_000_000),
+        Some((at, 't' | 'T')) => (&text[..at], 1_000_000_000_000),
+        _ => (text, 1),
+    };
+    digits.parse::<u64>().ok().and_then(|number| number.checked_mul(scale)).ok_or_else(wrong)
+}
+
+/// Hours, up to a hundred years of them.
+pub(super) fn hours(text: &str) -> Parsed<Duration> {
+    match number::<u64>(text)? {
+        hours @ 0..=876_000 => Ok(Duration::from_secs(hours * 3_600)),
+        hours => Err(format!("{hours} is more than 876000 hours")),
+    }
+}
+
+pub(super) fn record(text: &str) -> Parsed<Record> {
+    match text {
+        "always" => Ok(Record::Always),
+        "off" => Ok(Record::Off),
+        _ => Err(format!("{text:?} is neither always nor off")),
+    }
+}
+
+/// The name of a rendition, or of some of them.
+pub(super) fn rendition(text: &str) -> Parsed<String> {
+    let valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if (1..=64).contains(&text.len()) && text.chars().all(valid) {
+        return Ok(text.to_owned());
+    }
+    Err(format!("{text:?} is neither source, ladder, aac nor the name of a rendition, such as v0"))
 }
 
 pub(super) fn seconds(text: &str) -> Parsed<Duration> {
@@ -203,7 +241,7 @@ fn within(text: &str, bounds: std::ops::RangeInclusive<u64>) -> Parsed<Duration>
 }
 
 const SEGMENTS_S: std::ops::RangeInclusive<u64> = 2..=10;
-const WINDOWS_S: std::ops::RangeInclusive<u64> = 10..=3600;
+const WINDOWS_S: std::ops::RangeInclusive<u64> = 10..=86_400;
 
 pub(super) fn hls_codec(text: &str) -> Parsed<HlsCodec> {
     match text {

@@ -14,7 +14,7 @@ use tokio::sync::broadcast::error::RecvError;
 use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::{Facts, Journal, Noted, Occurred, StreamName, Topic};
 
-use super::log::{Change, Entry};
+use super::log::{Change, Entry, Recorded};
 use super::registry::Registry;
 use super::standing::Phase;
 
@@ -73,6 +73,11 @@ impl Reader {
             Change::ViewerLeft { session, viewers } => {
                 (facts.session, facts.viewers) = (Some(session.as_ref().into()), Some(viewers));
                 Topic::ViewerLeft
+            }
+            Change::Recorded(Recorded { id, hls, duration_ms }) => {
+                facts.recording = Some(id);
+                (facts.hls, facts.duration_ms) = (Some(hls), Some(duration_ms));
+                Topic::RecordingReady
             }
             Change::Lost
             | Change::Leaving

@@ -79,6 +79,19 @@ pub(super) enum Change {
     },
     /// Its layers changed.
     Layers(Arc<[TrackInfo]>),
+    /// A recording of it can be replayed.
+    Recorded(Recorded),
+}
+
+/// A recording that can be replayed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Recorded {
+    /// Its name.
+    pub id: String,
+    /// Its playlist.
+    pub hls: String,
+    /// Milliseconds that it lasts.
+    pub duration_ms: u64,
 }
 
 // === impl Log ===

@@ -14,7 +14,7 @@ use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamN
 use super::audience::Segmented;
 use super::claim::{Holder, State};
 use super::event_streams::EventStreams;
-use super::log::{Change, Log};
+use super::log::{Change, Log, Recorded};
 use super::standing::{Phase, Presence, Standing};
 use super::tally::Tally;
 
@@ -302,6 +302,12 @@ impl Registry {
         if std::mem::replace(&mut presence.dash_viewers, dash) != dash {
             self.log.write(&name, id, Change::DashViewers { viewers: dash });
         }
+    }
+
+    /// Notes that a recording can be replayed. Its stream may be over.
+    pub(super) fn note_recorded(&mut self, name: &StreamName, recorded: Recorded) {
+        let life = self.streams.get(name).map_or(StreamId(0), |stream| stream.id);
+        self.log.write(name, life, Change::Recorded(recorded));
     }
 
     /// Notes what a stream's layers are.

@@ -78,7 +78,8 @@ impl Phase {
                 | Change::ViewerLeft { .. }
                 | Change::HlsViewers { .. }
                 | Change::DashViewers { .. }
-                | Change::Layers(_),
+                | Change::Layers(_)
+                | Change::Recorded(_),
             ) => return false,
         };
         *self = next;
@@ -125,7 +126,7 @@ impl Standing {
                 self.presence.tracks = tracks.clone();
                 vec![Happening::Layers(tracks.clone())]
             }
-            Change::Lost => Vec::new(),
+            Change::Lost | Change::Recorded(_) => Vec::new(),
         }
     }
 

@@ -16,11 +16,11 @@ use serde::Serialize;
 
 /// How long caches may keep an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Age(Option<Duration>);
+pub(crate) struct Age(Option<Duration>);
 
 /// A playlist as it is sent.
 #[derive(Debug)]
-pub(super) struct Text {
+pub(crate) struct Text {
     plain: Bytes,
     /// Compressed when the first asks for it, outside of every lock.
     gzip: OnceLock<Bytes>,
@@ -29,28 +29,28 @@ pub(super) struct Text {
 }
 
 /// Media as it is sent.
-pub(super) struct Media {
-    pub(super) bytes: Bytes,
-    pub(super) kind: &'static str,
+pub(crate) struct Media {
+    pub(crate) bytes: Bytes,
+    pub(crate) kind: &'static str,
     /// RFC 9218's urgency.
-    pub(super) urgency: u8,
-    pub(super) age: Age,
+    pub(crate) urgency: u8,
+    pub(crate) age: Age,
 }
 
 // === impl Age ===
 
 impl Age {
     /// Not at all: what is wrong is not about the resource.
-    pub(super) const NONE: Self = Self(None);
+    pub(crate) const NONE: Self = Self(None);
 
     /// A target duration, where there is no knowing which.
-    pub(super) const SHORT: Self = Self(Some(Duration::from_secs(3)));
+    pub(crate) const SHORT: Self = Self(Some(Duration::from_secs(3)));
 
     /// A second: of a crowd behind a cache only one asks again.
-    pub(super) const MOMENT: Self = Self(Some(Duration::from_secs(1)));
+    pub(crate) const MOMENT: Self = Self(Some(Duration::from_secs(1)));
 
     /// As long as that, in whole seconds.
-    pub(super) fn of(duration: Duration) -> Self {
+    pub(crate) fn of(duration: Duration) -> Self {
         Self(Some(duration))
     }
 
@@ -64,12 +64,12 @@ impl Age {
 
 impl Text {
     /// A playlist of HLS.
-    pub(super) fn new(text: String) -> Self {
+    pub(crate) fn new(text: String) -> Self {
         Self::of_kind(text, PLAYLIST)
     }
 
     /// A manifest of DASH.
-    pub(super) fn manifest(text: String) -> Self {
+    pub(crate) fn manifest(text: String) -> Self {
         Self::of_kind(text, MANIFEST)
     }
 
@@ -82,7 +82,7 @@ impl Text {
     }
 
     /// The answer to a request with these headers.
-    pub(super) fn answer(&self, request: &HeaderMap, age: Age) -> Response {
+    pub(crate) fn answer(&self, request: &HeaderMap, age: Age) -> Response {
         let known = request.get(header::IF_NONE_MATCH).and_then(|value| value.to_str().ok());
         let opaque = |tag: &str| tag.trim().trim_start_matches("W/") == &self.tag_text()[2..];
         let unchanged = known.is_some_and(|known| known == "*" || known.split(',').any(opaque));
@@ -137,7 +137,7 @@ fn takes_gzip(request: &HeaderMap) -> bool {
 
 impl Media {
     /// The answer to a request with these headers: all of it, or the range that is asked for.
-    pub(super) fn answer(self, request: &HeaderMap) -> Response {
+    pub(crate) fn answer(self, request: &HeaderMap) -> Response {
         let whole = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
         let mut response = match range(request, self.bytes.len()) {
             Ok(None) => Body::from(self.bytes).into_response(),
@@ -164,7 +164,7 @@ impl Media {
 
 /// The one range that is asked for. What cannot be read, several ranges, and a condition that we know
 /// nothing of get the whole (RFC 9110 section 14.2).
-fn range(request: &HeaderMap, len: usize) -> Result<Option<Range<usize>>, ()> {
+pub(crate) fn range(request: &HeaderMap, len: usize) -> Result<Option<Range<usize>>, ()> {
     if request.contains_key(header::IF_RANGE) {
         return Ok(None);
     }
@@ -198,7 +198,7 @@ struct Problem<'a> {
 }
 
 /// An error, as RFC 9457 has it.
-pub(super) fn problem(status: StatusCode, detail: &str, age: Age) -> Response {
+pub(crate) fn problem(status: StatusCode, detail: &str, age: Age) -> Response {
     tracing::debug!(status = status.as_u16(), detail, "request refused");
     let title = status.canonical_reason().unwrap_or("Error");
     let body = Problem { r#type: "about:blank", title, status: status.as_u16(), detail };
@@ -209,25 +209,25 @@ pub(super) fn problem(status: StatusCode, detail: &str, age: Age) -> Response {
 }
 
 /// As [`problem`], where it is worth trying again.
-pub(super) fn problem_later(status: StatusCode, detail: &str, age: Age) -> Response {
+pub(crate) fn problem_later(status: StatusCode, detail: &str, age: Age) -> Response {
     let mut response = problem(status, detail, age);
     response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
     response
 }
 
 /// 404 for what there is not.
-pub(super) fn nowhere(age: Age) -> Response {
+pub(crate) fn nowhere(age: Age) -> Response {
     problem(StatusCode::NOT_FOUND, "there is nothing at this path", age)
 }
 
 /// 503 where too many requests are held already.
-pub(super) fn too_many() -> Response {
+pub(crate) fn too_many() -> Response {
     let detail = "too many requests are waiting";
     problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }
 
 /// 503 where nothing came in time.
-pub(super) fn late(age: Age) -> Response {
+pub(crate) fn late(age: Age) -> Response {
     let detail = "what was waited for did not come in time";
     problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, age)
 }
@@ -236,7 +236,7 @@ pub(super) fn late(age: Age) -> Response {
 
 /// Lets pages of every origin read every answer. What is served here is for everybody.
 #[allow(clippy::unused_async, reason = "axum takes only async functions here")]
-pub(super) async fn share(mut response: Response) -> Response {
+pub(crate) async fn share(mut response: Response) -> Response {
     let headers = response.headers_mut();
     headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     // Players count a cache's age in.
@@ -247,7 +247,7 @@ pub(super) async fn share(mut response: Response) -> Response {
 
 /// Answers the question that a browser asks before a request with headers of its own.
 #[allow(clippy::unused_async, reason = "axum takes only async handlers")]
-pub(super) async fn preflight() -> Response {
+pub(crate) async fn preflight() -> Response {
     let headers = [
         (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, HEAD, OPTIONS"),
         (header::ACCESS_CONTROL_ALLOW_HEADERS, "Authorization, Range"),

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use axum::http::HeaderMap;
 use axum::response::Response;
 use whitewater_core::media::Ntp;
-use whitewater_core::playlist::dash::{Presentation, manifest};
+use whitewater_core::playlist::dash::{Life, Presentation, manifest};
 use whitewater_signaling::control::StreamName;
 
 use super::answer::{Age, Text};
@@ -32,7 +32,8 @@ pub(super) async fn serve(
     match window.filter(|_| !told.is_empty()) {
         Some(window) => {
             let published = Ntp::from_unix_micros(now.as_micros() as i64);
-            let told = Presentation { published, window, epochs: told, clock: CLOCK.into() };
+            let life = Life::Live;
+            let told = Presentation { published, window, epochs: told, clock: CLOCK.into(), life };
             Text::manifest(manifest(&told)).answer(headers, Age::MOMENT)
         }
         None => index::not_ready(),

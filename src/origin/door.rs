@@ -12,9 +12,7 @@ use axum::response::Response;
 use whitewater_signaling::auth::{Ask, Decision, Denied, bearer_token, client, query_token};
 use whitewater_signaling::control::{Action, StreamName};
 
-use super::Origin;
 use super::answer::{self, Age};
-use super::path::{Path, What};
 
 /// A part of a path that lets in whoever knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +35,7 @@ pub trait Doors: Send + Sync + 'static {
 pub struct OpenDoors;
 
 /// How somebody came in.
-pub(super) enum Entered {
+pub(crate) enum Entered {
     /// The stream is for everybody, or the path has a pass: caches may keep the answer.
     Openly,
     /// With a token: the answer is for nobody else.
@@ -61,19 +59,19 @@ impl Doors for OpenDoors {
     }
 }
 
-/// Lets a request in, or says why not.
-pub(super) async fn enter(
-    origin: &Origin,
-    path: &Path<'_>,
+/// Lets a request in, or says why not. `is_first`: it is for what names all the rest.
+pub(crate) async fn enter(
+    doors: &dyn Doors,
+    stream: &StreamName,
+    pass: Option<&str>,
+    is_first: bool,
     parts: &request::Parts,
 ) -> Result<Entered, Response> {
-    let is_open = origin.doors.is_open(&path.stream);
-    match path.pass {
+    let is_open = doors.is_open(stream);
+    match pass {
         // What is for everybody has one address, and so has the multivariant playlist.
-        Some(_) if is_open || matches!(path.what, What::Index | What::Manifest) => {
-            return Err(answer::nowhere(Age::SHORT));
-        }
-        Some(pass) if origin.doors.admits(&path.stream, pass) => return Ok(Entered::Openly),
+        Some(_) if is_open || is_first => return Err(answer::nowhere(Age::SHORT)),
+        Some(pass) if doors.admits(stream, pass) => return Ok(Entered::Openly),
         None if is_open => return Ok(Entered::Openly),
         Some(_) | None => {}
     }
@@ -81,15 +79,15 @@ pub(super) async fn enter(
     let token = token.or_else(|| query_token(&parts.uri));
     let ask = Ask {
         action: Action::Watch,
-        stream: Some(path.stream.clone()),
+        stream: Some(stream.clone()),
         token,
         client: client(&parts.extensions),
     };
-    origin.doors.admit(ask).await.map(Entered::WithToken).map_err(|denied| refuse(&denied))
+    doors.admit(ask).await.map(Entered::WithToken).map_err(|denied| refuse(&denied))
 }
 
 /// Keeps caches from giving an answer to anybody else.
-pub(super) fn keep_private(response: &mut Response) {
+pub(crate) fn keep_private(response: &mut Response) {
     let private = HeaderValue::from_static("private, no-cache");
     response.headers_mut().insert(header::CACHE_CONTROL, private);
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::str::FromStr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use tokio::sync::watch;
 use whitewater_core::media::Kind;
 use whitewater_core::playlist::dash;
 use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
@@ -46,6 +47,9 @@ pub(super) struct Epoch {
     began: Instant,
     /// Milliseconds after that, when somebody asked last.
     asked: AtomicU64,
+    /// Whether what players are to find is there.
+    awake: watch::Sender<bool>,
+    hidden: AtomicBool,
 }
 
 /// The multivariant playlist as it was written last.
@@ -113,6 +117,8 @@ impl Epoch {
             index: Mutex::default(),
             began: Instant::now(),
             asked: AtomicU64::new(0),
+            awake: watch::Sender::new(true),
+            hidden: AtomicBool::new(false),
         }
     }
 
@@ -174,12 +180,44 @@ impl Epoch {
             part: config.part_target,
             ended: self.has_ended().then(|| ends().max().unwrap_or_default()),
             tracks,
+            pauses: Vec::new(),
             base,
         })
     }
 
+    /// Somebody asks for something.
     pub(super) fn touch(&self) {
-        self.asked.store(self.millis(), Ordering::Relaxed);
+        // 0 is never.
+        self.asked.store(self.millis().max(1), Ordering::Relaxed);
+    }
+
+    /// Whether anybody has ever asked.
+    pub(super) fn was_asked(&self) -> bool {
+        self.asked.load(Ordering::Relaxed) > 0
+    }
+
+    /// Lets who comes wait until it is awake.
+    pub(super) fn sleep(&self) {
+        self.asked.store(0, Ordering::Relaxed);
+        self.awake.send_replace(false);
+    }
+
+    pub(super) fn wake(&self) {
+        self.awake.send_replace(true);
+    }
+
+    /// What to wait for before the multivariant playlist is of use.
+    pub(super) fn awake(&self) -> watch::Receiver<bool> {
+        self.awake.subscribe()
+    }
+
+    /// Takes it away from players.
+    pub(super) fn hide(&self) {
+        self.hidden.store(true, Ordering::Relaxed);
+    }
+
+    pub(super) fn is_hidden(&self) -> bool {
+        self.hidden.load(Ordering::Relaxed)
     }
 
     /// How long nobody has asked for anything.

@@ -32,6 +32,14 @@ pub(super) async fn playable(origin: &Origin, stream: StreamName) -> Result<Arc<
         None => wait_for_epoch(origin, stream, deadline).await?,
     };
     epoch.touch();
+    // What is only recorded has nothing but what is recorded yet.
+    let awake = |awake: bool| awake.then_some(());
+    let left = deadline.saturating_duration_since(Instant::now());
+    match hold(epoch.awake(), origin.store.held(), left, awake).await {
+        Held::Ready(()) => {}
+        Held::Late => return Err(not_ready()),
+        Held::TooMany => return Err(answer::too_many()),
+    }
     wait_for_parts(origin, &epoch, deadline).await?;
     Ok(epoch)
 }

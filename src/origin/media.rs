@@ -11,7 +11,9 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 use whitewater_core::media::Kind;
 use whitewater_core::playlist::{Found, Position};
+use whitewater_signaling::control::StreamName;
 
+use super::Origin;
 use super::answer::{self, Age, Media};
 use super::epoch::Epoch;
 use super::hold::{Held, hold};
@@ -28,12 +30,19 @@ pub(super) fn init(rendition: &Rendition, version: u32, headers: &HeaderMap) -> 
 /// A segment. The one that is open is sent part by part as they come, and the one after it is waited for a
 /// little: players of DASH count, and keyframes may be late.
 pub(super) async fn segment(
-    epoch: &Arc<Epoch>,
+    origin: &Origin,
+    (stream, epoch): (&StreamName, &Arc<Epoch>),
     rendition: &Rendition,
-    held: &Semaphore,
     msn: u64,
     headers: &HeaderMap,
 ) -> Response {
+    let held = origin.store.held();
+    if rendition.is_elsewhere(msn) {
+        let Some(keeper) = origin.store.keeper() else { return nowhere(rendition) };
+        let kept = keeper.fetch(stream, &epoch.id, rendition.name(), msn).await;
+        let Some(bytes) = kept else { return nowhere(rendition) };
+        return media(rendition, bytes, Age::of(rendition.config().dvr)).answer(headers);
+    }
     if let Some((bytes, stays)) = rendition.segment(msn) {
         return media(rendition, bytes, Age::of(stays)).answer(headers);
     }

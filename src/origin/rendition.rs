@@ -6,10 +6,11 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::watch;
 use whitewater_core::media::time::ticks_to_micros;
-use whitewater_core::media::{Kind, Packaged};
+use whitewater_core::media::{Init, Kind, Packaged};
 use whitewater_core::playlist::dash::Track;
 use whitewater_core::playlist::{
-    Bandwidth, Config, Described, Form, Found, Name, Position, Report, State, Unfit, Window, render,
+    Bandwidth, Config, Described, Finished, Form, Found, Name, Position, Report, State, Unfit,
+    Window, render,
 };
 
 use super::answer::Text;
@@ -40,6 +41,8 @@ struct Live {
     window: Window,
     /// The playlist of this version, as far as somebody asked for it.
     rendered: Rendered,
+    /// The last segment that was handed on to be kept.
+    handed_on: Option<u64>,
 }
 
 #[derive(Default)]
@@ -59,7 +62,7 @@ impl Rendition {
             name: offered.config.name.clone(),
             offered,
             urgency,
-            live: Mutex::new(Live { window, rendered: Rendered::default() }),
+            live: Mutex::new(Live { window, rendered: Rendered::default(), handed_on: None }),
             shown: watch::Sender::new(shown),
             announced: OnceLock::new(),
         }
@@ -98,6 +101,28 @@ impl Rendition {
         taken
     }
 
+    /// The complete segments that were not taken yet, with their initialization sections.
+    pub(super) fn take_finished(&self) -> Vec<(Init, Finished)> {
+        let mut live = self.lock();
+        let finished = live.window.finished_after(live.handed_on);
+        live.handed_on = finished.last().map(|last| last.msn).or(live.handed_on);
+        let with_init = |segment: Finished| {
+            let init = live.window.init(segment.init)?.clone();
+            Some((init, segment))
+        };
+        finished.into_iter().filter_map(with_init).collect()
+    }
+
+    /// A segment is kept elsewhere.
+    pub(super) fn stored(&self, msn: u64) {
+        self.lock().window.note_stored(msn);
+    }
+
+    /// Whether a segment is to be had elsewhere only.
+    pub(super) fn is_elsewhere(&self, msn: u64) -> bool {
+        self.lock().window.is_shed(msn)
+    }
+
     /// Nothing more will come.
     pub(super) fn end(&self) {
         self.change(Window::end);
@@ -118,13 +143,13 @@ impl Rendition {
         self.withdraw();
         let mut live = self.lock();
         live.window = Window::new(self.offered.config.clone());
-        live.rendered = Rendered::default();
+        (live.rendered, live.handed_on) = (Rendered::default(), None);
     }
 
     /// The playlist. `reports` is asked where it has to be rendered.
     pub(super) fn text(&self, form: Form, reports: impl FnOnce() -> Vec<Report>) -> Arc<Text> {
         let mut live = self.lock();
-        let Live { window, rendered } = &mut *live;
+        let Live { window, rendered, .. } = &mut *live;
         let reports = rendered.reports.get_or_insert_with(reports);
         let slot = match form {
             Form::Full => &mut rendered.full,

@@ -1,12 +1,14 @@
 //! A store that keeps the epochs of all streams: writers fill it, requests read it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
-use whitewater_core::media::Packaged;
-use whitewater_core::playlist::{Name, Unfit};
+use whitewater_core::media::{Init, Packaged};
+use whitewater_core::playlist::{Finished, Name, Unfit};
 use whitewater_signaling::control::StreamName;
 
 use super::Limits;
@@ -22,6 +24,44 @@ struct Inner {
     /// The epochs of each stream, the latest last. None is empty.
     streams: RwLock<HashMap<StreamName, Vec<Arc<Epoch>>>>,
     held: Semaphore,
+    keeper: OnceLock<Arc<dyn Keeper>>,
+}
+
+/// Who keeps segments beyond memory. It is called by whoever packages, and must not wait.
+pub trait Keeper: Send + Sync + 'static {
+    /// An epoch begins.
+    fn opened(&self, stream: &StreamName, epoch: &EpochId, offered: &[Offered]);
+
+    /// A segment of it is complete.
+    fn finished(
+        &self,
+        stream: &StreamName,
+        epoch: &EpochId,
+        rendition: &Name,
+        init: &Init,
+        segment: Finished,
+        receipt: Receipt,
+    );
+
+    /// Nothing more comes of an epoch.
+    fn ended(&self, stream: &StreamName, epoch: &EpochId);
+
+    /// A segment that was kept; `None` where it was not.
+    fn fetch(
+        &self,
+        stream: &StreamName,
+        epoch: &EpochId,
+        rendition: &Name,
+        msn: u64,
+    ) -> BoxFuture<'static, Option<Bytes>>;
+}
+
+/// What a keeper says when it has kept a segment, so that memory may let it go.
+#[derive(Clone, Debug)]
+pub struct Receipt {
+    epoch: Weak<Epoch>,
+    rendition: Name,
+    msn: u64,
 }
 
 /// The one who fills an epoch. Dropping it, instead of [`ending`](Self::end) the epoch, takes
@@ -64,7 +104,16 @@ impl Store {
     /// An empty one.
     pub fn new(limits: Limits) -> Self {
         let held = Semaphore::new(limits.max_held.min(Semaphore::MAX_PERMITS));
-        Self(Arc::new(Inner { limits, streams: RwLock::default(), held }))
+        Self(Arc::new(Inner { limits, streams: RwLock::default(), held, keeper: OnceLock::new() }))
+    }
+
+    /// Lets somebody keep what is packaged from now on. It is set once.
+    pub fn set_keeper(&self, keeper: Arc<dyn Keeper>) {
+        let _ = self.0.keeper.set(keeper);
+    }
+
+    pub(super) fn keeper(&self) -> Option<&Arc<dyn Keeper>> {
+        self.0.keeper.get()
     }
 
     /// Opens an epoch. From now on the stream's index leads to it; an epoch before it can still be
@@ -88,6 +137,9 @@ impl Store {
         if epochs.iter().any(|epoch| epoch.id == id) {
             return Err(OpenError::Taken(id));
         }
+        if let Some(keeper) = self.keeper() {
+            keeper.opened(&stream, &id, &renditions);
+        }
         let epoch = Arc::new(Epoch::new(id, renditions));
         epochs.push(Arc::clone(&epoch));
         Ok(Writer { store: self.clone(), stream, epoch, ended: false })
@@ -110,19 +162,22 @@ impl Store {
     /// The epoch of that name.
     pub(super) fn find(&self, stream: &StreamName, id: &str) -> Option<Arc<Epoch>> {
         let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(stream)?.iter().find(|epoch| epoch.id.as_ref() == id).cloned()
+        let mut shown = streams.get(stream)?.iter().filter(|epoch| !epoch.is_hidden());
+        shown.find(|epoch| epoch.id.as_ref() == id).cloned()
     }
 
     /// The latest epoch, if it goes on.
     pub(super) fn current(&self, stream: &StreamName) -> Option<Arc<Epoch>> {
         let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(stream)?.last().filter(|epoch| !epoch.has_ended()).cloned()
+        let last = streams.get(stream)?.last()?;
+        (!last.has_ended() && !last.is_hidden()).then(|| Arc::clone(last))
     }
 
     /// All epochs there are of a stream, the oldest first.
     pub(super) fn epochs(&self, stream: &StreamName) -> Vec<Arc<Epoch>> {
         let streams = self.0.streams.read().unwrap_or_else(PoisonError::into_inner);
-        streams.get(stream).cloned().unwrap_or_default()
+        let epochs = streams.get(stream).map(Vec::as_slice).unwrap_or_default();
+        epochs.iter().filter(|epoch| !epoch.is_hidden()).cloned().collect()
     }
 
     fn release(&self, stream: &StreamName, epoch: &Arc<Epoch>) {
@@ -136,6 +191,18 @@ impl Store {
         drop(streams);
         // Requests that are under way may hold the epoch; they must not hold its media.
         epoch.renditions().iter().for_each(Rendition::release);
+    }
+}
+
+// === impl Receipt ===
+
+impl Receipt {
+    /// Memory need not have the segment any more.
+    pub fn stored(self) {
+        let Some(epoch) = self.epoch.upgrade() else { return };
+        if let Some(rendition) = epoch.rendition(self.rendition.as_ref()) {
+            rendition.stored(self.msn);
+        }
     }
 }
 
@@ -155,7 +222,10 @@ impl Writer {
         rendition: &Name,
         items: impl IntoIterator<Item = Packaged>,
     ) -> Result<(), PushError> {
-        Ok(self.rendition(rendition)?.push(items)?)
+        let rendition = self.rendition(rendition)?;
+        let taken = rendition.push(items);
+        self.hand_on(rendition);
+        Ok(taken?)
     }
 
     /// Takes a rendition out of the multivariant playlist and the reports, for good. Its playlist is
@@ -176,6 +246,8 @@ impl Writer {
     pub fn end(mut self) {
         self.ended = true;
         self.epoch.renditions().iter().for_each(Rendition::end);
+        self.epoch.renditions().iter().for_each(|rendition| self.hand_on(rendition));
+        self.tell_end();
         let (store, stream) = (self.store.clone(), self.stream.clone());
         let epoch = Arc::clone(&self.epoch);
         tokio::spawn(async move {
@@ -184,9 +256,55 @@ impl Writer {
         });
     }
 
+    /// Whether anybody has asked for anything of the epoch.
+    pub fn was_asked(&self) -> bool {
+        self.epoch.was_asked()
+    }
+
     /// How long nobody has asked for anything of the epoch.
     pub fn idle(&self) -> Duration {
         self.epoch.idle()
+    }
+
+    /// What players are to find is not made for now: who comes waits.
+    pub fn sleep(&self) {
+        self.epoch.sleep();
+    }
+
+    /// What players are to find is there.
+    pub fn wake(&self) {
+        self.epoch.wake();
+    }
+
+    /// Says that it is not for players.
+    pub fn hide(&self) {
+        self.epoch.hide();
+    }
+
+    /// Hands complete segments to who keeps them.
+    fn hand_on(&self, rendition: &Rendition) {
+        let Some(keeper) = self.store.keeper() else { return };
+        for (init, segment) in rendition.take_finished() {
+            let receipt = Receipt {
+                epoch: Arc::downgrade(&self.epoch),
+                rendition: rendition.name().clone(),
+                msn: segment.msn,
+            };
+            keeper.finished(
+                &self.stream,
+                &self.epoch.id,
+                rendition.name(),
+                &init,
+                segment,
+                receipt,
+            );
+        }
+    }
+
+    fn tell_end(&self) {
+        if let Some(keeper) = self.store.keeper() {
+            keeper.ended(&self.stream, &self.epoch.id);
+        }
     }
 
     fn rendition(&self, name: &Name) -> Result<&Rendition, PushError> {
@@ -198,6 +316,7 @@ impl Writer {
 impl Drop for Writer {
     fn drop(&mut self) {
         if !self.ended {
+            self.tell_end();
             self.store.release(&self.stream, &self.epoch);
         }
     }

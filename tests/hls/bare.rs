@@ -37,6 +37,7 @@ async fn without_the_encoder_there_is_sound_and_the_log_names_the_package() {
         .arg(folder.path().join("data"))
         .env("GST_PLUGIN_SYSTEM_PATH_1_0", &plugins)
         .env("GST_REGISTRY", folder.path().join("registry"))
+        .env("WHITEWATER_RECORDING_ENABLED", "false")
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();

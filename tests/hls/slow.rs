@@ -40,6 +40,7 @@ impl Process {
             .args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--log", "error"])
             .arg("--data")
             .arg(folder.path())
+            .env("WHITEWATER_RECORDING_ENABLED", "false")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

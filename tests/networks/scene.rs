@@ -62,6 +62,7 @@ impl Scene {
         let mut server = wire.near.command(program);
         server.args(["serve", "--insecure-open", "--http", &format!("{near}:{HTTP_PORT}")]);
         server.args(["--udp", &format!("{near}:{UDP_PORT}")]).arg("--data").arg(data.path());
+        server.env("WHITEWATER_RECORDING_ENABLED", "false");
         let mut server = start(&mut server);
         let mut said = String::new();
         BufReader::new(server.stdout.take().unwrap()).read_line(&mut said).unwrap();

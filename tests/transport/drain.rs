@@ -29,6 +29,7 @@ impl Process {
             command.env_remove(name);
         }
         command.args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"]).args(args);
+        command.env("WHITEWATER_RECORDING_ENABLED", "false");
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
         let first = said.next().unwrap().unwrap();

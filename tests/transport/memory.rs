@@ -26,6 +26,7 @@ impl Program {
             .args(["serve", "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--log", "warn"])
             .arg("--config")
             .arg(config)
+            .env("WHITEWATER_RECORDING_ENABLED", "false")
             .stdout(Stdio::piped())
             .spawn()
             .unwrap();

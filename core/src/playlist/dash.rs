@@ -22,6 +22,19 @@ pub struct Presentation {
     pub epochs: Vec<Epoch>,
     /// The address of the clock.
     pub clock: String,
+    /// Whether more will come.
+    pub life: Life,
+}
+
+/// What becomes of what a manifest tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// It goes on, and is played as soon as it comes.
+    Live,
+    /// It is being recorded: nothing goes away, and nothing is to be had before it is whole.
+    Growing,
+    /// It was recorded.
+    Complete,
 }
 
 /// A timeline of a manifest.
@@ -39,6 +52,9 @@ pub struct Epoch {
     pub ended: Option<Duration>,
     /// Its renditions.
     pub tracks: Vec<Track>,
+    /// Ticks of the grid at which nothing of any rendition is there: the first, and the one behind the
+    /// last.
+    pub pauses: Vec<(i64, i64)>,
     /// Where the renditions lie, with a slash at its end, as the manifest's address sees it.
     pub base: String,
 }
@@ -65,40 +81,70 @@ struct Set<'a> {
 /// Times count from 1970, so that they mean the same in whatever epoch. What is above its segments' ends is
 /// held or streamed by the origin: players may ask for a segment as soon as its first part is due.
 pub fn manifest(presentation: &Presentation) -> String {
-    let Presentation { published, window, epochs, clock } = presentation;
+    let Presentation { published, window, epochs, clock, life } = presentation;
     let Some(last) = epochs.last() else { return String::new() };
     let mut out = String::with_capacity(4_096);
     let out = &mut out;
     out.push_str(
         "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<MPD xmlns=\"urn:mpeg:dash:schema:mpd:2011\"",
     );
-    put(out, format_args!(" profiles=\"{PROFILES}\" minBufferTime=\"{}\"", Iso(last.part)));
+    let profiles = if *life == Life::Live { LIVE_PROFILES } else { PROFILES };
+    put(out, format_args!(" profiles=\"{profiles}\" minBufferTime=\"{}\"", Iso(last.part)));
     put(out, format_args!(" maxSegmentDuration=\"{}\"", Iso(last.segment + last.segment / 2)));
-    out.push_str(" type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\"");
-    push_date(out, published.unix_micros());
-    put(out, format_args!("\" timeShiftBufferDepth=\"{}\"", Iso(*window)));
-    // It stays a live one, whose times players know, and has an end.
+    let zero = match life {
+        Life::Complete => epochs.first().map(Epoch::begins).unwrap_or_default(),
+        Life::Live | Life::Growing => Duration::ZERO,
+    };
+    if *life != Life::Complete {
+        // A segment of a recording is there once it is written.
+        let after = if *life == Life::Growing { WRITTEN_AFTER_S } else { 0 };
+        put(
+            out,
+            format_args!(
+                " type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:{after:02}Z\""
+            ),
+        );
+        out.push_str(" publishTime=\"");
+        push_date(out, published.unix_micros());
+        out.push('"');
+    }
+    if *life == Life::Live {
+        put(out, format_args!(" timeShiftBufferDepth=\"{}\"", Iso(*window)));
+    }
     match last.ended {
         None => put(out, format_args!(" minimumUpdatePeriod=\"{}\">\n", Iso(UPDATE))),
+        // What was live stays so, with times that players know, and has an end.
         Some(end) => {
-            put(
-                out,
-                format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(last.since_1970() + end)),
-            );
+            let end = (last.since_1970() + end).saturating_sub(zero);
+            put(out, format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(end)));
         }
     }
-    let target = LATENCY.max(last.segment).as_millis();
-    let (least, most) = (target / 2, target * 3);
-    put(
-        out,
-        format_args!(
-            "<ServiceDescription id=\"0\">\n<Latency referenceId=\"0\" target=\"{target}\" min=\"{least}\" \
-             max=\"{most}\"/>\n<PlaybackRate min=\"0.96\" max=\"1.04\"/>\n</ServiceDescription>\n"
-        ),
-    );
-    epochs.iter().for_each(|epoch| epoch.write(out, clock));
-    put(out, format_args!("<UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/>\n</MPD>\n"));
+    if *life == Life::Live {
+        let target = LATENCY.max(last.segment).as_millis();
+        let (least, most) = (target / 2, target * 3);
+        put(
+            out,
+            format_args!(
+                "<ServiceDescription id=\"0\">\n<Latency referenceId=\"0\" target=\"{target}\" min=\"{least}\" \
+                 max=\"{most}\"/>\n<PlaybackRate min=\"0.96\" max=\"1.04\"/>\n</ServiceDescription>\n"
+            ),
+        );
+    }
+    let pen = Pen { clock, zero, life: *life };
+    epochs.iter().for_each(|epoch| epoch.write(out, &pen));
+    if *life != Life::Complete {
+        put(out, format_args!("<UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/>\n"));
+    }
+    out.push_str("</MPD>\n");
     std::mem::take(out)
+}
+
+/// What holds for all of a manifest.
+struct Pen<'a> {
+    clock: &'a str,
+    /// What times count from, since 1970.
+    zero: Duration,
+    life: Life,
 }
 
 // === impl Epoch ===
@@ -108,18 +154,33 @@ impl Epoch {
         Duration::from_micros(u64::try_from(self.zero.unix_micros()).unwrap_or(0))
     }
 
+    /// The beginning of its first segment.
+    fn begins(&self) -> Duration {
+        let runs = self.tracks.iter().flat_map(|track| &track.runs);
+        self.since_1970() + self.at(runs.map(|run| run.tick).min().unwrap_or(0))
+    }
+
+    /// A tick of the grid, counted from zero.
+    fn at(&self, tick: i64) -> Duration {
+        self.segment.saturating_mul(u32::try_from(tick).unwrap_or(0))
+    }
+
     /// Writes its periods: one begins wherever a run of any rendition does.
-    fn write(&self, out: &mut String, clock: &str) {
+    fn write(&self, out: &mut String, pen: &Pen<'_>) {
         let sets = sets(&self.tracks);
         let runs = self.tracks.iter().flat_map(|track| &track.runs);
         let ticks: BTreeSet<i64> = runs.map(|run| run.tick).collect();
-        for tick in ticks {
-            let start = self.segment.saturating_mul(u32::try_from(tick).unwrap_or(0));
-            let start = Iso(self.since_1970() + start);
-            put(out, format_args!("<Period id=\"{}-{tick}\" start=\"{start}\">\n", self.id));
-            put(out, format_args!("<BaseURL>{}</BaseURL>\n", self.base));
+        let next = ticks.iter().skip(1).map(Some).chain([None]);
+        for (tick, next) in ticks.iter().copied().zip(next) {
+            let start = Iso((self.since_1970() + self.at(tick)).saturating_sub(pen.zero));
+            put(out, format_args!("<Period id=\"{}-{tick}\" start=\"{start}\"", self.id));
+            let ends = |from: i64| from > tick && next.is_some_and(|next| from < *next);
+            if let Some((from, _)) = self.pauses.iter().find(|(from, _)| ends(*from)) {
+                put(out, format_args!(" duration=\"{}\"", Iso(self.at(*from - tick))));
+            }
+            put(out, format_args!(">\n<BaseURL>{}</BaseURL>\n", self.base));
             for set in &sets {
-                set.write(out, self, clock, tick);
+                set.write(out, self, pen, tick);
             }
             out.push_str("</Period>\n");
         }
@@ -162,7 +223,7 @@ impl Track {
 // === impl Set ===
 
 impl Set<'_> {
-    fn write(&self, out: &mut String, epoch: &Epoch, clock: &str, tick: i64) {
+    fn write(&self, out: &mut String, epoch: &Epoch, pen: &Pen<'_>, tick: i64) {
         let present = || self.tracks.iter().filter_map(|track| Some((track, track.run(tick)?)));
         let Some((first, _)) = present().next() else { return };
         let kind = match first.described.kind {
@@ -184,31 +245,41 @@ impl Set<'_> {
             put(out, format_args!(" maxWidth=\"{width}\" maxHeight=\"{height}\""));
         }
         out.push_str(">\n");
-        // Chunks carry the time too.
-        put(
-            out,
-            format_args!(
-                "<ProducerReferenceTime id=\"{}\" type=\"encoder\" inband=\"true\"",
-                self.id
-            ),
-        );
-        out.push_str(" wallClockTime=\"");
-        push_date(out, epoch.zero.unix_micros());
-        put(
-            out,
-            format_args!(
-                "\" presentationTime=\"0\"><UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{clock}\"/></ProducerReferenceTime>\n"
-            ),
-        );
+        if pen.life == Life::Live {
+            // Chunks carry the time too.
+            put(
+                out,
+                format_args!(
+                    "<ProducerReferenceTime id=\"{}\" type=\"encoder\" inband=\"true\"",
+                    self.id
+                ),
+            );
+            out.push_str(" wallClockTime=\"");
+            push_date(out, epoch.zero.unix_micros());
+            put(
+                out,
+                format_args!(
+                    "\" presentationTime=\"0\"><UTCTiming schemeIdUri=\"{CLOCK}\" value=\"{}\"/></ProducerReferenceTime>\n",
+                    pen.clock
+                ),
+            );
+        }
         for (rank, (track, run)) in present().enumerate() {
-            track.write(out, epoch, (run, tick), rank + 1);
+            track.write(out, epoch, pen.life, (run, tick), rank + 1);
         }
         out.push_str("</AdaptationSet>\n");
     }
 }
 
 impl Track {
-    fn write(&self, out: &mut String, epoch: &Epoch, (run, tick): (Run, i64), rank: usize) {
+    fn write(
+        &self,
+        out: &mut String,
+        epoch: &Epoch,
+        life: Life,
+        (run, tick): (Run, i64),
+        rank: usize,
+    ) {
         let Described { name, codecs, size, frame_rate, channels, bandwidth, .. } = &self.described;
         put(
             out,
@@ -252,13 +323,15 @@ impl Track {
                 self.timescale
             ),
         );
-        let early = epoch.segment.saturating_sub(epoch.part).as_secs_f64();
-        put(
-            out,
-            format_args!(
-                " availabilityTimeOffset=\"{early:.3}\" availabilityTimeComplete=\"false\""
-            ),
-        );
+        if life == Life::Live {
+            let early = epoch.segment.saturating_sub(epoch.part).as_secs_f64();
+            put(
+                out,
+                format_args!(
+                    " availabilityTimeOffset=\"{early:.3}\" availabilityTimeComplete=\"false\""
+                ),
+            );
+        }
         put(
             out,
             format_args!(
@@ -279,8 +352,9 @@ impl std::fmt::Display for Iso {
     }
 }
 
-const PROFILES: &str = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019,\
-                        http://www.dashif.org/guidelines/low-latency-live-v5";
+const PROFILES: &str = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019";
+const LIVE_PROFILES: &str = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019,\
+                             http://www.dashif.org/guidelines/low-latency-live-v5";
 const CLOCK: &str = "urn:mpeg:dash:utc:http-iso:2014";
 const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 
@@ -289,3 +363,6 @@ const LATENCY: Duration = Duration::from_secs(2);
 
 /// How often players look for another period.
 const UPDATE: Duration = Duration::from_secs(2);
+
+/// How long after its end a segment of a recording is there, in seconds.
+const WRITTEN_AFTER_S: u32 = 3;

@@ -43,6 +43,12 @@ impl Meter {
         let enough = self.segments >= ENOUGH_SEGMENTS && self.peak_bps > 0;
         enough.then(|| Bandwidth { peak_bps: self.peak_bps.max(average_bps), average_bps })
     }
+
+    /// What was measured of all there is, however little that was.
+    pub(super) fn whole(&self, timescale: u32) -> Bandwidth {
+        let average_bps = rate(self.bytes, self.ticks, timescale);
+        Bandwidth { peak_bps: self.peak_bps.max(average_bps), average_bps }
+    }
 }
 
 fn rate(bytes: u64, ticks: u64, timescale: u32) -> u64 {

@@ -18,6 +18,12 @@ pub(super) struct Segment {
     /// The version of its initialization section.
     pub(super) init: u32,
     pub(super) discontinuity: bool,
+    /// The wall-clock time of its first frame, in microseconds since 1970.
+    pub(super) wall_us: i64,
+    /// Whether it is kept elsewhere.
+    pub(super) stored: bool,
+    /// Whether its media is kept elsewhere only.
+    pub(super) is_shed: bool,
     pub(super) parts: Vec<Piece>,
     /// Ticks of its parts.
     pub(super) ticks: u64,
@@ -30,6 +36,25 @@ pub(super) struct Segment {
     pub(super) part_lines: String,
     /// `EXTINF`, the URI, and `EXT-X-GAP` where there is nothing.
     pub(super) tail: String,
+}
+
+/// A complete segment, as whoever keeps it needs to know it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finished {
+    /// Media sequence number.
+    pub msn: u64,
+    /// Ticks since the epoch began.
+    pub start: i64,
+    /// Ticks to the next segment.
+    pub duration: u64,
+    /// The version of its initialization section.
+    pub init: u32,
+    /// Whether it continues nothing.
+    pub discontinuity: bool,
+    /// The wall-clock time of its first frame, in microseconds since 1970.
+    pub wall_us: i64,
+    /// All that came; `None` is a gap.
+    pub bytes: Option<Bytes>,
 }
 
 /// What is kept of a part; `None` where nothing came.
@@ -52,13 +77,17 @@ impl Segment {
     /// An empty one.
     pub(super) fn open(wall: &mut WallClock, msn: u64, start: i64, init: u32) -> Self {
         let mut head = String::from("#EXT-X-PROGRAM-DATE-TIME:");
-        push_date(&mut head, wall.unix_micros(start));
+        let wall_us = wall.unix_micros(start);
+        push_date(&mut head, wall_us);
         head.push('\n');
         Self {
             msn,
             start,
             init,
             discontinuity: false,
+            wall_us,
+            stored: false,
+            is_shed: false,
             parts: Vec::new(),
             ticks: 0,
             len: 0,
@@ -101,6 +130,20 @@ impl Segment {
         self.part_lines.shrink_to_fit();
         self.parts.shrink_to_fit();
         self.closed = Some(Closed { duration, bytes, at: before.saturating_add(duration) });
+    }
+
+    /// What there is to keep of it, once it is complete.
+    pub(super) fn finished(&self) -> Option<Finished> {
+        let Closed { duration, bytes, .. } = self.closed.as_ref()?;
+        Some(Finished {
+            msn: self.msn,
+            start: self.start,
+            duration: *duration,
+            init: self.init,
+            discontinuity: self.discontinuity,
+            wall_us: self.wall_us,
+            bytes: bytes.clone(),
+        })
     }
 
     /// Ticks that it lasts, as far as is known.

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use super::measure::{Bandwidth, Meter};
 use super::runs::{Run, Runs};
-use super::segment::Segment;
+use super::segment::{Finished, Segment};
 use super::wall::WallClock;
 use super::{Config, Name};
 use crate::media::{Init, Packaged, Part};
@@ -26,6 +26,8 @@ pub struct Window {
     kept: VecDeque<Segment>,
     /// How many of them have left the playlist.
     gone: usize,
+    /// How many of them have let their media go.
+    shed: usize,
     /// Discontinuities that have left it, too.
     discontinuities: u64,
     /// Whether the next segment continues nothing.
@@ -115,6 +117,7 @@ impl Window {
             inits: Vec::new(),
             kept: VecDeque::new(),
             gone: 0,
+            shed: 0,
             discontinuities: 0,
             discontinuity: false,
             ended: false,
@@ -248,6 +251,29 @@ impl Window {
         self.runs.list()
     }
 
+    /// The complete segments behind a number, the oldest first; all that are kept without one. Where
+    /// nothing came they are gaps.
+    pub fn finished_after(&self, msn: Option<u64>) -> Vec<Finished> {
+        let newer = |segment: &&Segment| msn.is_none_or(|msn| segment.msn > msn);
+        let mut found: Vec<_> =
+            self.kept.iter().rev().take_while(newer).filter_map(Segment::finished).collect();
+        found.reverse();
+        found
+    }
+
+    /// A segment is kept elsewhere: its media goes from memory once it is old enough.
+    pub fn note_stored(&mut self, msn: u64) {
+        if let Some(at) = self.place_of(msn) {
+            self.kept[at].stored = true;
+            self.shed();
+        }
+    }
+
+    /// Whether a segment's media is kept elsewhere only.
+    pub fn is_shed(&self, msn: u64) -> bool {
+        self.place_of(msn).is_some_and(|at| self.kept[at].is_shed)
+    }
+
     /// Ticks up to which there is media.
     pub fn end_ticks(&self) -> i64 {
         self.kept.back().map_or(0, |last| last.start.saturating_add_unsigned(last.duration()))
@@ -338,8 +364,32 @@ impl Window {
     }
 
     fn segment_at(&self, msn: u64) -> Option<&Segment> {
-        let offset = msn.checked_sub(self.kept.front()?.msn)?;
-        self.kept.get(usize::try_from(offset).ok()?)
+        self.kept.get(self.place_of(msn)?)
+    }
+
+    fn place_of(&self, msn: u64) -> Option<usize> {
+        let offset = usize::try_from(msn.checked_sub(self.kept.front()?.msn)?).ok()?;
+        (offset < self.kept.len()).then_some(offset)
+    }
+
+    /// Lets media go that is old and kept elsewhere. What is told of it stays.
+    fn shed(&mut self) {
+        let memory = self.config.ticks(self.config.memory);
+        while let Some(segment) = self.kept.get_mut(self.shed) {
+            let Some(closed) = &mut segment.closed else { return };
+            let is_old = self.total.saturating_sub(closed.at) >= memory;
+            if !is_old || (!segment.stored && closed.bytes.is_some()) {
+                return;
+            }
+            if closed.bytes.take().is_some() {
+                segment.is_shed = true;
+                self.bytes = self.bytes.saturating_sub(segment.len);
+                segment.len = 0;
+            }
+            segment.parts = Vec::new();
+            segment.part_lines = String::new();
+            self.shed += 1;
+        }
     }
 
     /// Whether a segment of so many ticks, rounded to seconds, is within the target duration.
@@ -367,6 +417,7 @@ impl Window {
         self.listed = self.listed.saturating_add(duration);
         self.shift();
         self.longest = self.longest.max(self.listed);
+        self.shed();
         self.drop_media();
     }
 
@@ -395,7 +446,7 @@ impl Window {
         let segments = self.kept.range(self.gone..);
         self.discontinuities += segments.filter(|segment| segment.discontinuity).count() as u64;
         self.kept.clear();
-        (self.gone, self.listed, self.bytes) = (0, 0, 0);
+        (self.gone, self.shed, self.listed, self.bytes) = (0, 0, 0, 0);
     }
 
     /// Removes the oldest segments from the playlist.
@@ -439,6 +490,7 @@ impl Window {
         if let Some(oldest) = self.kept.pop_front() {
             self.bytes = self.bytes.saturating_sub(oldest.len);
             self.gone = self.gone.saturating_sub(1);
+            self.shed = self.shed.saturating_sub(1);
             self.drop_inits();
             if let Some(oldest) = self.kept.front() {
                 self.runs.forget_before(oldest.msn);

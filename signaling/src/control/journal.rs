@@ -54,6 +54,15 @@ pub struct Facts {
     /// Of a viewer: how many watch over WHEP now.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub viewers: Option<u64>,
+    /// Of a recording: which one, as `GET /api/v1/recordings` names it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recording: Option<String>,
+    /// Of a recording: its playlist for HLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hls: Option<String>,
+    /// Of a recording: milliseconds that it lasts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 /// A kind of event.
@@ -71,6 +80,8 @@ pub enum Topic {
     ViewerJoined,
     /// A viewer's session ended while the stream goes on.
     ViewerLeft,
+    /// A recording has ended, and can be replayed.
+    RecordingReady,
 }
 
 /// The shape of an event (Standard Webhooks).
@@ -86,7 +97,15 @@ struct Body<'a> {
 impl Facts {
     /// Nothing but the stream.
     pub fn of(stream: StreamName) -> Self {
-        Self { stream, changed: None, session: None, viewers: None }
+        Self {
+            stream,
+            changed: None,
+            session: None,
+            viewers: None,
+            recording: None,
+            hls: None,
+            duration_ms: None,
+        }
     }
 }
 
@@ -105,13 +124,14 @@ impl Occurred {
 
 impl Topic {
     /// Every kind.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::StreamStarted,
         Self::StreamEnded,
         Self::PublisherLost,
         Self::PublisherBack,
         Self::ViewerJoined,
         Self::ViewerLeft,
+        Self::RecordingReady,
     ];
 
     /// Its name on the wire.
@@ -123,6 +143,7 @@ impl Topic {
             Self::PublisherBack => "publisher.back",
             Self::ViewerJoined => "viewer.joined",
             Self::ViewerLeft => "viewer.left",
+            Self::RecordingReady => "recording.ready",
         }
     }
 

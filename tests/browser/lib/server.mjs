@@ -14,15 +14,23 @@ export function environment() {
   );
 }
 
-/** Starts a server. `http` and `udp` are addresses with ports; port 0 lets the system choose. */
-export async function startServer({ http = "127.0.0.1:0", udp = "127.0.0.1:0", args = [] } = {}) {
+/**
+ * Starts a server. `http` and `udp` are addresses with ports; port 0 lets the system choose. It records
+ * nothing unless it is told to.
+ */
+export async function startServer({
+  http = "127.0.0.1:0",
+  udp = "127.0.0.1:0",
+  args = [],
+  recording = false,
+} = {}) {
   const binary = process.env.WHITEWATER_BIN;
   if (!binary) throw new Error("WHITEWATER_BIN must name the server's binary");
   const data = mkdtempSync(join(tmpdir(), "whitewater-"));
   const child = spawn(
     binary,
     ["serve", "--http", http, "--udp", udp, "--data", data, "--insecure-open", ...args],
-    { env: environment(), stdio: ["ignore", "pipe", "pipe"] },
+    { env: { ...environment(), WHITEWATER_RECORDING_ENABLED: String(recording) }, stdio: ["ignore", "pipe", "pipe"] },
   );
   const log = [];
   child.stderr.setEncoding("utf8").on("data", (text) => {

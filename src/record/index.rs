@@ -1,0 +1,472 @@
+//! An index that says what there is of a recording, as it lies in the store (docs/recording.md).
+//!
+//! `recording.json` comes first and says what renditions there are. Segments are told of by lines of JSON,
+//! block by block while it is recorded, and in one piece once it has ended; `end.json` comes last.
+
+use serde::{Deserialize, Serialize};
+use whitewater_core::media::{Kind, VideoRange};
+use whitewater_core::playlist::{Kept, Name, Recorded};
+use whitewater_signaling::control::StreamName;
+
+use crate::origin::EpochId;
+use crate::storage::Path;
+
+/// What is known of a recording when it begins.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Header {
+    /// The revision of this layout.
+    pub version: u32,
+    /// The stream.
+    pub stream: StreamName,
+    /// The recording's name, which no other one has.
+    pub id: String,
+    /// Who records it.
+    pub server: String,
+    /// When it began, in microseconds since 1970.
+    pub began_us: i64,
+    /// The wall-clock time of tick 0, in microseconds since 1970.
+    pub zero_us: i64,
+    /// What segments last, in milliseconds.
+    pub segment_ms: u64,
+    /// What parts last at most, in milliseconds.
+    pub part_ms: u64,
+    /// Its renditions; lines count them from 0.
+    pub renditions: Vec<Rendition>,
+}
+
+/// A rendition as the header has it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Rendition {
+    /// Its name, which is its folder's.
+    pub name: String,
+    /// Sound or picture.
+    pub kind: Sort,
+    /// Ticks per second.
+    pub timescale: u32,
+    /// Pictures per second, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame_rate: Option<f64>,
+    /// Channels of sound, where they are known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub channels: Option<u8>,
+}
+
+/// Sound or picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Sort {
+    /// Sound.
+    Audio,
+    /// Picture.
+    Video,
+}
+
+/// A line of the index.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Line {
+    /// A segment.
+    Segment(SegmentLine),
+    /// An initialization section that holds from a segment on.
+    Init(InitLine),
+}
+
+/// A segment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SegmentLine {
+    /// Which rendition.
+    pub r: usize,
+    /// Media sequence number.
+    pub n: u64,
+    /// Ticks from zero.
+    pub t: i64,
+    /// Ticks that it lasts.
+    pub d: u64,
+    /// Bytes.
+    pub b: u64,
+    /// The wall-clock time of its first frame, in microseconds since 1970.
+    pub w: i64,
+    /// The version of its initialization section.
+    pub i: u32,
+    /// Whether it continues nothing.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub x: bool,
+}
+
+/// An initialization section.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InitLine {
+    /// Which rendition.
+    pub r: usize,
+    /// Its version.
+    pub init: u32,
+    /// The first segment that has it.
+    pub from: u64,
+    /// The codec as RFC 6381 writes it.
+    pub codecs: String,
+    /// Width and height of a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(u16, u16)>,
+    /// The range of brightness of a picture.
+    #[serde(default)]
+    pub range: Range,
+}
+
+/// How brightness is to be understood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Range {
+    /// Standard dynamic range.
+    #[default]
+    Sdr,
+    /// Hybrid log-gamma.
+    Hlg,
+    /// Perceptual quantization.
+    Pq,
+}
+
+/// The end of a recording.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct End {
+    /// When its last segment ended, in microseconds since 1970.
+    pub ended_us: i64,
+    /// Seconds that it lasts.
+    pub duration_s: f64,
+    /// Bytes of all its media.
+    pub bytes: u64,
+    /// Why it could not go on, if it could not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// What there is to choose from.
+    pub renditions: Vec<Choice>,
+}
+
+/// A rendition as it is told of.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// Its name.
+    pub name: String,
+    /// Sound or picture.
+    pub kind: Sort,
+    /// The codec as RFC 6381 writes it.
+    pub codecs: String,
+    /// Width and height of a picture.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub size: Option<(u16, u16)>,
+}
+
+/// All that is known of a recording.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Index {
+    /// What was known when it began.
+    pub header: Header,
+    /// Its renditions, as the header counts them.
+    pub tracks: Vec<Track>,
+    /// Whether its beginning has gone away.
+    pub is_cut: bool,
+}
+
+/// What there is of a rendition.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Track {
+    /// Its initialization sections, the oldest first.
+    pub inits: Vec<InitLine>,
+    /// Its segments. Their numbers rise.
+    pub segments: Vec<Kept>,
+}
+
+// === impl Header ===
+
+impl Header {
+    /// Whether it can be what this server wrote under that name.
+    pub fn fits(&self, stream: &StreamName, id: &EpochId) -> bool {
+        let names: Vec<_> = self.renditions.iter().map(|one| one.name.parse::<Name>()).collect();
+        let sound = self.renditions.iter().all(|one| one.timescale > 0);
+        self.version == VERSION
+            && self.stream == *stream
+            && self.id == id.as_ref()
+            && (1..=MAX_RENDITIONS).contains(&names.len())
+            && names.iter().all(|name| name.as_ref().is_ok_and(|name| name.as_ref() != "index"))
+            && sound
+            && (100..=60_000).contains(&self.segment_ms)
+    }
+
+    /// Ticks of a rendition that a segment lasts.
+    pub fn segment_ticks(&self, rendition: usize) -> u64 {
+        let timescale = self.renditions.get(rendition).map_or(1, |one| one.timescale);
+        self.segment_ms * u64::from(timescale) / 1_000
+    }
+}
+
+// === impl Sort ===
+
+impl From<Kind> for Sort {
+    fn from(kind: Kind) -> Self {
+        match kind {
+            Kind::Audio => Self::Audio,
+            Kind::Video => Self::Video,
+        }
+    }
+}
+
+impl From<Sort> for Kind {
+    fn from(sort: Sort) -> Self {
+        match sort {
+            Sort::Audio => Self::Audio,
+            Sort::Video => Self::Video,
+        }
+    }
+}
+
+// === impl Range ===
+
+impl From<VideoRange> for Range {
+    fn from(range: VideoRange) -> Self {
+        match range {
+            VideoRange::Sdr => Self::Sdr,
+            VideoRange::Hlg => Self::Hlg,
+            VideoRange::Pq => Self::Pq,
+        }
+    }
+}
+
+impl From<Range> for VideoRange {
+    fn from(range: Range) -> Self {
+        match range {
+            Range::Sdr => Self::Sdr,
+            Range::Hlg => Self::Hlg,
+            Range::Pq => Self::Pq,
+        }
+    }
+}
+
+// === impl Index ===
+
+impl Index {
+    /// Of a recording that begins.
+    pub fn new(header: Header) -> Self {
+        let tracks = header.renditions.iter().map(|_| Track::default()).collect();
+        Self { header, tracks, is_cut: false }
+    }
+
+    /// Takes lines in; those that make no sense are left out, and counted.
+    pub fn read(&mut self, text: &str) -> usize {
+        let lines = text.lines().filter(|line| !line.is_empty());
+        lines.filter(|line| !serde_json::from_str(line).is_ok_and(|line| self.take(line))).count()
+    }
+
+    /// Takes a line in. False if it makes no sense.
+    pub fn take(&mut self, line: Line) -> bool {
+        match line {
+            Line::Init(init) => {
+                let Some(track) = self.tracks.get_mut(init.r) else { return false };
+                let fits = track.inits.last().is_none_or(|last| last.init < init.init);
+                if fits {
+                    track.inits.push(init);
+                }
+                fits
+            }
+            Line::Segment(line) => {
+                let Some(track) = self.tracks.get_mut(line.r) else { return false };
+                let fits = line.d > 0
+                    && line.b > 0
+                    && track
+                        .segments
+                        .last()
+                        .is_none_or(|last| last.msn < line.n && last.start < line.t);
+                if fits {
+                    track.segments.push(line.into());
+                }
+                fits
+            }
+        }
+    }
+
+    /// The lines of all of it.
+    pub fn text(&self) -> String {
+        let mut out = String::new();
+        for (r, track) in self.tracks.iter().enumerate() {
+            track.inits.iter().for_each(|init| push_line(&mut out, &Line::Init(init.clone())));
+            for kept in &track.segments {
+                push_line(&mut out, &Line::Segment(SegmentLine::of(r, kept)));
+            }
+        }
+        out
+    }
+
+    /// Renditions of which there is something.
+    pub fn choices(&self) -> Vec<Choice> {
+        let all = self.header.renditions.iter().zip(&self.tracks);
+        all.filter(|(_, track)| !track.segments.is_empty())
+            .filter_map(|(rendition, track)| {
+                let init = track.inits.last()?;
+                Some(Choice {
+                    name: rendition.name.clone(),
+                    kind: rendition.kind,
+                    codecs: init.codecs.clone(),
+                    size: init.size,
+                })
+            })
+            .collect()
+    }
+
+    /// Renditions of which there is something, for playlists: their places in the header and themselves.
+    /// All have the same segment numbers, of the first of any to the last of any.
+    pub fn recorded(&self) -> Vec<(usize, Recorded)> {
+        let all = self.raw();
+        let ends = |of: fn(&[Kept]) -> Option<&Kept>| {
+            all.iter().filter_map(move |(_, one)| of(&one.segments)).map(|kept| kept.msn)
+        };
+        let (first, last) = (ends(<[Kept]>::first).min(), ends(<[Kept]>::last).max());
+        let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
+        let filled =
+            all.iter().map(|(r, one)| (*r, one.filled(first, last, self.header.segment_ticks(*r))));
+        filled.collect()
+    }
+
+    /// Renditions of which there is something, just as they are.
+    pub fn raw(&self) -> Vec<(usize, Recorded)> {
+        let all = self.header.renditions.iter().zip(&self.tracks).enumerate();
+        all.filter(|(_, (_, track))| !track.segments.is_empty() && !track.inits.is_empty())
+            .filter_map(|(r, (rendition, track))| {
+                Some((
+                    r,
+                    Recorded {
+                        name: rendition.name.parse().ok()?,
+                        kind: rendition.kind.into(),
+                        timescale: rendition.timescale,
+                        segments: track.segments.clone(),
+                    },
+                ))
+            })
+            .collect()
+    }
+
+    /// From the first frame to the end of the last, in microseconds since 1970; `None` of nothing.
+    pub fn span_us(&self) -> Option<(i64, i64)> {
+        let all = self.header.renditions.iter().zip(&self.tracks);
+        let ends = all.filter_map(|(rendition, track)| {
+            let (first, last) = (track.segments.first()?, track.segments.last()?);
+            let us = u128::from(last.duration) * 1_000_000 / u128::from(rendition.timescale.max(1));
+            Some((first.wall_us, last.wall_us.saturating_add(i64::try_from(us).unwrap_or(0))))
+        });
+        ends.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
+    }
+
+    /// Whether it has a segment.
+    pub fn has(&self, rendition: &Name, msn: u64) -> bool {
+        let all = self.header.renditions.iter().zip(&self.tracks);
+        let mut track =
+            all.filter(|(one, _)| one.name == rendition.as_ref()).map(|(_, track)| track);
+        track
+            .next()
+            .is_some_and(|track| track.segments.binary_search_by_key(&msn, |kept| kept.msn).is_ok())
+    }
+
+    /// Bytes of all media.
+    pub fn bytes(&self) -> u64 {
+        self.tracks.iter().flat_map(|track| &track.segments).map(|kept| kept.bytes).sum()
+    }
+
+    /// What is told of it once it has ended.
+    pub fn end(&self, error: Option<String>) -> End {
+        let (from, to) = self.span_us().unwrap_or((self.header.began_us, self.header.began_us));
+        End {
+            ended_us: to,
+            duration_s: (to - from).max(0) as f64 / 1e6,
+            bytes: self.bytes(),
+            error,
+            renditions: self.choices(),
+        }
+    }
+}
+
+// === impl SegmentLine ===
+
+impl SegmentLine {
+    /// A segment of a rendition.
+    pub fn of(r: usize, kept: &Kept) -> Self {
+        let Kept { msn, start, duration, init, discontinuity, wall_us, bytes } = *kept;
+        Self { r, n: msn, t: start, d: duration, b: bytes, w: wall_us, i: init, x: discontinuity }
+    }
+}
+
+impl From<SegmentLine> for Kept {
+    fn from(line: SegmentLine) -> Self {
+        let SegmentLine { n, t, d, b, w, i, x, .. } = line;
+        Self { msn: n, start: t, duration: d, init: i, discontinuity: x, wall_us: w, bytes: b }
+    }
+}
+
+/// Writes a line.
+pub fn push_line(out: &mut String, line: &Line) {
+    out.push_str(&serde_json::to_string(line).expect("it has nothing but texts and numbers"));
+    out.push('\n');
+}
+
+/// Where the objects of a recording lie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// The folder of all of them.
+    pub folder: Path,
+}
+
+// === impl Layout ===
+
+impl Layout {
+    /// Of a recording.
+    pub fn new(stream: &StreamName, id: &str) -> Self {
+        Self { folder: Path::from_iter([stream.as_str(), id]) }
+    }
+
+    /// What was known when it began.
+    pub fn header(&self) -> Path {
+        self.folder.clone().join("recording.json")
+    }
+
+    /// The folder of the blocks of its index.
+    pub fn blocks(&self) -> Path {
+        self.folder.clone().join("index")
+    }
+
+    /// A block of its index.
+    pub fn block(&self, number: u32) -> Path {
+        self.blocks().join(format!("{number:08}.jsonl"))
+    }
+
+    /// Its index in one piece, once it has ended.
+    pub fn index(&self) -> Path {
+        self.folder.clone().join("index.jsonl")
+    }
+
+    /// Its end.
+    pub fn end(&self) -> Path {
+        self.folder.clone().join("end.json")
+    }
+
+    /// What says that it is to go.
+    pub fn removed(&self) -> Path {
+        self.folder.clone().join("removed.json")
+    }
+
+    /// The folder of a rendition.
+    pub fn rendition(&self, rendition: &str) -> Path {
+        self.folder.clone().join(rendition)
+    }
+
+    /// An initialization section.
+    pub fn init(&self, rendition: &str, version: u32) -> Path {
+        self.rendition(rendition).join(format!("init-{version}.mp4"))
+    }
+
+    /// A segment.
+    pub fn segment(&self, rendition: &str, msn: u64) -> Path {
+        self.rendition(rendition).join(format!("{msn}.m4s"))
+    }
+}
+
+/// The revision of the layout.
+pub const VERSION: u32 = 1;
+
+/// More than any publisher has layers.
+const MAX_RENDITIONS: usize = 64;

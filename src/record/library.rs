@@ -1,0 +1,498 @@
+//! The library: what is recorded, and what there is of it.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use bytes::Bytes;
+use futures_util::future::BoxFuture;
+use moka::future::Cache;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
+use tokio_util::task::TaskTracker;
+use tracing::{error, info, warn};
+use whitewater_core::media::Init;
+use whitewater_core::playlist::recorded::Growth;
+use whitewater_core::playlist::{Finished, Name};
+use whitewater_signaling::control::StreamName;
+
+use super::index::{End, Header, Layout, Rendition, VERSION};
+use super::recorder::Recorder;
+use super::recovery;
+use super::shelf::{About, Recording, Shelf, State, View, Which};
+use crate::metrics::Recording as Metrics;
+use crate::origin::{EpochId, Keeper, Offered, Receipt};
+use crate::storage::{Error, Objects, Path, Spooled};
+
+/// What holds for recordings.
+pub struct Config {
+    /// Whether a stream is recorded whenever it is live.
+    pub always: Box<dyn Fn(&str) -> bool + Send + Sync>,
+    /// Which renditions of a stream are recorded: their names, or `source`, `ladder` and `aac`.
+    pub renditions: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    /// How much of a stream is kept.
+    pub keep: Box<dyn Fn(&str) -> Keep + Send + Sync>,
+    /// Bytes of all recordings together; 0 is no limit.
+    pub max_bytes: Box<dyn Fn() -> u64 + Send + Sync>,
+    /// Whether a stream is live.
+    pub is_live: Box<dyn Fn(&StreamName) -> bool + Send + Sync>,
+    /// Told when a recording can be replayed from beginning to end.
+    pub ready: Box<dyn Fn(Ready) + Send + Sync>,
+    /// What waits on disk for the store.
+    pub spooled: Box<dyn Fn() -> Spooled + Send + Sync>,
+    /// Bytes that may wait for the store.
+    pub queue_bytes: usize,
+    /// Who records: another server that uses the same bucket is left alone.
+    pub server: String,
+    /// Where it is counted.
+    pub metrics: Metrics,
+}
+
+/// How much of a stream is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Keep {
+    /// For how long after its end; zero is for ever.
+    pub max_age: Duration,
+    /// Bytes of all its recordings; 0 is no limit.
+    pub max_bytes: u64,
+    /// How far back players of the live stream may go.
+    pub window: Duration,
+}
+
+/// A recording that has ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Ready {
+    /// The stream.
+    pub stream: StreamName,
+    /// The recording.
+    pub id: String,
+    /// What there is of it.
+    pub end: End,
+}
+
+/// Why a wish about recordings was not granted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// There is no such recording.
+    #[error("there is no such recording")]
+    Missing,
+    /// It goes on.
+    #[error("it is still being recorded: stop that first")]
+    Going,
+    /// Nobody publishes the stream.
+    #[error("nobody publishes this stream at the moment")]
+    NotLive,
+    /// The store does not answer.
+    #[error("the store of recordings does not answer: {0}")]
+    Store(String),
+}
+
+/// The recordings of all streams. Its clones are the same library.
+#[derive(Clone)]
+pub struct Library(pub(super) Arc<Inner>);
+
+pub(super) struct Inner {
+    pub(super) objects: Arc<dyn Objects>,
+    pub(super) config: Config,
+    book: Mutex<Book>,
+    room: Arc<Semaphore>,
+    views: Cache<String, Arc<View>>,
+    tasks: TaskTracker,
+}
+
+#[derive(Default)]
+pub(super) struct Book {
+    pub(super) shelf: Shelf,
+    epochs: HashMap<(StreamName, EpochId), Live>,
+    /// What the API said of streams.
+    wishes: HashMap<StreamName, bool>,
+}
+
+/// An epoch that is being packaged.
+struct Live {
+    offered: Vec<Offered>,
+    going: Option<Going>,
+    failed: Option<Instant>,
+    /// Whether it has been recorded from its beginning.
+    named: bool,
+}
+
+/// A recording that goes on.
+struct Going {
+    id: String,
+    recorder: Recorder,
+    /// The renditions that are recorded, as its header counts them.
+    places: Vec<Name>,
+}
+
+// === impl Library ===
+
+impl Library {
+    /// The library of a store. Call it within a tokio runtime; what the store has is known a while later.
+    pub fn open(objects: Arc<dyn Objects>, config: Config) -> Self {
+        let room = Arc::new(Semaphore::new(config.queue_bytes / 1024));
+        let weigh = |_: &String, view: &Arc<View>| view.weight();
+        let views = Cache::builder().weigher(weigh).max_capacity(VIEWS_BYTES).build();
+        let (book, tasks) = (Mutex::default(), TaskTracker::new());
+        let library = Self(Arc::new(Inner { objects, config, book, room, views, tasks }));
+        tokio::spawn(recovery::read_store(Arc::downgrade(&library.0)));
+        tokio::spawn(super::retention::keep_house(Arc::downgrade(&library.0)));
+        library
+    }
+
+    /// Whether a stream is recorded while it is live.
+    pub fn wants(&self, stream: &StreamName) -> bool {
+        self.0.wants(&self.0.book(), stream)
+    }
+
+    /// Which renditions of a stream its policy records.
+    pub fn chosen(&self, stream: &str) -> Vec<String> {
+        (self.0.config.renditions)(stream)
+    }
+
+    /// A page of recordings, the newest first, and whether there are more.
+    pub fn page(&self, which: &Which, is_seen: &dyn Fn(&StreamName) -> bool) -> (Vec<About>, bool) {
+        self.0.book().shelf.list(which, is_seen)
+    }
+
+    /// A recording.
+    pub fn about(&self, id: &str) -> Result<About, Refused> {
+        self.0.book().shelf.get(id).map(Recording::about).ok_or(Refused::Missing)
+    }
+
+    /// What goes on of a stream.
+    pub fn going(&self, stream: &StreamName) -> Option<About> {
+        let book = self.0.book();
+        let is_it =
+            |one: &&Recording| matches!(one.state, State::Going(_)) && one.header.stream == *stream;
+        book.shelf.all().rev().find(is_it).map(Recording::about)
+    }
+
+    /// Records a stream from now on, until it ends or somebody stops it.
+    pub fn start(&self, stream: &StreamName) -> Result<(), Refused> {
+        if !(self.0.config.is_live)(stream) {
+            return Err(Refused::NotLive);
+        }
+        self.0.book().wishes.insert(stream.clone(), true);
+        Ok(())
+    }
+
+    /// Records a stream no more, until it ends or somebody starts it.
+    pub fn stop(&self, stream: &StreamName) -> Result<(), Refused> {
+        if !(self.0.config.is_live)(stream) {
+            return Err(Refused::NotLive);
+        }
+        let mut book = self.0.book();
+        book.wishes.insert(stream.clone(), false);
+        for ((name, _), live) in &mut book.epochs {
+            if name == stream {
+                live.going = None;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a recording.
+    pub async fn delete(&self, id: &str) -> Result<(), Refused> {
+        self.0.delete(id).await
+    }
+
+    /// A recording to be played.
+    pub async fn view(&self, stream: &StreamName, id: &str) -> Result<Arc<View>, Refused> {
+        let layout = {
+            let book = self.0.book();
+            let recording = book.shelf.get(id).filter(|one| one.header.stream == *stream);
+            let recording = recording.ok_or(Refused::Missing)?;
+            if let State::Going(shared) = &recording.state {
+                let index = shared.lock().clone();
+                let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
+                return Ok(Arc::new(View { index, growth }));
+            }
+            recording.layout.clone()
+        };
+        let objects = Arc::clone(&self.0.objects);
+        let read = async {
+            let index = recovery::read_index(&*objects, &layout).await?;
+            Ok(Arc::new(View { index, growth: Growth::Complete }))
+        };
+        self.0.views.try_get_with(id.to_owned(), read).await.map_err(|error: Arc<Error>| {
+            match &*error {
+                Error::Missing(_) => Refused::Missing,
+                other @ (Error::Full(_) | Error::Failed(_)) => Refused::Store(other.to_string()),
+            }
+        })
+    }
+
+    /// What was known of a recording when it began, and where it lies.
+    pub fn place(&self, stream: &StreamName, id: &str) -> Option<(Arc<Header>, Layout)> {
+        let book = self.0.book();
+        let recording = book.shelf.get(id).filter(|one| one.header.stream == *stream)?;
+        Some((Arc::clone(&recording.header), recording.layout.clone()))
+    }
+
+    /// An object of a recording.
+    pub async fn object(&self, path: &Path) -> Result<Bytes, Error> {
+        self.0.objects.get(path).await
+    }
+
+    /// Ends all recordings, and waits until they are closed.
+    pub async fn finish(&self, limit: Duration) {
+        self.0.book().epochs.values_mut().for_each(|live| live.going = None);
+        self.0.tasks.close();
+        if tokio::time::timeout(limit, self.0.tasks.wait()).await.is_err() {
+            warn!("not every recording was closed in time: the next start closes them");
+        }
+    }
+}
+
+// === impl Inner ===
+
+impl Inner {
+    pub(super) fn book(&self) -> MutexGuard<'_, Book> {
+        self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wants(&self, book: &Book, stream: &StreamName) -> bool {
+        let wish = book.wishes.get(stream).copied();
+        wish.unwrap_or_else(|| (self.config.always)(stream.as_str()))
+    }
+
+    /// Begins a recording of an epoch, whose first frame is of that time.
+    fn begin(
+        self: &Arc<Self>,
+        stream: &StreamName,
+        epoch: &EpochId,
+        live: &Live,
+        began_us: i64,
+    ) -> (Going, Recording) {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
+        let id = if live.named {
+            EpochId::new(now.as_millis() as u64, fastrand::u64(..)).to_string()
+        } else {
+            epoch.to_string()
+        };
+        let chosen = choose(&live.offered, &(self.config.renditions)(stream.as_str()));
+        let renditions = chosen.iter().map(|offered| Rendition {
+            name: offered.config.name.to_string(),
+            kind: offered.kind.into(),
+            timescale: offered.config.timescale,
+            frame_rate: offered.frame_rate,
+            channels: offered.channels,
+        });
+        let places = chosen.iter().map(|offered| offered.config.name.clone()).collect();
+        let config = &live.offered[0].config;
+        let header = Header {
+            version: VERSION,
+            stream: stream.clone(),
+            id: id.clone(),
+            server: self.config.server.clone(),
+            began_us: began_us.min(now_us),
+            zero_us: config.epoch.unix_micros(),
+            segment_ms: config.segment.as_millis() as u64,
+            part_ms: config.part_target.as_millis() as u64,
+            renditions: renditions.collect(),
+        };
+        let layout = Layout::new(stream, &id);
+        let metrics = self.config.metrics.clone();
+        let (recorder, shared, task) = Recorder::new(
+            Arc::clone(&self.objects),
+            header.clone(),
+            layout.clone(),
+            Arc::clone(&self.room),
+            metrics,
+        );
+        info!(%stream, recording = %id, "recording begins");
+        self.config.metrics.began();
+        let (inner, closing) = (Arc::clone(self), id.clone());
+        self.tasks.spawn(async move {
+            let outcome = task.await;
+            inner.closed(&closing, outcome).await;
+        });
+        let recording = Recording { header: Arc::new(header), layout, state: State::Going(shared) };
+        (Going { id, recorder, places }, recording)
+    }
+
+    async fn closed(&self, id: &str, outcome: Result<End, String>) {
+        let (stream, end, layout) = {
+            let mut book = self.book();
+            let Some(recording) = book.shelf.get_mut(id) else { return };
+            let end = match &outcome {
+                Ok(end) => end.clone(),
+                Err(error) => match &recording.state {
+                    State::Going(shared) => shared.lock().end(Some(error.clone())),
+                    State::Over(end) => end.clone(),
+                },
+            };
+            recording.state = State::Over(end.clone());
+            (recording.header.stream.clone(), end, recording.layout.clone())
+        };
+        self.config.metrics.ended(outcome.is_err());
+        match outcome {
+            Err(error) => {
+                error!(%stream, recording = %id, %error, "recording has failed; the stream goes on");
+            }
+            Ok(_) if end.bytes == 0 => {
+                self.book().shelf.take(id);
+                if let Err(error) = recovery::remove(&*self.objects, &layout).await {
+                    warn!(%stream, recording = %id, %error, "an empty recording is left behind");
+                }
+            }
+            Ok(_) => {
+                let (seconds, bytes) = (end.duration_s, end.bytes);
+                info!(%stream, recording = %id, seconds, bytes, "recording ends");
+                (self.config.ready)(Ready { stream, id: id.to_owned(), end });
+            }
+        }
+    }
+
+    pub(super) async fn delete(&self, id: &str) -> Result<(), Refused> {
+        let layout = {
+            let book = self.book();
+            let recording = book.shelf.get(id).ok_or(Refused::Missing)?;
+            match recording.state {
+                State::Going(_) => return Err(Refused::Going),
+                State::Over(_) => recording.layout.clone(),
+            }
+        };
+        let refused = |error: Error| Refused::Store(error.to_string());
+        recovery::mark_removed(&*self.objects, &layout).await.map_err(refused)?;
+        // From here on it is gone, whatever happens: the next start goes on with it.
+        self.book().shelf.take(id);
+        self.views.invalidate(id).await;
+        recovery::remove(&*self.objects, &layout).await.map_err(refused)
+    }
+
+    /// Forgets what was said of streams that are over.
+    pub(super) fn forget_wishes(&self) {
+        let ended: Vec<_> = {
+            let book = self.book();
+            book.wishes.keys().filter(|stream| !(self.config.is_live)(stream)).cloned().collect()
+        };
+        let mut book = self.book();
+        book.wishes.retain(|stream, _| !ended.contains(stream));
+    }
+}
+
+impl Keeper for Library {
+    fn opened(&self, stream: &StreamName, epoch: &EpochId, offered: &[Offered]) {
+        let live = Live { offered: offered.to_vec(), going: None, failed: None, named: false };
+        self.0.book().epochs.insert((stream.clone(), epoch.clone()), live);
+    }
+
+    fn finished(
+        &self,
+        stream: &StreamName,
+        epoch: &EpochId,
+        rendition: &Name,
+        init: &Init,
+        segment: Finished,
+        receipt: Receipt,
+    ) {
+        let mut book = self.0.book();
+        let wanted = self.0.wants(&book, stream);
+        let Book { epochs, shelf, .. } = &mut *book;
+        let Some(live) = epochs.get_mut(&(stream.clone(), epoch.clone())) else { return };
+        if !wanted {
+            live.going = None;
+            return;
+        }
+        if live.going.is_none() {
+            if live.failed.is_some_and(|at| at.elapsed() < FAILED_FOR) {
+                return;
+            }
+            let (going, recording) = self.0.begin(stream, epoch, live, segment.wall_us);
+            live.named = true;
+            live.going = Some(going);
+            shelf.put(recording);
+        }
+        let Some(going) = &live.going else { return };
+        let Some(place) = going.places.iter().position(|name| name == rendition) else { return };
+        if !going.recorder.take(place, init.clone(), segment, receipt) {
+            warn!(%stream, recording = %going.id, "nothing more is recorded for now");
+            live.going = None;
+            live.failed = Some(Instant::now());
+        }
+    }
+
+    fn ended(&self, stream: &StreamName, epoch: &EpochId) {
+        self.0.book().epochs.remove(&(stream.clone(), epoch.clone()));
+    }
+
+    fn fetch(
+        &self,
+        stream: &StreamName,
+        epoch: &EpochId,
+        rendition: &Name,
+        msn: u64,
+    ) -> BoxFuture<'static, Option<Bytes>> {
+        let paths: Vec<_> = {
+            let book = self.0.book();
+            // A recording that was begun anew has another name than its epoch.
+            let of_stream = book.shelf.all().rev().filter(|one| one.header.stream == *stream);
+            let holds = |one: &&Recording| match &one.state {
+                State::Going(shared) => shared.lock().has(rendition, msn),
+                State::Over(_) => one.header.id == epoch.as_ref(),
+            };
+            let zero = book.epochs.get(&(stream.clone(), epoch.clone()));
+            let zero =
+                zero.and_then(|live| live.offered.first()).map(|o| o.config.epoch.unix_micros());
+            let same = |one: &&Recording| zero.is_none_or(|zero| one.header.zero_us == zero);
+            let found = of_stream.filter(same).filter(holds);
+            found.map(|one| one.layout.segment(rendition.as_ref(), msn)).collect()
+        };
+        let objects = Arc::clone(&self.0.objects);
+        Box::pin(async move {
+            for path in paths {
+                if let Ok(bytes) = objects.get(&path).await {
+                    return Some(bytes);
+                }
+            }
+            None
+        })
+    }
+}
+
+/// The renditions that are recorded. There is picture and sound among them where the stream has any.
+fn choose<'a>(offered: &'a [Offered], wanted: &[String]) -> Vec<&'a Offered> {
+    use whitewater_core::media::Kind;
+    let is_wanted = |one: &&Offered| {
+        let name = one.config.name.as_ref();
+        wanted.iter().any(|wanted| wanted == name || wanted == group(name))
+    };
+    let mut chosen: Vec<_> = offered.iter().filter(is_wanted).collect();
+    for kind in [Kind::Video, Kind::Audio] {
+        if !chosen.iter().any(|one| one.kind == kind) {
+            let others = offered.iter().filter(|one| one.kind == kind);
+            chosen.extend(others);
+        }
+    }
+    chosen.sort_by_key(|one| offered.iter().position(|other| std::ptr::eq(other, *one)));
+    chosen
+}
+
+/// What a rendition belongs to, by its name.
+fn group(name: &str) -> &'static str {
+    match name.as_bytes() {
+        b"aac" => "aac",
+        [b't', ..] => "ladder",
+        _ => "source",
+    }
+}
+
+// === impl View ===
+
+impl View {
+    /// About how many bytes of memory it takes.
+    fn weight(&self) -> u32 {
+        let segments: usize = self.index.tracks.iter().map(|track| track.segments.len()).sum();
+        u32::try_from(segments * size_of::<whitewater_core::playlist::Kept>() + 1_024)
+            .unwrap_or(u32::MAX)
+    }
+}
+
+/// Views that are remembered, in bytes.
+const VIEWS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A recording that failed is begun anew after so long.
+const FAILED_FOR: Duration = Duration::from_secs(30);

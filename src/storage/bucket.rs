@@ -1,0 +1,130 @@
+//! A bucket: a local folder, or one of S3.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use futures_util::TryStreamExt;
+use futures_util::future::BoxFuture;
+use object_store::aws::AmazonS3Builder;
+use object_store::local::LocalFileSystem;
+use object_store::prefix::PrefixStore;
+use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+
+use super::{Entry, Error, Objects, Path};
+
+/// Objects in a folder or in S3.
+#[derive(Clone, Debug)]
+pub struct Bucket(Arc<dyn ObjectStore>);
+
+/// Where a bucket of S3 is. What is not said is taken as the tools of AWS take it, from `AWS_*`
+/// variables and the machine's role.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct S3 {
+    /// The bucket.
+    pub bucket: String,
+    /// What the names of all objects begin with.
+    pub prefix: String,
+    /// The address of a server that is not Amazon's.
+    pub endpoint: Option<String>,
+    /// The region.
+    pub region: Option<String>,
+    /// The access key and its secret.
+    pub key: Option<(String, String)>,
+}
+
+// === impl Bucket ===
+
+impl Bucket {
+    /// A local folder, which is made where there is none.
+    pub fn folder(folder: &FilePath) -> std::io::Result<Self> {
+        std::fs::create_dir_all(folder)?;
+        let store = LocalFileSystem::new_with_prefix(folder)?;
+        Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
+    }
+
+    /// A bucket of S3. It need not be reachable yet.
+    pub fn s3(config: &S3) -> Result<Self, Error> {
+        // Whoever writes tries again by itself.
+        let retry =
+            RetryConfig { max_retries: 1, retry_timeout: S3_TIMEOUT, ..RetryConfig::default() };
+        let client = ClientOptions::new()
+            .with_timeout(S3_TIMEOUT)
+            .with_connect_timeout(S3_TIMEOUT / 4)
+            .with_allow_http(config.endpoint.as_ref().is_some_and(|url| url.starts_with("http:")));
+        let mut builder = AmazonS3Builder::from_env()
+            .with_bucket_name(&config.bucket)
+            .with_client_options(client)
+            .with_retry(retry);
+        if let Some(endpoint) = &config.endpoint {
+            builder = builder.with_endpoint(endpoint);
+        }
+        if let Some(region) = &config.region {
+            builder = builder.with_region(region);
+        }
+        if let Some((id, secret)) = &config.key {
+            builder = builder.with_access_key_id(id).with_secret_access_key(secret);
+        }
+        let store = builder.build().map_err(|error| Error::Failed(error.to_string().into()))?;
+        let prefix = Path::from(config.prefix.as_str());
+        Ok(if prefix.as_ref().is_empty() {
+            Self(Arc::new(store))
+        } else {
+            Self(Arc::new(PrefixStore::new(store, prefix)))
+        })
+    }
+}
+
+impl Objects for Bucket {
+    fn put(&self, path: &Path, bytes: Bytes) -> BoxFuture<'_, Result<(), Error>> {
+        let path = path.clone();
+        Box::pin(async move {
+            let put = self.0.put(&path, bytes.into()).await;
+            put.map(drop).map_err(|error| Error::of(&path, error))
+        })
+    }
+
+    fn get(&self, path: &Path) -> BoxFuture<'_, Result<Bytes, Error>> {
+        let path = path.clone();
+        Box::pin(async move {
+            let read = async { self.0.get(&path).await?.bytes().await };
+            read.await.map_err(|error| Error::of(&path, error))
+        })
+    }
+
+    fn list(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
+        let folder = folder.clone();
+        Box::pin(async move {
+            let listed = self.0.list(Some(&folder)).map_ok(Entry::from);
+            listed.try_collect().await.map_err(|error| Error::of(&folder, error))
+        })
+    }
+
+    fn folders(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Path>, Error>> {
+        let folder = folder.clone();
+        Box::pin(async move {
+            let listed = self.0.list_with_delimiter(Some(&folder)).await;
+            listed.map(|listed| listed.common_prefixes).map_err(|error| Error::of(&folder, error))
+        })
+    }
+
+    fn delete(&self, path: &Path) -> BoxFuture<'_, Result<(), Error>> {
+        let path = path.clone();
+        Box::pin(async move {
+            match self.0.delete(&path).await {
+                Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
+                Err(error) => Err(Error::of(&path, error)),
+            }
+        })
+    }
+}
+
+impl From<ObjectMeta> for Entry {
+    fn from(meta: ObjectMeta) -> Self {
+        Self { path: meta.location, bytes: meta.size, modified: meta.last_modified.into() }
+    }
+}
+
+/// A request that takes longer is tried again.
+const S3_TIMEOUT: Duration = Duration::from_secs(20);
