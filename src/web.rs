@@ -192,8 +192,8 @@ mod tests {
 
     fn build(name: &str) -> Option<File> {
         let bytes: &'static [u8] = match name {
-            "index.html" | "publish.html" | "watch.html" | "dashboard.html"
-            | "recordings.html" | "reference.html" | EMBED => b"<!doctype html>",
+            "index.html" | "publish.html" | "watch.html" | "dashboard.html" | "recordings.html"
+            | "reference.html" | EMBED => b"<!doctype html>",
             "assets/page-3f2a.js" => b"export {}",
             "assets/page-3f2a.css" => b"body {}",
             "favicon.svg" => b"<svg/>",

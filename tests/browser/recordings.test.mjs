@@ -29,7 +29,7 @@ describe("recordings", () => {
       '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n' +
         '[[streams]]\nmatch = "*"\nrecord = "off"\nrecord_renditions = ["source", "aac"]\n',
     );
-    server = await startServer({ args: ["--config", config] });
+    server = await startServer({ args: ["--config", config], recording: true });
     useServer(server.url);
     browser = await launch();
   });
@@ -74,6 +74,8 @@ describe("recordings", () => {
     await publish(await browser.context(), stream, { ...SETTINGS, token: may });
 
     const dashboard = await open(`/dashboard#token=${admin}`);
+    // Three of the picture and the sound: whoever watches from the beginning is told what there is by then.
+    await says(dashboard, "#streams .about", /4 layers/, START_MS);
     await dashboard.click("#streams button.record");
     await says(dashboard, "#streams button.record", /^Stop recording$/);
     await says(dashboard, "#streams .about", /^is being recorded · live for/);
@@ -97,6 +99,7 @@ describe("recordings", () => {
     await says(page, "#playing", new RegExp(`^${stream} · (?!.*being recorded)`));
     const qualities = await page.$$eval("#quality option", (options) => options.map((o) => o.text));
     assert.deepEqual(qualities.slice(0, 2), ["Automatic quality", "720p"]);
+    await page.evaluate(() => (document.querySelector("video").currentTime = 1));
     await page.selectOption("#quality", { label: "720p" });
     await page.waitForFunction(() => document.querySelector("video").videoHeight === 720);
 

@@ -16,11 +16,18 @@ export interface ReplayListener {
   failed(sentence: string): void;
 }
 
+/** What has just begun may lack the first segments of a quality: it is tried so often, with such pauses. */
+const TRIES = 6;
+const TRY_EVERY_MS = 2_000;
+
 /** One recording being played. */
 export class Replay {
   private hls: Hls | null = null;
   private gone = false;
   private recovered = false;
+  private hasStarted = false;
+  private tries = 1;
+  private trying: ReturnType<typeof setTimeout> | undefined;
   private readonly listening = new AbortController();
 
   constructor(
@@ -29,18 +36,26 @@ export class Replay {
     private readonly tell: ReplayListener,
   ) {
     const { signal } = this.listening;
-    video.addEventListener("loadeddata", () => this.tell.started(), { signal });
+    const start = () => {
+      this.hasStarted = true;
+      this.tell.started();
+    };
+    video.addEventListener("loadeddata", start, { signal });
     void this.begin();
   }
 
   /** Takes the quality at this place in the list; -1 leaves it to the network. */
   select(at: number): void {
-    if (this.hls) this.hls.nextLevel = at;
+    if (!this.hls) return;
+    if (at < 0) this.hls.nextLevel = at;
+    // What is asked for is seen at once, also where the rest has been loaded already.
+    else this.hls.currentLevel = at;
   }
 
   /** Lets go of the video element. */
   destroy(): void {
     this.gone = true;
+    clearTimeout(this.trying);
     this.listening.abort();
     this.hls?.destroy();
     this.video.removeAttribute("src");
@@ -78,6 +93,15 @@ export class Replay {
         return hls.recoverMediaError();
       }
       hls.stopLoad();
+      const isEmpty = data.details === ErrorDetails.LEVEL_EMPTY_ERROR;
+      const mayCome = isEmpty || data.type === ErrorTypes.NETWORK_ERROR;
+      if (mayCome && !this.hasStarted && this.tries++ < TRIES) {
+        this.trying = setTimeout(() => {
+          hls.destroy();
+          this.play(module);
+        }, TRY_EVERY_MS);
+        return;
+      }
       const missing = data.type === ErrorTypes.NETWORK_ERROR ? SAY.missing : SAY.failed;
       this.tell.failed(refusalOf(data.response?.code) ?? (unplayable ? SAY.unplayable : missing));
     });
