@@ -302,13 +302,16 @@ async function open(id: string): Promise<void> {
       quality.replaceChildren(new Option("Automatic quality", "-1"), ...options);
       qualityRow.hidden = levels.length < 2;
     },
-    started: () => setText(cover, ""),
+    started: () => {
+      setText(cover, "");
+      // Not before: a new source takes back what an older play() asked for. Browsers refuse it to who came by a
+      // link: the button in the picture is theirs.
+      video.play().catch(() => undefined);
+    },
     failed: (sentence) => setText(cover, sentence),
   });
   player.scrollIntoView({ block: "nearest" });
   playing.focus({ preventScroll: true });
-  // Browsers refuse it to who came by a link: the button in the picture is theirs.
-  await video.play().catch(() => undefined);
 }
 
 /** Says what is wrong with what was to be played; nothing is. */
