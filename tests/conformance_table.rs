@@ -7,8 +7,8 @@ use std::fs;
 use std::path::Path;
 
 /// Every item: WHIP's HTTP surface, SDP, sessions and links, then WHEP's; playlists, directives,
-/// delivery and the multivariant playlist of HLS; CMAF.
-const ITEMS: [(char, u32, u32); 11] = [
+/// delivery and the multivariant playlist of HLS; CMAF; DASH.
+const ITEMS: [(char, u32, u32); 12] = [
     ('W', 1, 18),
     ('W', 20, 36),
     ('W', 40, 55),
@@ -20,10 +20,11 @@ const ITEMS: [(char, u32, u32); 11] = [
     ('H', 60, 72),
     ('H', 80, 91),
     ('C', 1, 17),
+    ('D', 1, 18),
 ];
 
 /// What may stand without a test.
-const WITHOUT_TEST: [&str; 5] = ["H54", "H84", "H88", "H90", "C17"];
+const WITHOUT_TEST: [&str; 9] = ["H54", "H84", "H88", "H90", "C17", "D4", "D14", "D16", "D17"];
 
 /// The words that say why.
 const REASONS: [&str; 3] = ["Not yet: ", "Not met: ", "No rule: "];
@@ -98,7 +99,7 @@ fn rows() -> Vec<Row> {
         let mut cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
         let (item, behaviour, proof) = (cells.next()?, cells.next()?, cells.next()?);
         assert_eq!(cells.next(), None, "a row has three cells: {line}");
-        let number = item.strip_prefix(['W', 'E', 'H', 'C'])?;
+        let number = item.strip_prefix(['W', 'E', 'H', 'C', 'D'])?;
         number.parse::<u32>().ok()?;
         let text = |cell: &str| cell.trim().to_owned();
         Some(Row { item: text(item), behaviour: text(behaviour), proof: text(proof) })

@@ -150,7 +150,7 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-const DOCUMENTS: [&str; 10] = [
+const DOCUMENTS: [&str; 11] = [
     "README.md",
     "CONTRIBUTING.md",
     "docs/api.md",
@@ -159,6 +159,7 @@ const DOCUMENTS: [&str; 10] = [
     "docs/doctor.md",
     "docs/clients.md",
     "docs/deploy.md",
+    "docs/recording.md",
     "docs/security.md",
     "docs/webhooks.md",
 ];

@@ -90,7 +90,7 @@ pub(super) const WEBHOOK_KEYS: &[Key<OpenWebhook>] = &[
     },
     Key {
         name: "events",
-        default: "stream.started stream.ended publisher.lost publisher.back",
+        default: "stream.started stream.ended publisher.lost publisher.back recording.ready",
         help: "What it is told of: a list of these, `viewer.joined` and `viewer.left`.",
         arity: Arity::Many,
         set: |hook, v| topics(v).map(|topics| hook.topics = topics),
@@ -196,7 +196,7 @@ mod tests {
         let [hook] = &hooks[..] else { panic!("{hooks:?}") };
         assert_eq!(hook.name, "example.org:8443");
         assert_eq!(hook.secret, SecretSource::Environment("S".into()));
-        assert_eq!(hook.topics.len(), 4, "nothing of viewers");
+        assert_eq!(hook.topics.len(), 5, "nothing of viewers");
         assert_eq!(hook.timeout.as_secs(), 10);
         assert!(!format!("{hook:?}").contains("?b"), "a URL may be secret");
         for (section, expected) in [

@@ -42,12 +42,9 @@ struct Track {
 }
 
 pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) -> Response {
-    let wanted = match asked(parts.uri.query().unwrap_or_default()) {
-        Ok(wanted) => wanted,
-        Err(()) => {
-            let detail = "the query may be rendition=NAME and token=TOKEN only";
-            return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
-        }
+    let Ok(wanted) = asked(parts.uri.query().unwrap_or_default()) else {
+        let detail = "the query may be rendition=NAME and token=TOKEN only";
+        return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
     };
     let tracks = choose(view.index.raw(), wanted.as_deref());
     if tracks.is_empty() {
@@ -129,8 +126,13 @@ async fn plan(replay: &Replay, view: &View, all: Vec<(usize, Recorded)>) -> Resu
         })
         .collect();
     let is_plain = tracks.iter().all(|track| track.inits.len() == 1);
-    // Sizes that are not known cannot be listed.
-    let listed: &[Reference] = if is_plain { &references } else { &[] };
+    // Sizes that are not known cannot be listed. Where a track begins late, FFmpeg takes a list of the first
+    // one for all of them, and the file for longer than it is.
+    let late = tracks
+        .iter()
+        .filter_map(|track| Some(seconds(track, track.recorded.segments.first()?.start) - first));
+    let begin_together = late.fold(0.0, f64::max) < 0.1;
+    let listed: &[Reference] = if is_plain && begin_together { &references } else { &[] };
     let beginning = file::beginning(&in_file, last - first, listed)
         .map_err(|error| Error::Failed(error.to_string().into()))?;
     let media: u64 = pieces.iter().map(|piece| piece.bytes).sum();
