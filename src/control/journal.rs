@@ -83,6 +83,7 @@ impl Reader {
             | Change::Leaving
             | Change::Back { .. }
             | Change::HlsViewers { .. }
+            | Change::DashViewers { .. }
             | Change::Layers(_) => {
                 return;
             }
