@@ -1,51 +1,26 @@
-// Recordings: made from the dashboard, watched while they grow and after, by players of others too, deleted; and
-// a page of a mocked API with many of them.
+// The page of recordings, with a mocked API that has many of them.
 
 import assert from "node:assert/strict";
-import { execFileSync } from "node:child_process";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, afterEach, before, describe, test } from "node:test";
-import { base, launch, publish, uniqueName, until, useServer } from "./lib/browser.mjs";
-import { print, tenth } from "./lib/figures.mjs";
-import { play, plays } from "./lib/players.mjs";
-import { environment, startServer } from "./lib/server.mjs";
+import { launch, until } from "./lib/browser.mjs";
+import { startServer } from "./lib/server.mjs";
 
-const SETTINGS = { codec: "H264", resolution: "720" };
-/** Packaging starts with the recording, and machines are busy. */
-const START_MS = 60_000;
 const MANY = 60;
 
 describe("recordings", () => {
-  const folder = mkdtempSync(join(tmpdir(), "whitewater-recordings-"));
-  const config = join(folder, "whitewater.toml");
-  const shared = base;
   let browser;
   let server;
   before(async () => {
-    writeFileSync(
-      config,
-      '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n' +
-        '[[streams]]\nmatch = "*"\nrecord = "off"\nrecord_renditions = ["source", "aac"]\n',
-    );
-    server = await startServer({ args: ["--config", config], recording: true });
-    useServer(server.url);
+    server = await startServer();
     browser = await launch();
   });
   afterEach(() => browser.reset());
   after(async () => {
     await browser?.close();
     await server?.stop();
-    useServer(shared);
-    rmSync(folder, { recursive: true, force: true });
   });
 
-  const token = (...options) =>
-    execFileSync(process.env.WHITEWATER_BIN, ["token", "--config", config, ...options], {
-      encoding: "utf8",
-      env: environment(),
-    }).trim();
   const shoot = async (page, name) => {
     if (process.env.SCREENSHOTS) {
       const path = join(process.env.SCREENSHOTS, `recordings-${name}.png`);
@@ -58,120 +33,6 @@ describe("recordings", () => {
       async () => pattern.test((await page.textContent(selector)) ?? ""),
       timeout,
     );
-  const open = async (address) => {
-    const page = await (await browser.context()).newPage();
-    page.problems = [];
-    page.on("pageerror", (error) => page.problems.push(error.message));
-    page.on("console", (line) => line.type() === "error" && page.problems.push(line.text()));
-    await page.goto(server.url + address);
-    return page;
-  };
-
-  test("one is begun and ended on the dashboard, watched while it grows and to its end, and deleted", async () => {
-    const stream = uniqueName("record");
-    const may = token("--stream", stream, "--publish", "--watch");
-    const admin = token("--admin");
-    await publish(await browser.context(), stream, { ...SETTINGS, token: may });
-
-    const dashboard = await open(`/dashboard#token=${admin}`);
-    // Three of the picture and the sound: whoever watches from the beginning is told what there is by then.
-    await says(dashboard, "#streams .about", /4 layers/, START_MS);
-    await dashboard.click("#streams button.record");
-    await says(dashboard, "#streams button.record", /^Stop recording$/);
-    await says(dashboard, "#streams .about", /^is being recorded · live for/);
-
-    // Who may watch the stream may watch its recordings.
-    const page = await open(`/recordings?stream=${stream}#token=${may}`);
-    await page.click(".recordings button:has-text('Play')", { timeout: START_MS });
-    await until("a picture", () =>
-      page.evaluate(() => document.querySelector("video").currentTime > 1),
-    );
-    await says(page, ".badge", /^Recording now$/);
-    assert.equal(await page.isVisible(".recordings a:has-text('Download')"), false);
-    const duration = () => page.evaluate(() => document.querySelector("video").duration);
-    const first = await duration();
-    await until("more of it", async () => (await duration()) > first + 4);
-    await shoot(page, "growing");
-
-    await dashboard.click("#streams button.record");
-    await says(dashboard, "#streams button.record", /^Record$/);
-    await says(page, ".badge", /^Ready$/);
-    await says(page, "#playing", new RegExp(`^${stream} · (?!.*being recorded)`));
-    const qualities = await page.$$eval("#quality option", (options) => options.map((o) => o.text));
-    assert.deepEqual(qualities.slice(0, 2), ["Automatic quality", "720p"]);
-    await page.evaluate(() => (document.querySelector("video").currentTime = 1));
-    await page.selectOption("#quality", { label: "720p" });
-    await page.waitForFunction(() => document.querySelector("video").videoHeight === 720);
-
-    // To its end, and back to its beginning.
-    const ends = await page.evaluate(async () => {
-      const video = document.querySelector("video");
-      const ended = new Promise((resolve) => (video.onended = () => resolve(video.currentTime)));
-      video.currentTime = Math.max(0, video.duration - 3);
-      await video.play();
-      const at = await ended;
-      video.currentTime = 0.5;
-      await video.play();
-      return { at, duration: video.duration };
-    });
-    assert.ok(Math.abs(ends.at - ends.duration) < 0.5, JSON.stringify(ends));
-    await until("the beginning", () =>
-      page.evaluate(() => {
-        const { currentTime, paused } = document.querySelector("video");
-        return !paused && currentTime > 1 && currentTime < 4;
-      }),
-    );
-    await shoot(page, "ready");
-
-    const [recording] = await listed(admin, stream);
-    assert.equal(recording.state, "ready");
-    assert.ok(Math.abs(recording.duration_s - ends.duration) < 1, `${recording.duration_s}`);
-    assert.equal(
-      page.url(),
-      `${server.url}/recordings?stream=${stream}&play=${recording.id}#token=${may}`,
-    );
-
-    const link = await page.getAttribute(".recordings a:has-text('Download')", "href");
-    const file = await fetch(server.url + link);
-    assert.deepEqual([file.status, file.headers.get("content-type")], [200, "video/mp4"]);
-    assert.ok((await file.arrayBuffer()).byteLength > 100_000, "there is something in the file");
-
-    const others = {};
-    for (const player of ["dash", "shaka"]) {
-      const context = await browser.context();
-      const address = `${recording.dash}?token=${may}`;
-      const other = await play(context, player, address);
-      others[player] = await plays(other, Math.min(6, ends.duration - 2));
-      assert.deepEqual(others[player].wrong, [], player);
-      assert.ok(others[player].sound, `${player} has sound`);
-      assert.ok(others[player].stalls <= 1, `${player}: ${others[player].stalls} stalls`);
-    }
-
-    // A viewer may not delete; an administrator who comes from the dashboard may.
-    await page.click("button.danger:has-text('Delete')");
-    await page.click("#confirm button.danger");
-    await says(page, ".recordings .problem", /Only an administrator/);
-    await dashboard.click("#streams a:has-text('Recordings')");
-    await dashboard.click(".recordings button.danger");
-    await says(dashboard, "#confirm", new RegExp(`Delete this recording\\?${stream} of `));
-    await dashboard.keyboard.press("Escape");
-    assert.match(await dashboard.evaluate(() => document.activeElement.textContent), /^Delete$/);
-    await dashboard.keyboard.press("Enter");
-    await dashboard.click("#confirm button.danger");
-    await says(dashboard, "#state", /^There are no recordings/);
-    await until("it to be gone", async () => (await listed(admin, stream)).length === 0);
-    await says(page, "#state", /^There are no recordings/, 20_000);
-    print("recordings", {
-      durationS: tenth(ends.duration),
-      bytes: recording.bytes,
-      stalls: { dash: others.dash.stalls, shaka: others.shaka.stalls },
-    });
-    assert.deepEqual(
-      page.problems.filter((text) => !/40[134]/.test(text)),
-      [],
-    );
-  });
-
   test("many are shown page by page, in the light and the dark, at a desk and on a phone", async () => {
     const page = await (await browser.context()).newPage();
     const api = await mock(page);
@@ -234,12 +95,6 @@ describe("recordings", () => {
     await page.goto(`${server.url}/recordings?play=nothing`);
     await says(page, "#problem", /it was deleted/);
   });
-
-  async function listed(admin, stream) {
-    const url = `${server.url}/api/v1/recordings?stream=${stream}`;
-    const response = await fetch(url, { headers: { Authorization: `Bearer ${admin}` } });
-    return (await response.json()).items;
-  }
 });
 
 /** Answers of an API with many recordings, the newest of which grows. */
