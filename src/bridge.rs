@@ -71,6 +71,9 @@ pub struct Recorded {
     pub ladder: bool,
 }
 
+/// What is recorded of a stream; `None` is nothing.
+pub type RecordedOf = Box<dyn Fn(&StreamName) -> Option<Recorded> + Send + Sync>;
+
 /// How a stream is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
@@ -85,7 +88,7 @@ pub struct Config {
     /// When a stream is packaged for players.
     pub when: Box<dyn Fn(&str) -> When + Send + Sync>,
     /// What is recorded of a stream, and so packaged whether or not anybody plays it; `None` is nothing.
-    pub recorded: Box<dyn Fn(&StreamName) -> Option<Recorded> + Send + Sync>,
+    pub recorded: RecordedOf,
     /// What its picture is transcoded to.
     pub picture: Box<dyn Fn(&str) -> Picture + Send + Sync>,
     /// What its segments last, and how far back players can go.

@@ -284,7 +284,7 @@ impl Control {
         let changed = self.audience().tidy(Instant::now(), |stream| live.contains(&stream));
         let mut registry = self.registry();
         for (stream, viewers) in changed {
-            registry.note_hls_viewers(stream, viewers);
+            registry.note_segmented(stream, viewers);
         }
     }
 

@@ -15,5 +15,5 @@ mod retention;
 mod shelf;
 
 pub use claim::{Claim, Claimed};
-pub use library::{Config, Keep, Library, Ready, Refused};
+pub use library::{Config, Keep, Library, NamesOf, Ready, Refused};
 pub use shelf::{About, View, Which};

@@ -76,6 +76,7 @@ fn file_for(path: &str) -> Option<&str> {
         "/" => Some("index.html"),
         "/publish" => Some("publish.html"),
         "/dashboard" => Some("dashboard.html"),
+        "/recordings" => Some("recordings.html"),
         REFERENCE => Some("reference.html"),
         _ => {
             let of_stream = [("/watch/", "watch.html"), ("/embed/", EMBED)];
@@ -191,8 +192,8 @@ mod tests {
 
     fn build(name: &str) -> Option<File> {
         let bytes: &'static [u8] = match name {
-            "index.html" | "publish.html" | "watch.html" | "dashboard.html" | "reference.html"
-            | EMBED => b"<!doctype html>",
+            "index.html" | "publish.html" | "watch.html" | "dashboard.html" | "recordings.html"
+            | "reference.html" | EMBED => b"<!doctype html>",
             "assets/page-3f2a.js" => b"export {}",
             "assets/page-3f2a.css" => b"body {}",
             "favicon.svg" => b"<svg/>",
@@ -215,6 +216,7 @@ mod tests {
             ("/", 200, "text/html; charset=utf-8"),
             ("/publish", 200, "text/html; charset=utf-8"),
             ("/dashboard", 200, "text/html; charset=utf-8"),
+            ("/recordings", 200, "text/html; charset=utf-8"),
             (REFERENCE, 200, "text/html; charset=utf-8"),
             ("/watch/my.show-1_a", 200, "text/html; charset=utf-8"),
             ("/embed/my.show-1_a", 200, "text/html; charset=utf-8"),

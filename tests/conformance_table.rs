@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 
 /// Every item: WHIP's HTTP surface, SDP, sessions and links, then WHEP's; playlists, directives,
-/// delivery and the multivariant playlist of HLS; CMAF.
+/// delivery and the multivariant playlist of HLS; CMAF; DASH.
 const ITEMS: [(char, u32, u32); 12] = [
     ('W', 1, 18),
     ('W', 20, 36),
@@ -24,7 +24,7 @@ const ITEMS: [(char, u32, u32); 12] = [
 ];
 
 /// What may stand without a test.
-const WITHOUT_TEST: [&str; 5] = ["H54", "H84", "H88", "H90", "C17"];
+const WITHOUT_TEST: [&str; 9] = ["H54", "H84", "H88", "H90", "C17", "D4", "D14", "D16", "D17"];
 
 /// The words that say why.
 const REASONS: [&str; 3] = ["Not yet: ", "Not met: ", "No rule: "];
@@ -99,7 +99,7 @@ fn rows() -> Vec<Row> {
         let mut cells = line.strip_prefix("| ")?.strip_suffix(" |")?.split(" | ");
         let (item, behaviour, proof) = (cells.next()?, cells.next()?, cells.next()?);
         assert_eq!(cells.next(), None, "a row has three cells: {line}");
-        let number = item.strip_prefix(['W', 'E', 'H', 'C'])?;
+        let number = item.strip_prefix(['W', 'E', 'H', 'C', 'D'])?;
         number.parse::<u32>().ok()?;
         let text = |cell: &str| cell.trim().to_owned();
         Some(Row { item: text(item), behaviour: text(behaviour), proof: text(proof) })

@@ -96,13 +96,17 @@ async fn players_say_how_they_fare(server: &Server) {
     .await;
     say("two", r#","protocol":"hls""#).await;
     say("three", r#","protocol":"whep","latency_ms":160"#).await;
+    say("four", r#","protocol":"dash""#).await;
     assert_eq!(http::api(server, "streams/show").await["hls_viewers"], 2);
+    assert_eq!(http::api(server, "streams/show").await["dash_viewers"], 1);
     told.until("hlsviewercount", |data| data["hlsviewercount"] == 2).await;
+    told.until("dashviewercount", |data| data["dashviewercount"] == 1).await;
     let text = get(server, "/metrics").await.1;
     for (name, expected) in [
         ("whitewater_stream_hls_viewers", 2.0),
-        ("whitewater_viewers", 2.0),
-        ("whitewater_beacons_total", 3.0),
+        ("whitewater_stream_dash_viewers", 1.0),
+        ("whitewater_viewers", 3.0),
+        ("whitewater_beacons_total", 4.0),
         ("whitewater_player_startup_seconds_count", 1.0),
         ("whitewater_glass_to_glass_latency_seconds_count", 2.0),
         ("whitewater_player_stalls_total", 1.0),

@@ -317,6 +317,9 @@ pub struct StreamInfo {
     /// How many watch over HLS, as their players say.
     #[serde(default)]
     pub hls_viewers: u64,
+    /// How many watch over DASH, as their players say.
+    #[serde(default)]
+    pub dash_viewers: u64,
     /// Its tracks.
     pub tracks: Vec<TrackInfo>,
     /// What its host should change, in sentences.

@@ -143,8 +143,8 @@ fn event(
         Happening::Inactive => (EventType::Inactive, json!({})),
         Happening::Reconnect => (EventType::Reconnect, json!({})),
         // The session goes on; whether the stream does, the end of its window tells. Who watches over HLS
-        // is not counted by the extension.
-        Happening::Lost | Happening::HlsViewers(_) => return None,
+        // or DASH is not counted by the extension.
+        Happening::Lost | Happening::HlsViewers(_) | Happening::DashViewers(_) => return None,
         Happening::Viewers(count) => (EventType::ViewerCount, json!({ "viewercount": count })),
         Happening::Layers(tracks) => {
             let sections = layers(tracks, video_section);

@@ -23,6 +23,8 @@ struct Data<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     hlsviewercount: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    dashviewercount: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     tracks: Option<&'a [TrackInfo]>,
 }
 
@@ -120,7 +122,13 @@ fn wish(query: Vec<(String, String)>) -> Result<Wish, Problem> {
 
 fn event(happened: &Happened) -> Event {
     let stream = &happened.stream;
-    let plain = Data { stream, viewercount: None, hlsviewercount: None, tracks: None };
+    let plain = Data {
+        stream,
+        viewercount: None,
+        hlsviewercount: None,
+        dashviewercount: None,
+        tracks: None,
+    };
     match &happened.what {
         Happening::Active => sse::event("active", &plain),
         Happening::Lost => sse::event("lost", &plain),
@@ -131,6 +139,9 @@ fn event(happened: &Happened) -> Event {
         }
         Happening::HlsViewers(count) => {
             sse::event("hlsviewercount", &Data { hlsviewercount: Some(*count), ..plain })
+        }
+        Happening::DashViewers(count) => {
+            sse::event("dashviewercount", &Data { dashviewercount: Some(*count), ..plain })
         }
         Happening::Layers(tracks) => sse::event("layers", &Data { tracks: Some(tracks), ..plain }),
     }

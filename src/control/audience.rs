@@ -18,6 +18,15 @@ pub(super) struct Audience {
     len: usize,
 }
 
+/// How many play a stream in segments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Segmented {
+    /// Over HLS.
+    pub(super) hls: u64,
+    /// Over DASH.
+    pub(super) dash: u64,
+}
+
 /// What is believed of a beacon: what is new since the player's last one.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Believed {
@@ -39,9 +48,9 @@ struct Players {
     players: HashMap<PlayerId, Player>,
     /// Names with the time they spoke, oldest first; one that spoke again later is passed over.
     spoke: VecDeque<(Instant, PlayerId)>,
-    /// How many of them play HLS, and how many did when somebody was told last.
-    hls: u64,
-    told: u64,
+    /// How many of them play in segments, and how many did when somebody was told last.
+    segmented: Segmented,
+    told: Segmented,
 }
 
 #[derive(Debug)]
@@ -86,25 +95,25 @@ impl Audience {
         (Heard::Taken, believed)
     }
 
-    /// How many play a stream over HLS.
-    pub(super) fn hls_viewers(&self, stream: StreamId) -> u64 {
-        self.streams.get(&stream).map_or(0, |players| players.hls)
+    /// How many play a stream in segments.
+    pub(super) fn segmented(&self, stream: StreamId) -> Segmented {
+        self.streams.get(&stream).map(|players| players.segmented).unwrap_or_default()
     }
 
     /// Lets those go that have fallen silent, and streams that are no more; gives the streams whose
-    /// number of viewers over HLS is another than last time.
+    /// numbers of viewers in segments are others than last time.
     pub(super) fn tidy(
         &mut self,
         now: Instant,
         is_live: impl Fn(StreamId) -> bool,
-    ) -> Vec<(StreamId, u64)> {
+    ) -> Vec<(StreamId, Segmented)> {
         let mut changed = Vec::new();
         let mut len = 0;
         self.streams.retain(|stream, players| {
             players.expire(now);
             len += players.players.len();
-            if std::mem::replace(&mut players.told, players.hls) != players.hls {
-                changed.push((*stream, players.hls));
+            if std::mem::replace(&mut players.told, players.segmented) != players.segmented {
+                changed.push((*stream, players.segmented));
             }
             let stays = !players.players.is_empty() && is_live(*stream);
             if !stays {
@@ -114,6 +123,19 @@ impl Audience {
         });
         self.len = len;
         changed
+    }
+}
+
+// === impl Segmented ===
+
+impl Segmented {
+    /// Counts one of a protocol. Who watches over WHEP is counted elsewhere.
+    fn count(&mut self, protocol: PlayerProtocol, change: impl Fn(u64) -> u64) {
+        match protocol {
+            PlayerProtocol::Hls => self.hls = change(self.hls),
+            PlayerProtocol::Dash => self.dash = change(self.dash),
+            PlayerProtocol::Whep => {}
+        }
     }
 }
 
@@ -129,14 +151,14 @@ impl Players {
             stalled_ms: beacon.stalled_ms,
             errors: beacon.errors,
         };
-        self.hls += u64::from(beacon.protocol == PlayerProtocol::Hls);
+        self.segmented.count(beacon.protocol, |viewers| viewers + 1);
         self.players.insert(beacon.player.clone(), player);
         self.spoke.push_back((now, beacon.player.clone()));
     }
 
     fn remove(&mut self, player: &PlayerId) {
         if let Some(player) = self.players.remove(player) {
-            self.hls -= u64::from(player.protocol == PlayerProtocol::Hls);
+            self.segmented.count(player.protocol, |viewers| viewers - 1);
         }
     }
 
@@ -223,10 +245,13 @@ mod tests {
         audience.hear(now, TWO, &player("1"));
         let whep = Beacon { protocol: PlayerProtocol::Whep, ..player("4") };
         audience.hear(now, ONE, &whep);
-        assert_eq!(audience.hls_viewers(ONE), 3, "who watches over WHEP is counted elsewhere");
+        let dash = Beacon { protocol: PlayerProtocol::Dash, ..player("5") };
+        audience.hear(now, ONE, &dash);
+        let counts = |hls, dash| Segmented { hls, dash };
+        assert_eq!(audience.segmented(ONE), counts(3, 1), "WHEP is counted elsewhere");
         let mut changed = audience.tidy(now, |_| true);
         changed.sort_by_key(|(stream, _)| stream.0);
-        assert_eq!(changed, [(ONE, 3), (TWO, 1)]);
+        assert_eq!(changed, [(ONE, counts(3, 1)), (TWO, counts(1, 0))]);
         assert_eq!(audience.tidy(now, |_| true), [], "nothing is new");
 
         audience.hear(now + s(10), ONE, &player("1"));
@@ -236,10 +261,11 @@ mod tests {
             Heard::Taken,
             "an end is never too soon"
         );
-        assert_eq!(audience.hls_viewers(ONE), 2);
+        assert_eq!(audience.segmented(ONE), counts(2, 1));
         let mut changed = audience.tidy(now + s(30), |_| true);
         changed.sort_by_key(|(stream, _)| stream.0);
-        assert_eq!(changed, [(ONE, 1), (TWO, 0)], "the third said nothing for 30 s");
+        let expected = [(ONE, counts(1, 0)), (TWO, counts(0, 0))];
+        assert_eq!(changed, expected, "the others said nothing for 30 s");
         assert_eq!((audience.len, audience.streams.len()), (1, 1));
         assert_eq!(audience.tidy(now + s(31), |_| false), []);
         assert_eq!((audience.len, audience.streams.len()), (0, 0), "its stream is over");

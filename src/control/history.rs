@@ -24,6 +24,7 @@ struct Sample {
     streams: u64,
     viewers: u64,
     hls_viewers: u64,
+    dash_viewers: u64,
     bitrate_in_bps: u64,
     bitrate_out_bps: u64,
     loss: Option<f64>,
@@ -65,6 +66,7 @@ impl Ring {
             viewers: ViewersHistory {
                 whep: column(|sample| sample.viewers),
                 hls: column(|sample| sample.hls_viewers),
+                dash: column(|sample| sample.dash_viewers),
             },
             bitrate_in_bps: column(|sample| sample.bitrate_in_bps),
             bitrate_out_bps: column(|sample| sample.bitrate_out_bps),
@@ -128,6 +130,7 @@ fn difference(
         streams: streams.iter().filter(|stream| stream.live).count() as u64,
         viewers: streams.iter().map(|stream| stream.viewers).sum(),
         hls_viewers: streams.iter().map(|stream| stream.hls_viewers).sum(),
+        dash_viewers: streams.iter().map(|stream| stream.dash_viewers).sum(),
         bitrate_in_bps: layers.values().sum(),
         bitrate_out_bps: (grown(|shard| shard.bytes_out) as f64 * 8.0 / seconds) as u64,
         loss: (delivered + lost > 0).then(|| lost as f64 / (delivered + lost) as f64),

@@ -11,6 +11,7 @@ use whitewater_signaling::control::{
     StreamName, StreamPage, TrackInfo,
 };
 
+use super::audience::Segmented;
 use super::registry::StreamEntry;
 use super::{Control, warnings};
 use crate::engine::{Counters, Quantiles};
@@ -61,12 +62,14 @@ impl Control {
 
     pub(super) async fn info(&self, name: StreamName, stream: StreamEntry) -> StreamInfo {
         let report = self.describe(&stream).await;
+        let Segmented { hls, dash } = self.audience().segmented(stream.id);
         StreamInfo {
             name: name.into(),
             live: report.live,
             uptime_ms: stream.since.elapsed().as_millis() as u64,
             viewers: stream.viewers,
-            hls_viewers: self.audience().hls_viewers(stream.id),
+            hls_viewers: hls,
+            dash_viewers: dash,
             tracks: report.tracks.iter().map(track).collect(),
             warnings: warnings::of(&report),
         }

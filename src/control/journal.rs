@@ -83,6 +83,7 @@ impl Reader {
             | Change::Leaving
             | Change::Back { .. }
             | Change::HlsViewers { .. }
+            | Change::DashViewers { .. }
             | Change::Layers(_) => {
                 return;
             }
@@ -220,6 +221,8 @@ mod tests {
         book.book().remove(&one);
         book.note(Change::Lost);
         book.book().end_stream(ONE);
+        let recorded = Recorded { id: "r".into(), hls: "/r".into(), duration_ms: 7 };
+        book.book().note_recorded(&"one".parse().unwrap(), recorded);
         book.book().log.close();
         let mut ids = Vec::new();
         let mut topics = Vec::new();
@@ -230,10 +233,8 @@ mod tests {
                 Topic::PublisherBack => assert_eq!(one.facts.changed, Some(true)),
                 Topic::ViewerJoined => assert_eq!(one.facts.viewers, Some(1)),
                 Topic::ViewerLeft => assert_eq!(one.facts.viewers, Some(0)),
-                Topic::StreamStarted
-                | Topic::StreamEnded
-                | Topic::PublisherLost
-                | Topic::RecordingReady => {}
+                Topic::RecordingReady => assert_eq!(one.facts.recording.as_deref(), Some("r")),
+                Topic::StreamStarted | Topic::StreamEnded | Topic::PublisherLost => {}
             }
             topics.push(one.topic);
         }
@@ -247,6 +248,7 @@ mod tests {
                 Topic::ViewerLeft,
                 Topic::PublisherLost,
                 Topic::StreamEnded,
+                Topic::RecordingReady,
             ]
         );
         ids.sort();

@@ -72,6 +72,11 @@ pub(super) enum Change {
         /// How many there are now.
         viewers: u64,
     },
+    /// Who watches over DASH changed in number.
+    DashViewers {
+        /// How many there are now.
+        viewers: u64,
+    },
     /// Its layers changed.
     Layers(Arc<[TrackInfo]>),
     /// A recording of it can be replayed.

@@ -11,6 +11,7 @@ use whitewater_core::rtc::sdp::Published;
 use whitewater_core::shard::{SessionKey, ShardId, StreamId};
 use whitewater_signaling::control::{Grant, SessionId, SessionPath, Side, StreamName, TrackInfo};
 
+use super::audience::Segmented;
 use super::claim::{Holder, State};
 use super::event_streams::EventStreams;
 use super::log::{Change, Log, Recorded};
@@ -290,12 +291,17 @@ impl Registry {
         }
     }
 
-    /// Notes how many watch a stream over HLS.
-    pub(super) fn note_hls_viewers(&mut self, id: StreamId, viewers: u64) {
+    /// Notes how many watch a stream over HLS and DASH.
+    pub(super) fn note_segmented(&mut self, id: StreamId, Segmented { hls, dash }: Segmented) {
         let Some(name) = self.name_of(id) else { return };
         let Some(stream) = self.streams.get_mut(&name) else { return };
-        stream.presence.hls_viewers = viewers;
-        self.log.write(&name, id, Change::HlsViewers { viewers });
+        let presence = &mut stream.presence;
+        if std::mem::replace(&mut presence.hls_viewers, hls) != hls {
+            self.log.write(&name, id, Change::HlsViewers { viewers: hls });
+        }
+        if std::mem::replace(&mut presence.dash_viewers, dash) != dash {
+            self.log.write(&name, id, Change::DashViewers { viewers: dash });
+        }
     }
 
     /// Notes that a recording can be replayed. Its stream may be over.

@@ -16,6 +16,7 @@ pub(super) struct Presence {
     pub(super) renewals: u64,
     /// How many watched over HLS when that was told last.
     pub(super) hls_viewers: u64,
+    pub(super) dash_viewers: u64,
     /// What was told of its layers last.
     pub(super) tracks: Arc<[TrackInfo]>,
 }
@@ -45,7 +46,13 @@ pub(super) struct Standing {
 
 impl Default for Presence {
     fn default() -> Self {
-        Self { phase: Phase::Off, renewals: 0, hls_viewers: 0, tracks: Arc::new([]) }
+        Self {
+            phase: Phase::Off,
+            renewals: 0,
+            hls_viewers: 0,
+            dash_viewers: 0,
+            tracks: Arc::new([]),
+        }
     }
 }
 
@@ -70,6 +77,7 @@ impl Phase {
                 | Change::ViewerJoined { .. }
                 | Change::ViewerLeft { .. }
                 | Change::HlsViewers { .. }
+                | Change::DashViewers { .. }
                 | Change::Layers(_)
                 | Change::Recorded(_),
             ) => return false,
@@ -110,6 +118,10 @@ impl Standing {
                 self.presence.hls_viewers = *viewers;
                 vec![Happening::HlsViewers(*viewers)]
             }
+            Change::DashViewers { viewers } => {
+                self.presence.dash_viewers = *viewers;
+                vec![Happening::DashViewers(*viewers)]
+            }
             Change::Layers(tracks) => {
                 self.presence.tracks = tracks.clone();
                 vec![Happening::Layers(tracks.clone())]
@@ -140,6 +152,10 @@ impl Standing {
         let (known, hls_viewers) = (before.presence.hls_viewers, now.presence.hls_viewers);
         if known != hls_viewers && now.presence.phase != Phase::Off {
             tell.push(Happening::HlsViewers(hls_viewers));
+        }
+        let (known, dash_viewers) = (before.presence.dash_viewers, now.presence.dash_viewers);
+        if known != dash_viewers && now.presence.phase != Phase::Off {
+            tell.push(Happening::DashViewers(dash_viewers));
         }
         let tracks = &now.presence.tracks;
         if !Arc::ptr_eq(&before.presence.tracks, tracks) && !tracks.is_empty() {
@@ -217,14 +233,17 @@ mod tests {
     }
 
     #[test]
-    fn who_watches_over_hls_is_told_once() {
+    fn who_watches_in_segments_is_told_once() {
         let mut now = standing(Phase::Active, 0);
-        now.presence.hls_viewers = 3;
+        (now.presence.hls_viewers, now.presence.dash_viewers) = (3, 2);
         let mut known = Standing::default();
-        assert_eq!(known.catch_up(now.clone()), [Happening::Active, Happening::HlsViewers(3)]);
+        let expected = [Happening::Active, Happening::HlsViewers(3), Happening::DashViewers(2)];
+        assert_eq!(known.catch_up(now.clone()), expected);
         assert_eq!(known.catch_up(now), []);
         let told = known.take(LIFE, &Change::HlsViewers { viewers: 4 });
         assert_eq!(told, [Happening::HlsViewers(4)]);
+        let told = known.take(LIFE, &Change::DashViewers { viewers: 1 });
+        assert_eq!(told, [Happening::DashViewers(1)]);
     }
 
     #[test]

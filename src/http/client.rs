@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn forwarded_is_believed_likewise_and_only_where_it_is_alone() {
         let other = (FORWARDED_FOR, &b"203.0.113.9"[..]);
-        let rows: [(&str, &[(&str, &[u8])], &str); 7] = [
+        type Row<'a> = (&'a str, &'a [(&'static str, &'static [u8])], &'a str);
+        let rows: [Row<'_>; 7] = [
             ("192.0.2.1", &[(FORWARDED, b"for=203.0.113.7")], "192.0.2.1"),
             ("10.0.0.1", &[(FORWARDED, b"for=203.0.113.7")], "203.0.113.7"),
             ("10.0.0.1", &[(FORWARDED, b"for=1.1.1.1, for=203.0.113.7")], "203.0.113.7"),

@@ -208,10 +208,20 @@ impl Media {
             let labels = Stream { stream: info.name.clone() };
             encode(gauge, info.hls_viewers, family.encode_family(&labels)?)?;
         }
-        let help = "Viewers by protocol; those over HLS as their players say";
+        let help = "Viewers over DASH, as their players say";
+        let mut family = encoder.encode_descriptor("stream_dash_viewers", help, None, gauge)?;
+        for info in &self.streams {
+            let labels = Stream { stream: info.name.clone() };
+            encode(gauge, info.dash_viewers, family.encode_family(&labels)?)?;
+        }
+        let help = "Viewers by protocol; those over HLS and DASH as their players say";
         let mut family = encoder.encode_descriptor("viewers", help, None, gauge)?;
         let sum = |of: fn(&StreamInfo) -> u64| -> u64 { self.streams.iter().map(of).sum() };
-        let counts = [("whep", sum(|info| info.viewers)), ("hls", sum(|info| info.hls_viewers))];
+        let counts = [
+            ("whep", sum(|info| info.viewers)),
+            ("hls", sum(|info| info.hls_viewers)),
+            ("dash", sum(|info| info.dash_viewers)),
+        ];
         for (protocol, count) in counts {
             encode(gauge, count, family.encode_family(&Protocol { protocol })?)?;
         }

@@ -34,6 +34,7 @@ fn snapshot() -> Snapshot {
             live: true,
             viewers: 4,
             hls_viewers: 6,
+            dash_viewers: 2,
             tracks: vec![video],
             ..StreamInfo::default()
         }],
@@ -88,6 +89,8 @@ fn names_units_and_labels_are_as_documented() {
         "whitewater_stream_hls_viewers{stream=\"show\"} 6.0",
         "whitewater_viewers{protocol=\"whep\"} 4.0",
         "whitewater_viewers{protocol=\"hls\"} 6.0",
+        "whitewater_stream_dash_viewers{stream=\"show\"} 2.0",
+        "whitewater_viewers{protocol=\"dash\"} 2.0",
         "whitewater_beacons_total{protocol=\"hls\",outcome=\"taken\"} 1",
         "whitewater_player_stalls_total{protocol=\"hls\"} 2",
         "whitewater_player_stalled_seconds_total{protocol=\"hls\"} 1.5",

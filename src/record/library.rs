@@ -24,12 +24,15 @@ use crate::metrics::Recording as Metrics;
 use crate::origin::{EpochId, Keeper, Offered, Receipt};
 use crate::storage::{Error, Objects, Path, Spooled};
 
+/// Names for a stream.
+pub type NamesOf = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+
 /// What holds for recordings.
 pub struct Config {
     /// Whether a stream is recorded whenever it is live.
     pub always: Box<dyn Fn(&str) -> bool + Send + Sync>,
     /// Which renditions of a stream are recorded: their names, or `source`, `ladder` and `aac`.
-    pub renditions: Box<dyn Fn(&str) -> Vec<String> + Send + Sync>,
+    pub renditions: NamesOf,
     /// How much of a stream is kept.
     pub keep: Box<dyn Fn(&str) -> Keep + Send + Sync>,
     /// Bytes of all recordings together; 0 is no limit.

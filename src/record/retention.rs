@@ -207,7 +207,8 @@ mod tests {
             judged("4", "a", 500, None),
         ];
         let now_us = 1_000_000_000;
-        let rows: [(&str, (u64, u64), u64, &[&str]); 6] = [
+        type Row = (&'static str, (u64, u64), u64, &'static [&'static str]);
+        let rows: [Row; 6] = [
             ("no limits", (0, 0), 0, &[]),
             ("age", (500, 0), 0, &["1", "2"]),
             ("all together", (0, 0), 750, &["1"]),

@@ -42,12 +42,9 @@ struct Track {
 }
 
 pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) -> Response {
-    let wanted = match asked(parts.uri.query().unwrap_or_default()) {
-        Ok(wanted) => wanted,
-        Err(()) => {
-            let detail = "the query may be rendition=NAME and token=TOKEN only";
-            return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
-        }
+    let Ok(wanted) = asked(parts.uri.query().unwrap_or_default()) else {
+        let detail = "the query may be rendition=NAME and token=TOKEN only";
+        return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
     };
     let tracks = choose(view.index.raw(), wanted.as_deref());
     if tracks.is_empty() {

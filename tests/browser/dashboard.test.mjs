@@ -170,6 +170,7 @@ async function mock(page) {
   });
   const ramp = (of) => Array.from({ length: 180 }, (_, at) => of(at));
   await page.route("**/api/v1/streams", (route) => json(route, []));
+  await page.route("**/api/v1/recordings?*", (route) => json(route, { items: [], next: null }));
   await page.route("**/api/v1/sessions?*", (route) => {
     turn += 1;
     return json(
@@ -182,7 +183,7 @@ async function mock(page) {
       interval_s: 5,
       at_unix_ms: ramp((at) => Date.now() - (180 - at) * 5_000),
       streams: ramp(() => 50),
-      viewers: { whep: ramp((at) => 800 + at), hls: ramp((at) => 300 - at) },
+      viewers: { whep: ramp((at) => 800 + at), hls: ramp((at) => 300 - at), dash: ramp(() => 20) },
       bitrate_in_bps: ramp(() => 1e8),
       bitrate_out_bps: ramp((at) => 1e9 + at * 1e6),
       loss: ramp((at) => (at % 40 === 0 ? 0.03 : 0.002)),

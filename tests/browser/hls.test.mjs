@@ -67,7 +67,7 @@ describe("HLS in the pages", () => {
       const last = (await samples(viewer)).filter(({ age }) => age !== null).at(-1);
       return last?.age > 9_000 && last.age;
     });
-    assert.match(await viewer.textContent("#behind"), /^\d+ s behind$/);
+    assert.match(await viewer.textContent("#behind"), /^\d+ s behind live$/);
     await viewer.press("#go-live", "Enter");
     await until("the live picture", async () => (await samples(viewer)).at(-1)?.age < LATE_MS);
     const live = await ageNow(viewer);

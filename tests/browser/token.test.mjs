@@ -16,7 +16,11 @@ describe("links with a token", () => {
     await publish(await suite.browser.context(), stream, { codec: "H264", token: may });
 
     const look = token("--stream", stream, "--watch");
-    for (const query of [`#token=${look}`, `?protocol=hls&token=${look}`]) {
+    for (const query of [
+      `#token=${look}`,
+      `?protocol=hls&token=${look}`,
+      `?protocol=dash&token=${look}`,
+    ]) {
       const viewer = await watch(await suite.browser.context(), stream, { query });
       await waitClocks(viewer, 30, 60_000);
       // Its layers and events need permission as well.

@@ -42,6 +42,38 @@ async fn a_manifest_names_the_files_of_the_playlists() {
 }
 
 #[tokio::test]
+async fn a_manifest_is_as_the_low_latency_guidelines_ask() {
+    let stage = Stage::with_segments(3).await;
+    let url = stage.origin.root("dash/live/manifest.mpd");
+    let manifest = text(reqwest::get(&url).await.unwrap()).await;
+    let rows = [
+        ("D1", "http://www.dashif.org/guidelines/low-latency-live-v5"),
+        ("D1", "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash:profile:cmaf:2019"),
+        ("D2", "<Latency referenceId=\"0\" target=\"3000\" min=\"1500\" max=\"9000\"/>"),
+        ("D2", "<PlaybackRate min=\"0.96\" max=\"1.04\"/>"),
+        ("D3", "<UTCTiming schemeIdUri=\"urn:mpeg:dash:utc:http-iso:2014\" value=\"/time?iso\"/>"),
+        ("D5", "<ProducerReferenceTime id=\"0\" type=\"encoder\" inband=\"true\" wallClockTime=\""),
+        ("D5", "presentationTime=\"0\"><UTCTiming"),
+        ("D7", "availabilityTimeOffset=\"2.500\" availabilityTimeComplete=\"false\""),
+        ("D9", "<Resync type=\"1\" dT=\"3000\" marker=\"true\"/>"),
+        ("D9", "qualityRanking=\"1\""),
+        ("D11", "contentType=\"video\" mimeType=\"video/mp4\" segmentAlignment=\"true\""),
+        ("D11", "contentType=\"audio\" mimeType=\"audio/mp4\" segmentAlignment=\"true\""),
+        ("D11", "timescale=\"1000\""),
+        ("D12", "type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:00Z\" publishTime=\""),
+        ("D12", "timeShiftBufferDepth=\"PT"),
+        ("D12", "minBufferTime=\"PT0.500S\" maxSegmentDuration=\"PT4.500S\""),
+    ];
+    for (item, part) in rows {
+        assert!(manifest.contains(part), "{item}: {part} is not in {manifest}");
+    }
+    let template = manifest.split("<SegmentTemplate").nth(1).unwrap();
+    assert!(!template.contains("SegmentTimeline"), "D6: never both: {manifest}");
+    let ids: Vec<_> = manifest.split(" id=\"").skip(1).collect();
+    assert!(ids.len() >= 5, "D12: {manifest}");
+}
+
+#[tokio::test]
 async fn the_open_segment_is_sent_as_it_comes_and_is_the_whole_one_in_the_end() {
     let stage = Stage::with_segments(2).await;
     stage.push("video", [part(2, 0), part(2, 1)]);

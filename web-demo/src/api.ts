@@ -46,6 +46,8 @@ export interface StreamInfo {
   readonly viewers: number;
   /** Over HLS, as players say. */
   readonly hls_viewers: number;
+  /** Over DASH, as players say. */
+  readonly dash_viewers: number;
   readonly tracks: readonly TrackInfo[];
   /** What the host should change, in sentences. */
   readonly warnings: readonly string[];

@@ -4,13 +4,14 @@
 //     beacon.start();
 //     addEventListener("pagehide", () => beacon.stop());
 //
-// It speaks every ten seconds, soon after the first picture, and when it is stopped. Needs: token.ts.
+// It speaks every ten seconds, soon after the first picture, and when it is stopped. Needs: token.ts, and the types of protocol.ts.
 
+import type { Protocol } from "./protocol";
 import { addressed } from "./token";
 
 /** How a player fares. Counts are since it began. */
 export interface Fare {
-  readonly protocol: "hls" | "whep";
+  readonly protocol: Protocol;
   /** From the wish to play to the first picture; `null` before it. */
   readonly startupMs: number | null;
   /** From the camera to the screen; `null` where it is not known, or the viewer is not live. */
@@ -38,6 +39,7 @@ export class Beacon {
   private readonly player = randomName();
   private speaking: ReturnType<typeof setInterval> | undefined;
   private spoke = false;
+  private protocol: Protocol = "hls";
 
   constructor(private readonly options: BeaconOptions) {}
 
@@ -64,19 +66,23 @@ export class Beacon {
     // Who neither plays nor has played is nobody's viewer.
     if (fare === null && !this.spoke) return;
     const { url = "/api/v1/beacon", send = post, stream } = this.options;
-    send(addressed(url), bodyOf(stream, this.player, fare, ended || fare === null));
+    this.protocol = fare?.protocol ?? this.protocol;
+    const about = { stream, player: this.player, protocol: this.protocol };
+    send(addressed(url), bodyOf(about, fare, ended || fare === null));
     this.spoke = fare !== null;
   }
 }
 
 /** What is sent. */
-export function bodyOf(stream: string, player: string, fare: Fare | null, ended: boolean): string {
+export function bodyOf(
+  about: { readonly stream: string; readonly player: string; readonly protocol: Protocol },
+  fare: Fare | null,
+  ended: boolean,
+): string {
   const whole = (ms: number | null | undefined) =>
     ms === null || ms === undefined ? undefined : Math.max(0, Math.round(ms));
   return JSON.stringify({
-    stream,
-    player,
-    protocol: fare?.protocol ?? "hls",
+    ...about,
     startup_ms: whole(fare?.startupMs),
     latency_ms: whole(fare?.latencyMs),
     stalls: fare?.stalls,

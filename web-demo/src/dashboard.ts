@@ -15,9 +15,9 @@ import {
   setText,
   viewersText,
 } from "./page";
+import { ADMIN_KEY as KEY } from "./recordings/api";
 import { tokenIn } from "./token";
 
-const KEY = "whitewater-admin-token";
 const ASK_EVERY_MS = 2_000;
 const HISTORY_EVERY_MS = 5_000;
 
@@ -40,6 +40,8 @@ byId("sessions", HTMLDivElement).append(table.element);
 let admin = new Admin(firstToken());
 let streams: readonly StreamInfo[] = [];
 let sessions: readonly Session[] = [];
+/** Recordings that go on, by stream. */
+let recorded: ReadonlyMap<string, string> = new Map();
 let history: History | null = null;
 let historyAt = 0;
 let locked = false;
@@ -69,11 +71,12 @@ async function refresh(): Promise<void> {
   const asked = admin;
   try {
     const [live, open] = await Promise.all([asked.streams(), asked.sessions()]);
+    const taken = await asked.recorded(live.map(({ name }) => name));
     const due = Date.now() - historyAt >= HISTORY_EVERY_MS;
     const past = due || history === null ? await asked.history() : null;
     if (asked !== admin) return;
     if (asked.token !== null) sessionStorage.setItem(KEY, asked.token);
-    [streams, sessions] = [live, open];
+    [streams, sessions, recorded] = [live, open, taken];
     if (past !== null) [history, historyAt] = [past, Date.now()];
     show(past !== null);
   } catch (error) {
@@ -111,10 +114,12 @@ function show(anew: boolean): void {
 function showTiles(): void {
   const latest = <T>(values: readonly T[] | undefined) => values?.[values.length - 1];
   const hls = latest(history?.viewers.hls) ?? null;
+  const dash = latest(history?.viewers.dash) ?? null;
   fill(tiles, [
     ["Streams", String(streams.filter((stream) => stream.live).length)],
     ["Viewers (WHEP)", String(sessions.filter((session) => session.side === "watch").length)],
     ["Viewers (HLS)", hls === null ? "–" : String(hls)],
+    ["Viewers (DASH)", dash === null ? "–" : String(dash)],
     ["In", bitrateText(latest(history?.bitrate_in_bps) ?? 0)],
     ["Out", bitrateText(latest(history?.bitrate_out_bps) ?? 0)],
     ["Loss", percentText(latest(history?.loss) ?? null)],
@@ -133,13 +138,15 @@ function showStreams(): void {
     );
     const item = (known as HTMLLIElement | undefined) ?? streamItem(stream.name);
     const layers = stream.tracks.flatMap((track) => track.layers).filter((layer) => layer.active);
+    showRecord(item, stream);
     const about = [
+      recorded.has(stream.name) ? "is being recorded" : "",
       stream.live ? `live for ${durationText(stream.uptime_ms)}` : "the publisher is away",
-      viewersText(stream.viewers),
+      viewersText(stream.viewers, stream.hls_viewers, stream.dash_viewers),
       layers.length === 1 ? "1 layer" : `${layers.length} layers`,
       bitrateText(layers.reduce((sum, layer) => sum + layer.bitrate_bps, 0)),
     ];
-    setText(item.querySelector(".about")!, about.join(" · "));
+    setText(item.querySelector(".about")!, about.filter(Boolean).join(" · "));
     setText(item.querySelector(".warning")!, stream.warnings.join(" "));
     if (list.children[at] !== item) list.insertBefore(item, list.children[at] ?? null);
   });
@@ -148,6 +155,9 @@ function showStreams(): void {
 function streamItem(name: string): HTMLLIElement {
   const link = make("a", "name", name);
   link.href = `/watch/${name}`;
+  const past = make("a", "", "Recordings");
+  past.href = `/recordings?stream=${encodeURIComponent(name)}`;
+  past.setAttribute("aria-label", `Recordings of ${name}`);
   const told = make("span", "note");
   told.setAttribute("role", "status");
   const button = (text: string, act: () => Promise<string>) => {
@@ -167,6 +177,14 @@ function streamItem(name: string): HTMLLIElement {
     await admin.keyframe(name);
     return "The publisher is asked.";
   });
+  const record = button("Record", async () => {
+    const stop = recorded.has(name);
+    await (stop ? admin.stopRecording(name) : admin.record(name));
+    recorded = await admin.recorded(streams.map((stream) => stream.name));
+    show(false);
+    return stop ? "Its recording ends." : "Its recording begins.";
+  });
+  record.classList.add("record");
   const end = button("End", async () => {
     const what = "Its publisher is sent away. Viewers wait for it as long as its policy says.";
     if (!(await confirmed(`End ${name}?`, what, "End stream"))) return "";
@@ -174,10 +192,23 @@ function streamItem(name: string): HTMLLIElement {
     return "It has ended.";
   });
   end.classList.add("danger");
-  const words = make("div", "words", link, make("span", "about"), make("span", "warning"), told);
-  const item = make("li", "", words, make("div", "buttons", only, keyframe, end));
+  const title = make("span", "title", link, past);
+  const words = make("div", "words", title, make("span", "about"), make("span", "warning"), told);
+  const item = make("li", "", words, make("div", "buttons", only, keyframe, record, end));
   item.dataset["name"] = name;
   return item;
+}
+
+/** The button starts a recording or ends the one that goes on. */
+function showRecord(item: HTMLElement, { name, live }: StreamInfo): void {
+  const button = item.querySelector<HTMLButtonElement>(".record")!;
+  const text = recorded.has(name) ? "Stop recording" : "Record";
+  setText(button, text);
+  button.setAttribute(
+    "aria-label",
+    recorded.has(name) ? `Stop recording ${name}` : `Record ${name}`,
+  );
+  button.hidden = !live && !recorded.has(name);
 }
 
 function showSessions(): void {

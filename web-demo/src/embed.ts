@@ -2,14 +2,14 @@
 //
 // The address may end in `?muted=0`, which tries to play with sound where the browser allows it, and in
 // `?controls=0`, which leaves the bar out. The unmute button stays: without a click there is no sound.
-// `?protocol=hls` plays by HLS, `?protocol=whep` never does.
+// `?protocol=hls` and `?protocol=dash` play these, `?protocol=whep` plays in real time alone.
 
 import { FareBook } from "./fare";
 import { follow, type Phase } from "./follow";
 import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
 import { Player } from "./player";
-import { NO_HLS, ruleOf } from "./protocol";
+import { noSegmentsText, ruleOf } from "./protocol";
 import type { Status } from "./session";
 
 const video = byId("video", HTMLVideoElement);
@@ -154,7 +154,8 @@ function text(): string {
       return pictures || !player.hasPicture ? "" : "Waiting for the first picture…";
     case "waiting":
       if (status.sentence !== "") return status.sentence;
-      return player.protocol === "hls" && phase === "active" ? NO_HLS : "Not live yet.";
+      if (player.protocol === "whep" || phase !== "active") return "Not live yet.";
+      return noSegmentsText(player.protocol);
     case "reconnecting":
       return "Reconnecting…";
     case "stopped":

@@ -73,8 +73,8 @@ export class FareBook {
 
   private read(): Fare | null {
     if (this.state !== "live" && this.state !== "reconnecting") return null;
-    const { protocol, hls } = this.player;
-    const playback = hls?.playback;
+    const { protocol, segments } = this.player;
+    const playback = segments?.playback;
     const figures = playback?.figures;
     const waits = figures
       ? { count: figures.stalls, ms: figures.stalledS * 1_000 }

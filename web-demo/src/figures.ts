@@ -1,13 +1,14 @@
-// The watch page's panel of figures: what is measured of WHEP and of HLS, in words.
+// The watch page's panel of figures: what is measured of WHEP and of segments, in words.
 
-import type { HlsFigures } from "./hls-playback";
-import { bitrateText, codecText, make, setText, sizeText } from "./page";
+import { bitrateText, codecText, durationText, make, setText, sizeText } from "./page";
+import type { SegmentFigures } from "./playback";
+import { type SegmentProtocol, titleOf } from "./protocol";
 import type { ViewerFigures } from "./stats";
 
 /** What the panel shows, as numbers. */
 export type Figures =
   | ({ readonly protocol: "whep"; readonly latencyMs: number | null } & ViewerFigures)
-  | ({ readonly protocol: "hls"; readonly latencyMs: number | null } & HlsFigures);
+  | ({ readonly protocol: SegmentProtocol; readonly latencyMs: number | null } & SegmentFigures);
 
 type Rows = readonly (readonly [label: string, text: string])[];
 
@@ -20,9 +21,9 @@ export class FigurePanel {
   /** Shows figures; dashes where there are none yet. */
   show(protocol: Figures["protocol"], figures: Figures | null): void {
     const rows =
-      protocol === "hls"
-        ? hlsRows(figures?.protocol === "hls" ? figures : null)
-        : whepRows(figures?.protocol === "whep" ? figures : null);
+      protocol === "whep"
+        ? whepRows(figures?.protocol === "whep" ? figures : null)
+        : segmentRows(figures === null || figures.protocol === "whep" ? null : figures);
     const labels = rows.map(([label]) => label);
     if (labels.join() !== [...this.values.keys()].join()) this.build(labels);
     for (const [label, text] of rows) {
@@ -59,12 +60,12 @@ export function whepRows(f: Extract<Figures, { protocol: "whep" }> | null): Rows
   ]);
 }
 
-/** The rows of HLS. */
-export function hlsRows(f: Extract<Figures, { protocol: "hls" }> | null): Rows {
-  if (f === null) return dashes(HLS_LABELS);
-  return named(HLS_LABELS, [
+/** The rows of HLS and DASH. */
+export function segmentRows(f: Exclude<Figures, { protocol: "whep" }> | null): Rows {
+  if (f === null) return dashes(SEGMENT_LABELS);
+  return named(SEGMENT_LABELS, [
     latencyText(f.latencyMs),
-    "HLS",
+    titleOf(f.protocol),
     sizeText(f.width, f.height),
     f.level ? `${f.level.key} · ${bitrateText(f.level.bitrateBps)}` : "–",
     `${f.bufferS.toFixed(1)} s`,
@@ -75,9 +76,10 @@ export function hlsRows(f: Extract<Figures, { protocol: "hls" }> | null): Rows {
   ]);
 }
 
-/** "180 ms", or from a second on "1.9 s". */
+/** "180 ms", or from a second on "1.9 s"; of who went back in time "5 min" or "2 h 5 min". */
 export function latencyText(ms: number | null): string {
   if (ms === null) return "–";
+  if (ms >= 60_000) return durationText(ms);
   return ms < 1_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }
 
@@ -103,7 +105,7 @@ const WHEP_LABELS = [
   "Codec",
 ];
 
-const HLS_LABELS = [
+const SEGMENT_LABELS = [
   "Latency",
   "Protocol",
   "Resolution",

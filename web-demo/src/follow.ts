@@ -15,6 +15,8 @@ export interface Followed {
   readonly viewers: number | null;
   /** Beside them, over HLS. */
   readonly hlsViewers: number;
+  /** And over DASH. */
+  readonly dashViewers: number;
   readonly tracks: readonly TrackInfo[];
 }
 
@@ -33,7 +35,13 @@ const ASK_EVERY_MS = 2_000;
 
 /** Follows a stream as long as the page lives. `viaEvents` says whether events come at present. */
 export function follow(name: string, listener: Listener): { readonly viaEvents: boolean } {
-  let followed: Followed = { phase: null, viewers: null, hlsViewers: 0, tracks: [] };
+  let followed: Followed = {
+    phase: null,
+    viewers: null,
+    hlsViewers: 0,
+    dashViewers: 0,
+    tracks: [],
+  };
   const change = (part: Partial<Followed>) => {
     followed = { ...followed, ...part };
     listener.changed(followed);
@@ -69,9 +77,11 @@ export function partOf(event: StreamEvent): Partial<Followed> | null {
     case "lost":
       return { phase: event.type };
     case "inactive":
-      return { phase: "inactive", viewers: null, hlsViewers: 0, tracks: [] };
+      return { phase: "inactive", viewers: null, hlsViewers: 0, dashViewers: 0, tracks: [] };
     case "hlsviewercount":
       return { hlsViewers: event.hlsviewercount ?? 0 };
+    case "dashviewercount":
+      return { dashViewers: event.dashviewercount ?? 0 };
     case "viewercount":
       return { viewers: event.viewercount ?? null };
     case "layers":
@@ -83,11 +93,13 @@ export function partOf(event: StreamEvent): Partial<Followed> | null {
 
 /** The same from an answer of the API; `null` is a stream that is not live. */
 export function partOfInfo(info: StreamInfo | null): Followed {
-  if (info === null) return { phase: "inactive", viewers: null, hlsViewers: 0, tracks: [] };
+  if (info === null)
+    return { phase: "inactive", viewers: null, hlsViewers: 0, dashViewers: 0, tracks: [] };
   return {
     phase: info.live ? "active" : "lost",
     viewers: info.viewers,
     hlsViewers: info.hls_viewers,
+    dashViewers: info.dash_viewers,
     tracks: info.tracks,
   };
 }

@@ -46,7 +46,9 @@ export class FrameWatch {
     const ofFrame = captureTime === undefined ? null : performance.timeOrigin + captureTime;
     const capturedMs = ofFrame ?? this.captured();
     if (offset === null || capturedMs === null) return;
-    const latency = latencyMs({ shownMs, capturedMs, offsetMs: offset.offsetMs });
+    // Without a time of its own a frame may be one of long ago, whose place in the stream tells when that was.
+    const atMostMs = ofFrame === null ? Infinity : undefined;
+    const latency = latencyMs({ shownMs, capturedMs, offsetMs: offset.offsetMs }, atMostMs);
     if (latency === null) return;
     this.latencies.push(latency);
     if (this.latencies.length > 60) this.latencies.shift();

@@ -68,6 +68,8 @@ function partOf(event: StreamEvent): Partial<StreamInfo> {
       return event.viewercount === undefined ? {} : { viewers: event.viewercount };
     case "hlsviewercount":
       return event.hlsviewercount === undefined ? {} : { hls_viewers: event.hlsviewercount };
+    case "dashviewercount":
+      return event.dashviewercount === undefined ? {} : { dash_viewers: event.dashviewercount };
     case "layers":
       return { tracks: (event.tracks ?? []) as StreamInfo["tracks"] };
     case "inactive":
@@ -153,7 +155,7 @@ function streamItem(name: string) {
   link.href = `/watch/${name}`;
   const warning = make("p", "problem");
   const update = (stream: StreamInfo) => {
-    setText(viewers, viewersText(stream.viewers, stream.hls_viewers));
+    setText(viewers, viewersText(stream.viewers, stream.hls_viewers, stream.dash_viewers));
     setText(about, aboutText(stream));
     warning.hidden = stream.warnings.length === 0;
     setText(warning, stream.warnings.join(" "));

@@ -10,6 +10,7 @@ export interface StreamEvent {
   readonly stream: string;
   readonly viewercount?: number;
   readonly hlsviewercount?: number;
+  readonly dashviewercount?: number;
   readonly tracks?: readonly unknown[];
 }
 
@@ -21,6 +22,7 @@ export const EVENT_NAMES = [
   "reconnect",
   "viewercount",
   "hlsviewercount",
+  "dashviewercount",
   "layers",
 ] as const;
 export type EventName = (typeof EVENT_NAMES)[number];
@@ -170,6 +172,7 @@ export class Hub {
         return;
       case "viewercount":
       case "hlsviewercount":
+      case "dashviewercount":
       case "layers":
         stands.set(event.type, event);
         return;

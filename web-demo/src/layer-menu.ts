@@ -1,4 +1,4 @@
-// The watch page's menus of what of the picture one gets: layers and frame rates of WHEP, or qualities of HLS.
+// The watch page's menus of what of the picture one gets: layers and frame rates of WHEP, or qualities of segments.
 
 import type { LayerInfo } from "./api";
 import { ratesOf, type RateEntry, sizesOf } from "./layers";
@@ -37,12 +37,12 @@ export class LayerMenu {
 
   /** Shows what there is to choose, and what is given now. */
   show(): void {
-    if (this.player.hls) this.showLevels();
+    if (this.player.segments) this.showLevels();
     else this.showLayers();
   }
 
   private showLevels(): void {
-    const viewer = this.player.hls;
+    const viewer = this.player.segments;
     const levels = [...(viewer?.playback?.levels ?? [])].reverse();
     // Between two epochs the menu stays as it is.
     if (levels.length === 0 && this.list.childElementCount > 0 && !this.card.hidden) return;
@@ -96,9 +96,9 @@ export class LayerMenu {
   }
 
   private choose(key: string): void {
-    const { hls, whep } = this.player;
-    if (hls) {
-      hls.select(key === "" ? null : key);
+    const { segments, whep } = this.player;
+    if (segments) {
+      segments.select(key === "" ? null : key);
       return this.show();
     }
     const choice = sizesOf(this.layers).find((size) => size.key === key)?.choice ?? {};

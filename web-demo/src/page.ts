@@ -1,5 +1,6 @@
 // Small helpers that every page uses: finding elements, polling, wording figures.
 
+import type { Protocol } from "./protocol";
 import type { SessionState } from "./session";
 
 /** What tests and curious people may read in the console. Nothing in it can be changed. */
@@ -7,7 +8,7 @@ export interface Whitewater {
   /** The session's state. */
   readonly state: SessionState;
   /** How a stream is watched; publishers have none. */
-  readonly protocol?: "whep" | "hls";
+  readonly protocol?: Protocol;
   /** The present connection. */
   readonly pc: RTCPeerConnection | null;
   /** The URL of the session on the server. */
@@ -82,11 +83,17 @@ export function durationText(ms: number): string {
   return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
-/** "1 viewer", "3 viewers". */
-export function viewersText(viewers: number, overHls = 0): string {
-  const all = viewers + overHls;
-  const text = all === 1 ? "1 viewer" : `${all} viewers`;
-  return overHls === 0 ? text : `${text}, ${overHls === all ? "" : `${overHls} `}over HLS`;
+/** "1 viewer", "3 viewers, 1 over HLS", "4 viewers, 1 over HLS, 2 over DASH". */
+export function viewersText(viewers: number, overHls = 0, overDash = 0): string {
+  const all = viewers + overHls + overDash;
+  const parts = [all === 1 ? "1 viewer" : `${all} viewers`];
+  for (const [over, title] of [
+    [overHls, "HLS"],
+    [overDash, "DASH"],
+  ] as const) {
+    if (over > 0) parts.push(`${over === all ? "" : `${over} `}over ${title}`);
+  }
+  return parts.join(", ");
 }
 
 /** The name of a codec as people write it. */

@@ -1,4 +1,5 @@
-// A player that shows a stream in a video element: by WHEP, and by HLS where that does better or is asked for.
+// A player that shows a stream in a video element: by WHEP, and by HLS where that does better or is asked for. DASH
+// takes the place of HLS where the address asks for it.
 //
 //     const player = new Player({ name: "demo", video, rule: "auto" });
 //     player.onmedia = () => void video.play();
@@ -6,8 +7,18 @@
 //     player.start();
 //     addEventListener("pagehide", () => player.leave());
 
+import { DashViewer } from "./dash";
 import { HlsViewer } from "./hls";
-import { givesUp, hlsPath, type Protocol, type Rule, type Why } from "./protocol";
+import {
+  dashPath,
+  givesUp,
+  hlsPath,
+  type Protocol,
+  type Rule,
+  type SegmentProtocol,
+  type Why,
+} from "./protocol";
+import type { SegmentViewer } from "./segment-viewer";
 import type { Status } from "./session";
 import { addressed } from "./token";
 import { WhepViewer } from "./whep";
@@ -19,7 +30,7 @@ export interface PlayerOptions {
   readonly rule: Rule;
 }
 
-/** The first picture is not waited for as long as a connection may take: HLS shows one sooner. */
+/** The first picture is not waited for as long as a connection may take: segments show one sooner. */
 const CONNECT_WITHIN_MS = 6_000;
 
 /** One stream in one video element. */
@@ -30,7 +41,7 @@ export class Player {
   onprotocol: (() => void) | null = null;
   /** Called when there is something to play: on every connection, and with every epoch. */
   onmedia: (() => void) | null = null;
-  /** Called when the qualities of HLS are others. */
+  /** Called when the qualities of segments are others. */
   onlevels: (() => void) | null = null;
 
   private present: Status = { state: "idle", sentence: "" };
@@ -38,16 +49,20 @@ export class Player {
   private reason: Why;
   private told = "";
   private webrtc: WhepViewer | null = null;
-  private segments: HlsViewer | null = null;
-  private hlsOffered: boolean;
+  private segmented: SegmentViewer | null = null;
+  private segmentsOffered: boolean;
   private wasLive = false;
   private failures = 0;
+
+  /** The way that stands beside real time. */
+  readonly other: SegmentProtocol;
 
   constructor(private readonly options: PlayerOptions) {
     const { rule } = options;
     const unable = !("RTCPeerConnection" in globalThis) && rule !== "whep";
-    this.hlsOffered = rule !== "whep";
-    this.taken = rule === "hls" || unable ? "hls" : "whep";
+    this.segmentsOffered = rule !== "whep";
+    this.other = rule === "dash" ? "dash" : "hls";
+    this.taken = rule === this.other || unable ? this.other : "whep";
     this.reason = rule !== "auto" ? "asked" : unable ? "unable" : "default";
   }
 
@@ -73,7 +88,7 @@ export class Player {
 
   /** Whether there is another way to choose. */
   get hasChoice(): boolean {
-    return this.hlsOffered && "RTCPeerConnection" in globalThis;
+    return this.segmentsOffered && "RTCPeerConnection" in globalThis;
   }
 
   /** The viewer over WHEP, while it is the one. */
@@ -81,22 +96,22 @@ export class Player {
     return this.webrtc;
   }
 
-  /** The viewer over HLS, while it is the one. */
-  get hls(): HlsViewer | null {
-    return this.segments;
+  /** The viewer of segments, while it is the one. */
+  get segments(): SegmentViewer | null {
+    return this.segmented;
   }
 
   /** Whether what plays has a picture, as far as that is known. */
   get hasPicture(): boolean {
-    if (this.segments) return this.segments.playback?.hasPicture ?? true;
+    if (this.segmented) return this.segmented.playback?.hasPicture ?? true;
     const stream = this.options.video.srcObject;
     return !(stream instanceof MediaStream) || stream.getVideoTracks().length > 0;
   }
 
   /** Whether what plays has sound. */
   get hasSound(): boolean {
-    if (this.segments) {
-      return this.segments.playback?.hasSound ?? this.present.state === "live";
+    if (this.segmented) {
+      return this.segmented.playback?.hasSound ?? this.present.state === "live";
     }
     const stream = this.options.video.srcObject;
     return stream instanceof MediaStream && stream.getAudioTracks().length > 0;
@@ -120,7 +135,7 @@ export class Player {
   /** Tries again at once: the network or the page has come back. */
   retryNow(): void {
     this.webrtc?.retryNow();
-    this.segments?.retryNow();
+    this.segmented?.retryNow();
   }
 
   /** Tries at once. A session that stands is left alone: its publisher's first packets may still be on the way. */
@@ -128,7 +143,7 @@ export class Player {
     if (this.present.state !== "live") this.retryNow();
   }
 
-  /** Opens a new session in place of one that no longer fits the stream. HLS sees a new epoch by itself. */
+  /** Opens a new session in place of one that no longer fits the stream. Segments lead to a new epoch by themselves. */
   reopen(): void {
     this.webrtc?.reopen();
   }
@@ -141,14 +156,14 @@ export class Player {
     this.wasLive = false;
     this.failures = 0;
     this.onprotocol?.();
-    if (protocol === "hls") this.startHls();
-    else this.startWhep();
+    if (protocol === "whep") this.startWhep();
+    else this.startSegments(protocol);
   }
 
   private startWhep(): void {
     const viewer = new WhepViewer({
       endpoint: `/whep/${encodeURIComponent(this.options.name)}`,
-      connectWithinMs: this.hlsOffered ? CONNECT_WITHIN_MS : undefined,
+      connectWithinMs: this.segmentsOffered ? CONNECT_WITHIN_MS : undefined,
     });
     this.webrtc = viewer;
     viewer.onmedia = (stream) => {
@@ -163,33 +178,36 @@ export class Player {
         this.failures = 0;
       }
       if (status.cause) this.failures++;
-      const handOver = status.cause && this.hlsOffered && givesUp(this.failures, this.wasLive);
-      if (status.cause && handOver) return this.take("hls", status.cause, status.sentence);
+      const handOver = status.cause && this.segmentsOffered && givesUp(this.failures, this.wasLive);
+      if (status.cause && handOver) return this.take(this.other, status.cause, status.sentence);
       this.change(status);
     };
     viewer.start();
   }
 
-  private startHls(): void {
+  private startSegments(protocol: SegmentProtocol): void {
     const { name, video } = this.options;
-    const viewer = new HlsViewer({ url: addressed(hlsPath(name)), video });
-    this.segments = viewer;
-    viewer.onmedia = () => viewer === this.segments && this.onmedia?.();
-    viewer.onlevels = () => viewer === this.segments && this.onlevels?.();
-    viewer.onstatus = (status) => viewer === this.segments && this.change(status);
+    const viewer: SegmentViewer =
+      protocol === "hls"
+        ? new HlsViewer({ url: addressed(hlsPath(name)), video })
+        : new DashViewer({ url: addressed(dashPath(name)), video });
+    this.segmented = viewer;
+    viewer.onmedia = () => viewer === this.segmented && this.onmedia?.();
+    viewer.onlevels = () => viewer === this.segmented && this.onlevels?.();
+    viewer.onstatus = (status) => viewer === this.segmented && this.change(status);
     viewer.onabsent = () => {
-      if (viewer !== this.segments || !("RTCPeerConnection" in globalThis)) return;
-      this.hlsOffered = false;
+      if (viewer !== this.segmented || !("RTCPeerConnection" in globalThis)) return;
+      this.segmentsOffered = false;
       this.take("whep", "alone");
     };
     viewer.start();
   }
 
   private release(): void {
-    const { webrtc, segments } = this;
-    this.webrtc = this.segments = null;
+    const { webrtc, segmented } = this;
+    this.webrtc = this.segmented = null;
     webrtc?.leave();
-    segments?.stop();
+    segmented?.stop();
     this.options.video.srcObject = null;
   }
 

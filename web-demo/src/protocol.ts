@@ -2,8 +2,11 @@
 
 import type { Cause } from "./session";
 
-/** WebRTC, in real time, or HLS, about two seconds behind. */
-export type Protocol = "whep" | "hls";
+/** A way to play a stream in segments, about two seconds behind. */
+export type SegmentProtocol = "hls" | "dash";
+
+/** WebRTC, in real time, or segments. */
+export type Protocol = "whep" | SegmentProtocol;
 
 /** What an address says of it: `auto` begins with WHEP and falls over to HLS, `whep` never does. */
 export type Rule = "auto" | Protocol;
@@ -18,7 +21,7 @@ export type Why =
   | "chosen"
   /** The browser has no WebRTC. */
   | "unable"
-  /** The server gives no HLS. */
+  /** The server gives no segments. */
   | "alone"
   | Cause;
 
@@ -28,12 +31,22 @@ const FAILURES_AFTER_LIVE = 3;
 /** Reads `?protocol=` of an address. */
 export function ruleOf(search: string): Rule {
   const asked = new URLSearchParams(search).get("protocol");
-  return asked === "hls" || asked === "whep" ? asked : "auto";
+  return asked === "hls" || asked === "dash" || asked === "whep" ? asked : "auto";
 }
 
 /** The address of a stream's multivariant playlist on its server. */
 export function hlsPath(name: string): string {
   return `/hls/${encodeURIComponent(name)}/index.m3u8`;
+}
+
+/** The address of a stream's DASH manifest on its server. */
+export function dashPath(name: string): string {
+  return `/dash/${encodeURIComponent(name)}/manifest.mpd`;
+}
+
+/** The name of a protocol as people write it. */
+export function titleOf(protocol: Protocol): string {
+  return { whep: "WebRTC", hls: "HLS", dash: "DASH" }[protocol];
 }
 
 /** Whether after so many failures in a row another way is taken. Whoever has not seen a picture yet does not wait. */
@@ -42,16 +55,28 @@ export function givesUp(failures: number, wasLive: boolean): boolean {
 }
 
 /** What there is to say of a stream that plays in real time alone. */
-export const NO_HLS = "The stream is live, but there is no HLS of it yet.";
+export function noSegmentsText(protocol: SegmentProtocol): string {
+  return `The stream is live, but there is no ${titleOf(protocol)} of it yet.`;
+}
 
 /** What there is to say while nothing can be played; `live` says whether the stream's media arrives at the server. */
 export function waitingText(protocol: Protocol, live: boolean): string {
-  return protocol === "hls" && live ? NO_HLS : "Not live yet. It starts here by itself.";
+  if (protocol !== "whep" && live) return noSegmentsText(protocol);
+  return "Not live yet. It starts here by itself.";
 }
 
-/** Which way a stream is played and why, as a sentence. */
-export function protocolText(protocol: Protocol, why: Why): string {
-  const how = protocol === "whep" ? "in real time over WebRTC" : "HLS, about two seconds behind";
+/**
+ * Which way a stream is played and why, as a sentence. `segments` is the other way to real time: the one that the
+ * server turned out not to give.
+ */
+export function protocolText(
+  protocol: Protocol,
+  why: Why,
+  segments: SegmentProtocol = "hls",
+): string {
+  const title = titleOf(protocol);
+  const how =
+    protocol === "whep" ? `in real time over ${title}` : `${title}, about two seconds behind`;
   const alone = how.charAt(0).toUpperCase() + how.slice(1);
   switch (why) {
     case "default":
@@ -61,7 +86,7 @@ export function protocolText(protocol: Protocol, why: Why): string {
     case "chosen":
       return `${alone}, as you chose.`;
     case "alone":
-      return `This server gives no HLS: playing ${how}.`;
+      return `This server gives no ${titleOf(segments)}: playing ${how}.`;
     case "unable":
       return `This browser has no WebRTC: playing ${how}.`;
     case "unconnected":

@@ -159,10 +159,16 @@ export interface FrameTimes {
   readonly offsetMs: number;
 }
 
-/** From capture to the viewer's screen; `null` where the clocks make no sense. */
-export function latencyMs({ shownMs, capturedMs, offsetMs }: FrameTimes): number | null {
+/**
+ * From capture to the viewer's screen; `null` where the clocks make no sense. Who may have gone back in time is
+ * `atMostMs` late.
+ */
+export function latencyMs(
+  { shownMs, capturedMs, offsetMs }: FrameTimes,
+  atMostMs = 60_000,
+): number | null {
   const latency = shownMs + offsetMs - capturedMs;
-  return latency > -50 && latency < 60_000 ? Math.max(0, latency) : null;
+  return latency > -50 && latency < atMostMs ? Math.max(0, latency) : null;
 }
 
 /** A capture timestamp as milliseconds since 1970, whether it counts from there or from 1900 as NTP does. */

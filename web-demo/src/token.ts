@@ -36,6 +36,11 @@ export function addressed(url: string, bearer: string | null = token): string {
   return `${url}${url.includes("?") ? "&" : "?"}token=${encodeURIComponent(bearer)}`;
 }
 
+/** The address of another page of ours, which is given this page's token where no log sees it. */
+export function withPageToken(path: string, bearer: string | null = token): string {
+  return bearer === null ? path : `${path}#token=${encodeURIComponent(bearer)}`;
+}
+
 /** What a person can do about a request that was refused for want of permission; else `null`. */
 export function refusalSentence(status: number, bearer: string | null = token): string | null {
   if (status === 401 && bearer === null) {

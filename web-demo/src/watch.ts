@@ -10,10 +10,19 @@ import { LayerMenu } from "./layer-menu";
 import { nameProblem } from "./name";
 import { byId, expose, setText, viewersText } from "./page";
 import { Player } from "./player";
-import { hlsPath, type Protocol, protocolText, ruleOf, waitingText } from "./protocol";
+import {
+  dashPath,
+  hlsPath,
+  type Protocol,
+  protocolText,
+  ruleOf,
+  titleOf,
+  waitingText,
+} from "./protocol";
 import type { Status } from "./session";
 import { StatsReader } from "./stats";
 import { Timeline } from "./timeline";
+import { withPageToken } from "./token";
 
 /** How long the picture may stand still before people are told that the publisher is away. */
 const AWAY_AFTER_MS = 2_500;
@@ -32,14 +41,15 @@ const protocolCard = byId("protocol-card", HTMLFieldSetElement);
 const protocolLine = byId("protocol-line", HTMLParagraphElement);
 const protocolDetail = byId("protocol-detail", HTMLParagraphElement);
 const protocolRadios = protocolCard.querySelectorAll<HTMLInputElement>("input");
+const otherRadio = byId("protocol-other", HTMLInputElement);
 
 const name = decodeURIComponent(location.pathname.split("/")[2] ?? "");
 const player = new Player({ name, video, rule: ruleOf(location.search) });
 const clock = new ServerClock();
-const frames = new FrameWatch(video, clock, () => player.hls?.playback?.playingMs ?? null);
+const frames = new FrameWatch(video, clock, () => player.segments?.playback?.playingMs ?? null);
 const panel = new FigurePanel(byId("figures", HTMLDListElement));
 const menu = new LayerMenu(player, video);
-const timeline = new Timeline(video, () => player.hls?.playback ?? null, play);
+const timeline = new Timeline(video, () => player.segments?.playback ?? null, play);
 const fare = new FareBook(name, player, video, {
   latencyMs: () => figures?.latencyMs ?? null,
   waits: () =>
@@ -47,7 +57,7 @@ const fare = new FareBook(name, player, video, {
 });
 let reader = new StatsReader();
 let figures: Figures | null = null;
-let followed: Followed = { phase: null, viewers: null, hlsViewers: 0, tracks: [] };
+let followed: Followed = { phase: null, viewers: null, hlsViewers: 0, dashViewers: 0, tracks: [] };
 let events: ReturnType<typeof follow> | null = null;
 let status: Status = player.status;
 /** Frames that were shown by the other protocol. */
@@ -78,6 +88,9 @@ expose({
 document.title = `${name} · Whitewater`;
 setText(byId("title", HTMLHeadingElement), name);
 video.setAttribute("aria-label", `Stream ${name}`);
+// The address says which of both ways the segments come.
+otherRadio.value = player.other;
+otherRadio.title = titleOf(player.other);
 showProtocol();
 showShare();
 
@@ -193,8 +206,10 @@ async function figuresNow(): Promise<Figures | null> {
     const latencyMs = frames.latencyMs ?? latencyOfReceiver(pc, clock);
     return { protocol: "whep", ...received, latencyMs };
   }
-  const playback = player.hls?.playback;
-  return playback ? { protocol: "hls", ...playback.figures, latencyMs: frames.latencyMs } : null;
+  const playback = player.segments?.playback;
+  const { protocol } = player;
+  if (!playback || protocol === "whep") return null;
+  return { protocol, ...playback.figures, latencyMs: frames.latencyMs };
 }
 
 function showState(): void {
@@ -223,7 +238,7 @@ function showState(): void {
 function coverText(): string {
   if (!player.hasPicture) return "This stream has only sound.";
   if (frames.count <= framesBefore) return "Waiting for the first picture…";
-  return player.protocol === "hls" && standsStill() ? "Waiting for the next picture…" : "";
+  return player.protocol !== "whep" && standsStill() ? "Waiting for the next picture…" : "";
 }
 
 /** Whether frames stopped coming while the connection stands. A hidden page shows none, so nothing is said of it. */
@@ -243,7 +258,7 @@ function isAway(): boolean {
 function showProtocol(): void {
   protocolCard.hidden = !player.hasChoice;
   for (const radio of protocolRadios) radio.checked = radio.value === player.protocol;
-  setText(protocolLine, protocolText(player.protocol, player.why));
+  setText(protocolLine, protocolText(player.protocol, player.why, player.other));
   setText(protocolDetail, player.detail);
   panel.show(player.protocol, figures);
 }
@@ -254,14 +269,17 @@ function showLayers(): void {
 
 function showViewers(): void {
   viewersLine.hidden = followed.viewers === null;
-  const { viewers, hlsViewers } = followed;
-  setText(viewersLine, viewers === null ? "" : viewersText(viewers, hlsViewers));
+  const { viewers, hlsViewers, dashViewers } = followed;
+  setText(viewersLine, viewers === null ? "" : viewersText(viewers, hlsViewers, dashViewers));
 }
 
 function showShare(): void {
   const path = encodeURIComponent(name);
   setText(byId("link", HTMLElement), `${location.origin}/watch/${path}`);
   setText(byId("hls-link", HTMLElement), `${location.origin}${hlsPath(name)}`);
+  setText(byId("dash-link", HTMLElement), `${location.origin}${dashPath(name)}`);
+  const recordings = byId("recordings", HTMLAnchorElement);
+  recordings.href = withPageToken(`/recordings?stream=${path}`);
   setText(
     byId("embed", HTMLElement),
     `<iframe src="${location.origin}/embed/${path}" title="Stream ${name}" width="640" height="360" ` +

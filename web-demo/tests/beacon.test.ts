@@ -32,7 +32,7 @@ describe("a beacon", () => {
     made.start();
     vi.advanceTimersByTime(3 * SPEAK_EVERY_MS);
     expect(said).toEqual([]);
-    state.fare = FARE;
+    state.fare = { ...FARE, protocol: "dash" };
     made.now();
     vi.advanceTimersByTime(2 * SPEAK_EVERY_MS);
     expect(said.map(({ ended }) => ended)).toEqual([false, false, false]);
@@ -59,7 +59,8 @@ describe("a beacon", () => {
   });
 
   test("says whole numbers, and nothing of what is not known", () => {
-    expect(JSON.parse(bodyOf("show", "abcdefgh", FARE, false))).toEqual({
+    const about = { stream: "show", player: "abcdefgh", protocol: "hls" } as const;
+    expect(JSON.parse(bodyOf(about, FARE, false))).toEqual({
       stream: "show",
       player: "abcdefgh",
       protocol: "hls",
@@ -69,7 +70,7 @@ describe("a beacon", () => {
       errors: 0,
       ended: false,
     });
-    expect(JSON.parse(bodyOf("show", "abcdefgh", null, true))).toMatchObject({ ended: true });
+    expect(JSON.parse(bodyOf(about, null, true))).toMatchObject({ ended: true });
   });
 });
 
@@ -78,13 +79,15 @@ test("a sum goes on where its counts begin anew", () => {
   expect([0, 2, 3, 0, 1, 4, 0].map((count) => sum.take(count))).toEqual([0, 2, 3, 3, 4, 7, 7]);
 });
 
-test("viewers are told together, and who of them watches over HLS", () => {
-  const rows: [viewers: number, overHls: number, text: string][] = [
-    [0, 0, "0 viewers"],
-    [1, 0, "1 viewer"],
-    [2, 1, "3 viewers, 1 over HLS"],
-    [0, 1, "1 viewer, over HLS"],
-    [0, 2, "2 viewers, over HLS"],
+test("viewers are told together, and who of them watches over HLS and DASH", () => {
+  const rows: [viewers: number, overHls: number, overDash: number, text: string][] = [
+    [0, 0, 0, "0 viewers"],
+    [1, 0, 0, "1 viewer"],
+    [2, 1, 0, "3 viewers, 1 over HLS"],
+    [0, 1, 0, "1 viewer, over HLS"],
+    [0, 2, 0, "2 viewers, over HLS"],
+    [0, 0, 1, "1 viewer, over DASH"],
+    [3, 1, 2, "6 viewers, 1 over HLS, 2 over DASH"],
   ];
-  for (const [viewers, overHls, text] of rows) expect(viewersText(viewers, overHls)).toBe(text);
+  for (const [viewers, hls, dash, text] of rows) expect(viewersText(viewers, hls, dash)).toBe(text);
 });

@@ -1,5 +1,5 @@
-import { describe, expect, test } from "vitest";
-import { type Session, whyNot } from "../src/dashboard/admin";
+import { describe, expect, test, vi } from "vitest";
+import { Admin, NotAllowed, type Session, whyNot } from "../src/dashboard/admin";
 import { layerText, matches, percentText, tripText } from "../src/dashboard/session-table";
 
 function session(of: Partial<Session> = {}): Session {
@@ -60,4 +60,24 @@ describe("the dashboard", () => {
     expect(whyNot(403, true)).toMatch(/--admin/);
     expect(whyNot(404, true)).toBeNull();
   });
+});
+
+test("a recording that has gone on for long is found behind those that began later", async () => {
+  const one = (stream: string, state: string) => ({ id: `of-${stream}`, stream, state });
+  const pages: Record<string, unknown> = {
+    "limit=100": { items: [one("a", "recording"), one("b", "ready")], next: "of-b" },
+    "limit=1&stream=c": { items: [one("c", "recording")], next: null },
+    "limit=1&stream=d": { items: [], next: null },
+  };
+  vi.stubGlobal("fetch", async (url: string) => Response.json(pages[url.split("?")[1] ?? ""]));
+  const admin = new Admin(null);
+  expect([...(await admin.recorded(["a", "b", "c", "d"]))]).toEqual([
+    ["a", "of-a"],
+    ["c", "of-c"],
+  ]);
+  vi.stubGlobal("fetch", async () => new Response("", { status: 409 }));
+  expect((await admin.recorded(["a"])).size).toBe(0);
+  vi.stubGlobal("fetch", async () => new Response("", { status: 401 }));
+  await expect(admin.recorded(["a"])).rejects.toBeInstanceOf(NotAllowed);
+  vi.unstubAllGlobals();
 });

@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
-import { type Figures, hlsRows, latencyText, whepRows } from "../src/figures";
-import { behindText } from "../src/timeline";
+import { type Figures, latencyText, segmentRows, whepRows } from "../src/figures";
+import { behindText, keyedS } from "../src/timeline";
 
-const HLS: Extract<Figures, { protocol: "hls" }> = {
+const HLS: Exclude<Figures, { protocol: "whep" }> = {
   protocol: "hls",
   latencyMs: 1_940,
   level: { key: "720p", width: 1280, height: 720, bitrateBps: 2_500_000 },
@@ -17,7 +17,7 @@ const HLS: Extract<Figures, { protocol: "hls" }> = {
 };
 
 test("the figures of HLS are words beside their names", () => {
-  expect(Object.fromEntries(hlsRows(HLS))).toEqual({
+  expect(Object.fromEntries(segmentRows(HLS))).toEqual({
     Latency: "1.9 s",
     Protocol: "HLS",
     Resolution: "1280 × 720",
@@ -28,7 +28,9 @@ test("the figures of HLS are words beside their names", () => {
     Stalls: "2, 1.3 s",
     Speed: "1.10 ×",
   });
-  const calm = Object.fromEntries(hlsRows({ ...HLS, dropped: 0, stalls: 0, rate: 1, level: null }));
+  const calm = Object.fromEntries(
+    segmentRows({ ...HLS, dropped: 0, stalls: 0, rate: 1, level: null }),
+  );
   expect(calm).toMatchObject({
     Level: "–",
     "Dropped frames": "none",
@@ -37,33 +39,62 @@ test("the figures of HLS are words beside their names", () => {
   });
 });
 
+test("the figures of DASH are those of HLS, by another name", () => {
+  const dash = Object.fromEntries(segmentRows({ ...HLS, protocol: "dash" }));
+  expect(dash).toEqual({ ...Object.fromEntries(segmentRows(HLS)), Protocol: "DASH" });
+});
+
 test("without figures the rows stay, with dashes", () => {
-  for (const rows of [hlsRows(null), whepRows(null)]) {
+  for (const rows of [segmentRows(null), whepRows(null)]) {
     expect(rows[0]).toEqual(["Latency", "–"]);
     expect(rows.every(([, text]) => text === "–")).toBe(true);
   }
-  expect(hlsRows(null).map(([label]) => label)).toEqual(hlsRows(HLS).map(([label]) => label));
+  expect(segmentRows(null).map(([label]) => label)).toEqual(
+    segmentRows(HLS).map(([label]) => label),
+  );
 });
 
 test("latencies are milliseconds up to a second", () => {
-  expect([null, 0, 181.4, 999, 1_000, 12_345].map(latencyText)).toEqual([
+  expect([null, 0, 181.4, 999, 1_000, 12_345, 65_000, 7_500_000].map(latencyText)).toEqual([
     "–",
     "0 ms",
     "181 ms",
     "999 ms",
     "1.0 s",
     "12.3 s",
+    "1 min",
+    "2 h 5 min",
   ]);
 });
 
 test("a place in the past says how far it is", () => {
-  expect([0, 0.4, 1, 59.4, 60, 65, 125].map(behindText)).toEqual([
+  expect([0, 0.4, 1, 59.4, 60, 65, 125, 3_599, 3_600, 7_325].map(behindText)).toEqual([
     "live",
     "live",
-    "1 s behind",
-    "59 s behind",
-    "1:00 min behind",
-    "1:05 min behind",
-    "2:05 min behind",
+    "1 s behind live",
+    "59 s behind live",
+    "1:00 min behind live",
+    "1:05 min behind live",
+    "2:05 min behind live",
+    "59:59 min behind live",
+    "1:00:00 h behind live",
+    "2:02:05 h behind live",
   ]);
+});
+
+test("keys go back and forth in a window, in larger steps where it is hours long", () => {
+  const rows: [string, number, number, number | null][] = [
+    ["ArrowLeft", 0, 120, 5],
+    ["ArrowRight", 12, 120, 7],
+    ["ArrowRight", 3, 120, 0],
+    ["ArrowLeft", 118, 120, 120],
+    ["PageDown", 10, 120, 40],
+    ["PageUp", 40, 120, 10],
+    ["PageDown", 10, 7_200, 310],
+    ["Home", 10, 7_200, 7_200],
+    ["End", 7_200, 7_200, 0],
+    ["Tab", 10, 120, null],
+    ["a", 10, 120, null],
+  ];
+  for (const [key, at, window, to] of rows) expect(keyedS(key, at, window), key).toBe(to);
 });

@@ -9,6 +9,7 @@ test("events and the API's answers come to the same", () => {
     uptime_ms: 5,
     viewers: 3,
     hls_viewers: 2,
+    dash_viewers: 1,
     tracks: [track],
     warnings: [],
   };
@@ -16,6 +17,7 @@ test("events and the API's answers come to the same", () => {
     ...partOf({ type: "active", stream: "a" }),
     ...partOf({ type: "viewercount", stream: "a", viewercount: 3 }),
     ...partOf({ type: "hlsviewercount", stream: "a", hlsviewercount: 2 }),
+    ...partOf({ type: "dashviewercount", stream: "a", dashviewercount: 1 }),
     ...partOf({ type: "layers", stream: "a", tracks: [track] }),
   });
   expect(partOfInfo({ ...info, live: false }).phase).toBe("lost");

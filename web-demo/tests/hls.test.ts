@@ -1,6 +1,6 @@
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { HlsViewer } from "../src/hls";
-import { levelsOf, type PlaybackListener, PlaybackFailed } from "../src/hls-playback";
+import { levelsOf, PlaybackFailed, type PlaybackListener } from "../src/playback";
 import type { Status } from "../src/session";
 
 /** A playback that a test ends as it likes. */
@@ -15,7 +15,7 @@ const played: Played[] = vi.hoisted(() => []);
 
 vi.mock("hls.js", () => ({ default: { isSupported: () => true } }));
 vi.mock(import("../src/hls-playback"), async (original) => {
-  class Playback {
+  class HlsPlayback {
     readonly done: Promise<void>;
     private readonly record: Played;
 
@@ -38,7 +38,7 @@ vi.mock(import("../src/hls-playback"), async (original) => {
       this.record.destroyed = true;
     }
   }
-  return { ...(await original()), Playback: Playback as never };
+  return { ...(await original()), HlsPlayback: HlsPlayback as never };
 });
 
 /** What the server answers, one after the other; the last one for ever. Null is no answer at all. */

@@ -11,7 +11,11 @@ interface Fake {
   running: boolean;
 }
 
-const made: { whep: Fake[]; hls: Fake[] } = vi.hoisted(() => ({ whep: [], hls: [] }));
+const made: { whep: Fake[]; hls: Fake[]; dash: Fake[] } = vi.hoisted(() => ({
+  whep: [],
+  hls: [],
+  dash: [],
+}));
 
 vi.mock("../src/whep", () => ({
   WhepViewer: class {
@@ -43,6 +47,21 @@ vi.mock("../src/hls", () => ({
     }
   },
 }));
+vi.mock("../src/dash", () => ({
+  DashViewer: class {
+    onstatus = null;
+    running = false;
+    constructor(readonly options: Record<string, unknown>) {
+      made.dash.push(this);
+    }
+    start(): void {
+      this.running = true;
+    }
+    stop(): void {
+      this.running = false;
+    }
+  },
+}));
 
 const live: Status = { state: "live", sentence: "" };
 const failed = (cause: Status["cause"]): Status => ({ state: "connecting", sentence: "x", cause });
@@ -54,7 +73,7 @@ function start(rule: Rule): Player {
 }
 
 beforeEach(() => {
-  made.whep.length = made.hls.length = 0;
+  made.whep.length = made.hls.length = made.dash.length = 0;
   vi.stubGlobal("RTCPeerConnection", class {});
 });
 
@@ -105,6 +124,20 @@ test("an address that asks for HLS opens no session of WHEP", () => {
   expect([player.protocol, player.why, player.hasChoice]).toEqual(["hls", "asked", true]);
   expect(made.whep).toHaveLength(0);
   expect(made.hls[0]?.options["url"]).toBe("/hls/a/index.m3u8");
+});
+
+test("an address that asks for DASH is given it, and real time beside it", () => {
+  const player = start("dash");
+  expect([player.protocol, player.why, player.other]).toEqual(["dash", "asked", "dash"]);
+  expect([made.whep.length, made.hls.length]).toEqual([0, 0]);
+  expect(made.dash[0]?.options["url"]).toBe("/dash/a/manifest.mpd");
+  player.choose("whep");
+  expect([made.dash[0]?.running, made.whep[0]?.running]).toEqual([false, true]);
+  // Where that fails the viewer is back where it came from.
+  made.whep[0]?.onstatus?.(failed("full"));
+  expect([player.protocol, made.dash[1]?.running]).toEqual(["dash", true]);
+  made.dash[1]?.onabsent?.();
+  expect([player.protocol, player.why, player.hasChoice]).toEqual(["whep", "alone", false]);
 });
 
 test("the viewer's choice replaces the one viewer by the other", () => {

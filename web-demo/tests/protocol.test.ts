@@ -1,12 +1,21 @@
 import { expect, test } from "vitest";
-import { givesUp, hlsPath, protocolText, ruleOf, waitingText, type Why } from "../src/protocol";
+import {
+  dashPath,
+  givesUp,
+  hlsPath,
+  protocolText,
+  ruleOf,
+  waitingText,
+  type Why,
+} from "../src/protocol";
 
 test("an address forces HLS, forbids it, or leaves it to the page", () => {
   const rows: [string, string][] = [
     ["", "auto"],
     ["?muted=0", "auto"],
     ["?protocol=", "auto"],
-    ["?protocol=dash", "auto"],
+    ["?protocol=rtmp", "auto"],
+    ["?protocol=dash", "dash"],
     ["?protocol=hls", "hls"],
     ["?muted=0&protocol=whep", "whep"],
   ];
@@ -33,9 +42,16 @@ test("every way to play is a sentence that says why", () => {
   for (const why of whys) {
     expect(protocolText("whep", why)).toMatch(/^(In|[A-Z].* in) real time over WebRTC.*\.$/);
     expect(protocolText("hls", why)).toMatch(/^(HLS|[A-Z].* HLS), about two seconds behind.*\.$/);
+    expect(protocolText("dash", why, "dash")).not.toMatch(/HLS/);
   }
   expect(new Set(whys.map((why) => protocolText("hls", why))).size).toBe(whys.length);
   expect(protocolText("whep", "default")).toBe("In real time over WebRTC.");
+  expect(protocolText("dash", "asked")).toBe(
+    "DASH, about two seconds behind, as the address asks.",
+  );
+  expect(protocolText("whep", "alone", "dash")).toBe(
+    "This server gives no DASH: playing in real time over WebRTC.",
+  );
   expect(protocolText("hls", "unconnected")).toBe(
     "WebRTC could not connect from here: playing HLS, about two seconds behind.",
   );
@@ -47,8 +63,10 @@ test("a stream that is live without HLS is told from one that is not live", () =
   expect(waitingText("whep", true)).toBe(notLive);
   expect(waitingText("hls", false)).toBe(notLive);
   expect(waitingText("hls", true)).toMatch(/live, but there is no HLS/);
+  expect(waitingText("dash", true)).toMatch(/live, but there is no DASH/);
 });
 
-test("a stream's playlist has an address of its own", () => {
+test("a stream's playlist and its manifest have addresses of their own", () => {
+  expect(dashPath("my.show-1_a")).toBe("/dash/my.show-1_a/manifest.mpd");
   expect(hlsPath("my.show-1_a")).toBe("/hls/my.show-1_a/index.m3u8");
 });

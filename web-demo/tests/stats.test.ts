@@ -116,6 +116,8 @@ test("latency is server time minus capture time", () => {
   expect(latencyMs({ shownMs: 10_000, capturedMs: 10_060, offsetMs: 100 })).toBe(40);
   expect(latencyMs({ shownMs: 10_000, capturedMs: 10_010, offsetMs: 0 })).toBe(0);
   expect(latencyMs({ shownMs: 10_000, capturedMs: 90_000, offsetMs: 0 })).toBeNull();
+  const old = { shownMs: 90_000, capturedMs: 10_000, offsetMs: 0 };
+  expect([latencyMs(old), latencyMs(old, Infinity)]).toEqual([null, 80_000]);
 });
 
 test("capture times of either epoch become milliseconds since 1970", () => {

@@ -193,7 +193,7 @@ fn sidx(timescale: u32, references: &[Reference]) -> Option<Sidx> {
     };
     let references: Vec<_> = references.iter().map(one).collect::<Option<_>>()?;
     let fits = (1..=usize::from(u16::MAX)).contains(&references.len());
-    fits.then(|| Sidx {
+    fits.then_some(Sidx {
         reference_id: 1,
         timescale,
         earliest_presentation_time: 0,

@@ -84,7 +84,8 @@ mod tests {
             runs.note(msn, start, init, discontinuity);
         }
         let run = |msn, tick, init| Run { msn, tick, init };
-        assert_eq!(runs.list(), [run(0, 0, 0), run(3, 4, 0), run(5, 6, 1), run(9, 10, 1)]);
+        let want = [run(0, 0, 0), run(3, 4, 0), run(5, 6, 1), run(9, 10, 1)];
+        assert_eq!(runs.list(), want, "D10: within a run each is less than half a segment beside");
         runs.forget_before(4);
         assert_eq!(runs.list()[0], run(3, 4, 0));
         runs.forget_before(5);

@@ -53,6 +53,8 @@ pub struct PlayerId(Box<str>);
 pub enum PlayerProtocol {
     /// HLS.
     Hls,
+    /// DASH.
+    Dash,
     /// WHEP.
     Whep,
 }
@@ -87,6 +89,7 @@ impl PlayerProtocol {
     pub fn name(self) -> &'static str {
         match self {
             Self::Hls => "hls",
+            Self::Dash => "dash",
             Self::Whep => "whep",
         }
     }
@@ -101,6 +104,11 @@ mod tests {
         let least = r#"{"stream":"a","player":"12345678","protocol":"hls"}"#;
         let read: Beacon = serde_json::from_str(least).unwrap();
         assert_eq!((read.stalls, read.startup_ms, read.ended), (0, None, false));
+        for protocol in [PlayerProtocol::Hls, PlayerProtocol::Dash, PlayerProtocol::Whep] {
+            let text = least.replace("hls", protocol.name());
+            let read: Beacon = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.protocol, protocol);
+        }
         for wrong in [
             r#"{"stream":"a","player":"12345678"}"#,
             r#"{"stream":"a","player":"1234567","protocol":"hls"}"#,

@@ -39,6 +39,8 @@ pub enum Happening {
     Viewers(u64),
     /// Those who watch over HLS changed in number.
     HlsViewers(u64),
+    /// Those who watch over DASH changed in number.
+    DashViewers(u64),
     /// Its tracks' layers came, went, or have another size or rate.
     Layers(Arc<[TrackInfo]>),
 }

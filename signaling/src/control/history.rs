@@ -34,6 +34,8 @@ pub struct ViewersHistory {
     pub whep: Vec<u64>,
     /// Over HLS, as their players say.
     pub hls: Vec<u64>,
+    /// Over DASH, as their players say.
+    pub dash: Vec<u64>,
 }
 
 /// The bit rates of a layer.

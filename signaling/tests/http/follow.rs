@@ -40,6 +40,12 @@ async fn events_carry_the_name_of_their_stream() {
             json!({ "stream": "b", "hlsviewercount": 9 }),
         ),
         (
+            "b",
+            Happening::DashViewers(4),
+            "dashviewercount",
+            json!({ "stream": "b", "dashviewercount": 4 }),
+        ),
+        (
             "a",
             Happening::Layers(tracks.clone()),
             "layers",

@@ -1,6 +1,7 @@
 // A client of what the API has for administrators. No DOM.
 
 import type { StreamInfo } from "../api";
+import type { Page } from "../recordings/api";
 import { HttpProblem, parseLinks, problemOf, request } from "../http";
 
 /** The layer that a viewer gets. */
@@ -43,7 +44,11 @@ export interface History {
   readonly interval_s: number;
   readonly at_unix_ms: readonly number[];
   readonly streams: readonly number[];
-  readonly viewers: { readonly whep: readonly number[]; readonly hls: readonly (number | null)[] };
+  readonly viewers: {
+    readonly whep: readonly number[];
+    readonly hls: readonly (number | null)[];
+    readonly dash: readonly (number | null)[];
+  };
   readonly bitrate_in_bps: readonly number[];
   readonly bitrate_out_bps: readonly number[];
   readonly loss: readonly (number | null)[];
@@ -91,6 +96,38 @@ export class Admin {
 
   async keyframe(stream: string): Promise<void> {
     await this.#send("POST", `/api/v1/streams/${encodeURIComponent(stream)}/keyframe`);
+  }
+
+  /** Those of these live streams that are being recorded, with the ids of their recordings. */
+  async recorded(live: readonly string[]): Promise<Map<string, string>> {
+    const { items, next } = await this.#recordings("limit=100");
+    const all = [...items];
+    // One that has gone on for long stands behind many that began later.
+    const rest = next === null ? [] : live.filter((name) => !all.some((it) => it.stream === name));
+    for (const name of rest) {
+      all.push(...(await this.#recordings(`limit=1&stream=${encodeURIComponent(name)}`)).items);
+    }
+    const now = all.filter(({ state }) => state === "recording");
+    return new Map(now.map(({ stream, id }) => [stream, id]));
+  }
+
+  async #recordings(query: string): Promise<Page> {
+    try {
+      return await this.#get<Page>(`/api/v1/recordings?${query}`);
+    } catch (error) {
+      // A server that keeps no recordings has a dashboard all the same.
+      const isOff = error instanceof HttpProblem && [404, 409].includes(error.status);
+      if (isOff) return { items: [], next: null };
+      throw error;
+    }
+  }
+
+  async record(stream: string): Promise<void> {
+    await this.#send("POST", `/api/v1/streams/${encodeURIComponent(stream)}/recording`);
+  }
+
+  async stopRecording(stream: string): Promise<void> {
+    await this.#send("DELETE", `/api/v1/streams/${encodeURIComponent(stream)}/recording`);
   }
 
   /** Chooses a viewer's layer; `null` lets its network choose. */

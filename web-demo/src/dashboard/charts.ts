@@ -33,6 +33,7 @@ const KINDS: Record<string, Kind> = {
     lines: ({ viewers }) => [
       { label: "WHEP", values: viewers.whep },
       { label: "HLS", values: viewers.hls },
+      { label: "DASH", values: viewers.dash },
     ],
     text: (value) => `${Math.round(value)}`,
     atLeast: 4,

@@ -159,7 +159,7 @@ fn check(out: &[Packaged], config: &Config) {
                     assert_eq!(read.independent, part.independent, "H11, C6: {part:?}");
                     assert_eq!(read.opens_segment, !has_bytes, "C8: {part:?}");
                     if !has_bytes || after_gap {
-                        assert!(part.independent, "H24, C6: {part:?}");
+                        assert!(part.independent, "H24, C6, D8: {part:?}");
                     }
                     has_bytes = true;
                     after_gap = false;
