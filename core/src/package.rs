@@ -1,6 +1,6 @@
 //! A packager that turns the frames of one rendition into CMAF parts and segments.
 //!
-//! [`Segmenter`] decides where parts and segments begin and end; [`cmaf`] writes their bytes, and [`file`]
+//! [`Segmenter`] decides where parts and segments begin and end; [`cmaf`] writes their bytes, and [`mod@file`]
 //! puts them together again, to keep in one piece.
 
 pub mod cmaf;
