@@ -6,6 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use whitewater_core::media::Ntp;
 use whitewater_core::media::time::ticks_to_micros;
+use whitewater_core::package;
 use whitewater_core::playlist::dash::{Epoch, Life, Presentation, Track, manifest};
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Described, Recorded, multivariant};
@@ -17,6 +18,7 @@ use crate::record::View;
 /// What is told of as much as there is of a recording.
 pub(super) struct Told {
     growth: Growth,
+    target_duration_s: u64,
     renditions: Vec<Rendition>,
     /// Its timeline, but for the place of its files; `None` where there is nothing.
     timeline: Option<Epoch>,
@@ -87,7 +89,8 @@ impl Told {
             pauses: pauses(&ticks),
             base: String::new(),
         });
-        Self { growth: view.growth, renditions, timeline }
+        let target_duration_s = package::target_duration(segment).as_secs();
+        Self { growth: view.growth, target_duration_s, renditions, timeline }
     }
 
     /// The multivariant playlist; `None` where there is nothing yet.
@@ -120,7 +123,8 @@ impl Told {
     pub(super) fn playlist(&self, rendition: &str) -> Option<Option<Arc<Text>>> {
         let named = |one: &&Rendition| one.recorded.name.as_ref() == rendition;
         let found = self.renditions.iter().find(named)?;
-        let text = || Arc::new(Text::new(found.recorded.playlist(self.growth)));
+        let text =
+            || Arc::new(Text::new(found.recorded.playlist(self.growth, self.target_duration_s)));
         Some(Some(Arc::clone(found.text.get_or_init(text))))
     }
 

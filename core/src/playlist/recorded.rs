@@ -97,10 +97,13 @@ impl Recorded {
         Self { segments, ..self.clone() }
     }
 
-    /// The text of its playlist, whose URIs are relative to its own address (H28).
-    pub fn playlist(&self, growth: Growth) -> String {
+    /// The text of its playlist, whose URIs are relative to its own address (H28). Its target duration is
+    /// what it was live: it must not change while there is more and more of it.
+    pub fn playlist(&self, growth: Growth, target_duration_s: u64) -> String {
         let longest = self.segments.iter().map(|kept| kept.duration).max().unwrap_or(0);
-        let target_duration = longest.div_ceil(u64::from(self.timescale.max(1))).max(1);
+        let timescale = u64::from(self.timescale.max(1));
+        let rounded = longest.saturating_add(timescale / 2) / timescale;
+        let target_duration = rounded.max(target_duration_s).max(1);
         let mut init = None;
         let segments = self.segments.iter().map(|kept| {
             let is_new = init.replace(kept.init) != Some(kept.init);
@@ -203,8 +206,8 @@ mod tests {
     fn a_replay_is_vod_and_says_where_parameters_change_and_nothing_came() {
         let mut segments = vec![kept(7, 0, 10), kept(8, 1, 10), kept(9, 1, 0)];
         segments[1].discontinuity = true;
-        let text = recorded(segments).playlist(Growth::Complete);
-        let want = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:2\n#EXT-X-MEDIA-SEQUENCE:7\n\
+        let text = recorded(segments).playlist(Growth::Complete, 3);
+        let want = "#EXTM3U\n#EXT-X-VERSION:6\n#EXT-X-TARGETDURATION:3\n#EXT-X-MEDIA-SEQUENCE:7\n\
             #EXT-X-PLAYLIST-TYPE:VOD\n\
             #EXT-X-MAP:URI=\"v0/init-0.mp4\"\n\
             #EXT-X-PROGRAM-DATE-TIME:2026-11-28T17:17:43.040Z\n#EXTINF:2,\nv0/7.m4s\n\
@@ -218,9 +221,9 @@ mod tests {
     #[test]
     fn a_recording_that_grows_has_no_end_and_is_an_event_unless_its_beginning_goes_away() {
         let recorded = recorded(vec![kept(7, 0, 10)]);
-        let growing = recorded.playlist(Growth::Growing);
+        let growing = recorded.playlist(Growth::Growing, 3);
         assert!(growing.contains("PLAYLIST-TYPE:EVENT") && !growing.contains("ENDLIST"), "H28");
-        let moving = recorded.playlist(Growth::Moving);
+        let moving = recorded.playlist(Growth::Moving, 3);
         assert!(!moving.contains("PLAYLIST-TYPE") && !moving.contains("ENDLIST"), "H28");
     }
 
