@@ -109,7 +109,8 @@ fn serve_says_where_it_is_and_stops_when_told() {
     let mut answer = String::new();
     connection.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    assert!(!fs::exists(data).unwrap(), "the data folder comes when it is needed");
+    let recordings = folder.path().join("data/recordings");
+    assert!(fs::exists(recordings).unwrap(), "recordings have a place before there are any");
 
     let killed = Command::new("kill").arg(server.0.id().to_string()).status().unwrap();
     assert!(killed.success());
