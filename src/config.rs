@@ -50,7 +50,7 @@ pub struct Config {
     pub udp: SocketAddr,
     /// Whether media also arrives and leaves over TCP, at the same address and port.
     pub tcp: bool,
-    /// The folder that may be written to. It is created when something is first kept in it.
+    /// The folder for whatever is kept.
     pub data: PathBuf,
     /// Addresses in front of a 1:1 NAT that are advertised beside our own.
     pub public_ips: Vec<IpAddr>,

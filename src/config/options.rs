@@ -226,7 +226,7 @@ pub(super) const OPTIONS: &[Opt] = &[
         flag: "data",
         placeholder: "DIR",
         default: "./data",
-        help: "Folder that may be written to; created when it is first needed.",
+        help: "Folder for recordings and whatever else is kept; made where there is none.",
         arity: Arity::One,
         set: |c, v| value::path(&v[0]).map(|path| c.data = path),
     },
