@@ -165,7 +165,8 @@ impl Task {
 
     async fn take(&mut self, job: Job) -> Result<(), Error> {
         let Job { rendition: r, init, segment, receipt, _room } = job;
-        let Finished { msn, start, duration, discontinuity, wall_us, bytes, .. } = segment;
+        // What ends with gaps is as long as what came: most often it is the last of its publisher.
+        let Finished { msn, start, came: duration, discontinuity, wall_us, bytes, .. } = segment;
         let discontinuity = std::mem::take(&mut self.broken[r]) || discontinuity;
         let Some(bytes) = bytes else {
             self.broken[r] = discontinuity;

@@ -30,7 +30,7 @@ pub struct Kept {
     pub msn: u64,
     /// Ticks since the epoch began.
     pub start: i64,
-    /// Ticks to the next segment.
+    /// Ticks that it lasts.
     pub duration: u64,
     /// The version of its initialization section.
     pub init: u32,
@@ -100,14 +100,17 @@ impl Recorded {
     /// The text of its playlist, whose URIs are relative to its own address (H28). Its target duration is
     /// what it was live: it must not change while there is more and more of it.
     pub fn playlist(&self, growth: Growth, target_duration_s: u64) -> String {
-        let longest = self.segments.iter().map(|kept| kept.duration).max().unwrap_or(0);
+        let next = self.segments.iter().skip(1).map(Some).chain([None]);
+        let durations: Vec<u64> =
+            self.segments.iter().zip(next).map(|(kept, next)| kept.lasts(next)).collect();
+        let longest = durations.iter().copied().max().unwrap_or(0);
         let timescale = u64::from(self.timescale.max(1));
         let rounded = longest.saturating_add(timescale / 2) / timescale;
         let target_duration = rounded.max(target_duration_s).max(1);
         let mut init = None;
-        let segments = self.segments.iter().map(|kept| {
+        let segments = self.segments.iter().zip(durations).map(|(kept, duration)| {
             let is_new = init.replace(kept.init) != Some(kept.init);
-            self.segment(kept, is_new)
+            self.segment(kept, duration, is_new)
         });
         let segments = segments.collect();
         let playlist = MediaPlaylist {
@@ -149,13 +152,13 @@ impl Recorded {
         runs.list()
     }
 
-    fn segment(&self, kept: &Kept, with_init: bool) -> MediaSegment {
+    fn segment(&self, kept: &Kept, duration: u64, with_init: bool) -> MediaSegment {
         let name = &self.name;
         let init = || Map { uri: format!("{name}/init-{}.mp4", kept.init), ..Map::default() };
         let gap = || ExtTag { tag: "X-GAP".into(), rest: None };
         MediaSegment {
             uri: format!("{name}/{}.m4s", kept.msn),
-            duration: (kept.duration as f64 / f64::from(self.timescale.max(1))) as f32,
+            duration: (duration as f64 / f64::from(self.timescale.max(1))) as f32,
             discontinuity: kept.discontinuity,
             map: with_init.then(init),
             program_date_time: DateTime::from_timestamp_micros(kept.wall_us)
@@ -169,6 +172,14 @@ impl Recorded {
 // === impl Kept ===
 
 impl Kept {
+    /// Ticks to the segment that follows it, or as long as it lasts where none does.
+    fn lasts(&self, next: Option<&Self>) -> u64 {
+        let next = next.filter(|next| self.msn.checked_add(1) == Some(next.msn));
+        let to_next =
+            next.and_then(|next| u64::try_from(next.start.saturating_sub(self.start)).ok());
+        to_next.filter(|ticks| *ticks > 0).unwrap_or(self.duration)
+    }
+
     /// The tick behind its last.
     pub fn end(&self) -> i64 {
         self.start.saturating_add_unsigned(self.duration)

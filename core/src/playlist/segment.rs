@@ -27,6 +27,8 @@ pub(super) struct Segment {
     pub(super) parts: Vec<Piece>,
     /// Ticks of its parts.
     pub(super) ticks: u64,
+    /// Ticks up to the end of the last part that came.
+    pub(super) came: u64,
     /// Bytes of its parts.
     pub(super) len: usize,
     pub(super) closed: Option<Closed>,
@@ -47,6 +49,8 @@ pub struct Finished {
     pub start: i64,
     /// Ticks to the next segment.
     pub duration: u64,
+    /// Ticks up to where its last part that came ends: less, where gaps follow.
+    pub came: u64,
     /// The version of its initialization section.
     pub init: u32,
     /// Whether it continues nothing.
@@ -90,6 +94,7 @@ impl Segment {
             is_shed: false,
             parts: Vec::new(),
             ticks: 0,
+            came: 0,
             len: 0,
             closed: None,
             head,
@@ -113,6 +118,9 @@ impl Segment {
         }
         out.push('\n');
         self.ticks = self.ticks.saturating_add(part.duration);
+        if part.bytes.is_some() {
+            self.came = self.ticks;
+        }
         self.len = self.len.saturating_add(part.bytes.as_ref().map_or(0, Bytes::len));
         self.parts.push(Piece(part.bytes));
     }
@@ -139,6 +147,7 @@ impl Segment {
             msn: self.msn,
             start: self.start,
             duration: *duration,
+            came: self.came.min(*duration),
             init: self.init,
             discontinuity: self.discontinuity,
             wall_us: self.wall_us,
