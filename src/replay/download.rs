@@ -114,7 +114,7 @@ async fn plan(replay: &Replay, view: &View, all: Vec<(usize, Recorded)>) -> Resu
     let first = ends(|all| all.first().map(|kept| kept.start)).into_iter().fold(f64::MAX, f64::min);
     let last = ends(|all| all.last().map(Kept::end)).into_iter().fold(0.0, f64::max);
     let first = first.clamp(0.0, last);
-    let (pieces, references) = arrange(&tracks, &layout, first);
+    let (pieces, references) = arrange(&tracks, &layout);
     let in_file: Vec<_> = tracks
         .iter()
         .map(|track| {
@@ -122,7 +122,8 @@ async fn plan(replay: &Replay, view: &View, all: Vec<(usize, Recorded)>) -> Resu
             let from = segments.first().map_or(0, |kept| kept.start);
             let to = segments.last().map_or(0, Kept::end);
             let inits = track.inits.iter().map(|(_, bytes)| &bytes[..]).collect();
-            file::Track { inits, seconds: seconds(track, to.saturating_sub(from)) }
+            let late = seconds(track, from) - first;
+            file::Track { inits, late, seconds: seconds(track, to.saturating_sub(from)) }
         })
         .collect();
     let is_plain = tracks.iter().all(|track| track.inits.len() == 1);
@@ -141,7 +142,7 @@ async fn plan(replay: &Replay, view: &View, all: Vec<(usize, Recorded)>) -> Resu
 }
 
 /// Puts the segments of all tracks in order: beside each of the first track those that go with it.
-fn arrange(tracks: &[Track], layout: &Layout, first: f64) -> (Vec<Piece>, Vec<Reference>) {
+fn arrange(tracks: &[Track], layout: &Layout) -> (Vec<Piece>, Vec<Reference>) {
     let Some(lead) = tracks.first() else { return Default::default() };
     let mut groups: Vec<(u64, Vec<(usize, Kept)>)> =
         lead.recorded.segments.iter().map(|kept| (kept.msn, vec![(0, *kept)])).collect();
@@ -160,7 +161,8 @@ fn arrange(tracks: &[Track], layout: &Layout, first: f64) -> (Vec<Piece>, Vec<Re
         references
             .push(Reference { bytes: group.iter().map(|(_, kept)| kept.bytes).sum(), duration });
         for (t, kept) in group {
-            let Track { recorded, inits, .. } = &tracks[t];
+            let Track { recorded, inits } = &tracks[t];
+            let begins = recorded.segments.first().map_or(0, |kept| kept.start);
             let init = inits.iter().position(|(version, _)| *version == kept.init).unwrap_or(0);
             let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             pieces.push(Piece {
@@ -169,7 +171,7 @@ fn arrange(tracks: &[Track], layout: &Layout, first: f64) -> (Vec<Piece>, Vec<Re
                 place: Place {
                     track: count(t + 1),
                     init: count(init),
-                    earlier: (first * f64::from(recorded.timescale)) as u64,
+                    earlier: begins.max(0).unsigned_abs(),
                     ordinal: count(pieces.len()),
                 },
             });

@@ -3,7 +3,7 @@
 //! Segments go in nearly as they are (ISO/IEC 14496-12 section 8.8): a track's number and time are
 //! written over in place, so that the size of a file is known before it is read.
 
-use mp4_atom::{Decode, Encode, Ftyp, Moof, Moov, Sidx};
+use mp4_atom::{Decode, Edts, Elst, ElstEntry, Encode, Ftyp, Moof, Moov, Sidx};
 
 use super::cmaf::Unpackable;
 
@@ -12,6 +12,8 @@ use super::cmaf::Unpackable;
 pub struct Track<'a> {
     /// The initialization sections of its rendition, in the order in which segments refer to them.
     pub inits: Vec<&'a [u8]>,
+    /// How much later than the file it begins. Its segments are placed from 0 on all the same.
+    pub late: f64,
     /// How long it lasts.
     pub seconds: f64,
 }
@@ -38,7 +40,8 @@ pub struct Place {
     pub ordinal: u32,
 }
 
-/// The beginning of a file: `ftyp`, `moov`, and where there is room for it a `sidx` of the first track.
+/// The beginning of a file: `ftyp`, `moov`, and a `sidx` of the first track where there are references,
+/// and room for them.
 pub fn beginning(
     tracks: &[Track<'_>],
     seconds: f64,
@@ -56,7 +59,10 @@ pub fn beginning(
         }
         let ticks = |seconds: f64, timescale: u32| (seconds * f64::from(timescale)) as u64;
         trak.tkhd.track_id = number;
-        trak.tkhd.duration = ticks(track.seconds, MOVIE_TIMESCALE);
+        trak.tkhd.duration = ticks(track.late + track.seconds, MOVIE_TIMESCALE);
+        if track.late > 0.0 {
+            trak.edts = Some(waiting(ticks(track.late, MOVIE_TIMESCALE)));
+        }
         trak.mdia.mdhd.duration = ticks(track.seconds, trak.mdia.mdhd.timescale);
         if number == 1 {
             first_timescale = trak.mdia.mdhd.timescale;
@@ -74,8 +80,9 @@ pub fn beginning(
                 moov.mvhd.timescale = MOVIE_TIMESCALE;
                 moov.mvhd.duration = ticks(seconds, MOVIE_TIMESCALE);
                 moov.mvhd.next_track_id = number + 1;
-                mvex.mehd =
-                    Some(mp4_atom::Mehd { fragment_duration: ticks(seconds, MOVIE_TIMESCALE) });
+                // FFmpeg takes it for how long each track is, and adds how late that begins.
+                mvex.mehd = (!references.is_empty())
+                    .then(|| mp4_atom::Mehd { fragment_duration: ticks(seconds, MOVIE_TIMESCALE) });
                 whole = Some(moov);
             }
         }
@@ -169,6 +176,17 @@ impl<'a> Iterator for Boxes<'a> {
             }
         }
     }
+}
+
+/// An edit that shows nothing for a while, and then the media from its beginning.
+fn waiting(movie_ticks: u64) -> Edts {
+    let entry = |segment_duration, media_time| ElstEntry {
+        segment_duration,
+        media_time,
+        media_rate: 1.into(),
+    };
+    // Of media that comes in fragments the length is not said (0).
+    Edts { elst: Some(Elst { entries: vec![entry(movie_ticks, None), entry(0, Some(0))] }) }
 }
 
 fn read_moov(init: &[u8]) -> Result<Moov, Unpackable> {
