@@ -76,8 +76,10 @@ async fn two_servers_do_not_share_a_folder() {
     assert!(said.contains("in use by another process"), "{said}");
     assert_eq!(said.trim().lines().count(), 1, "a sentence: {said}");
     let off = Process::start(&data, "[recording]\nenabled = false\n");
-    let (status, _) = Player::of(&off.url).get("/api/v1/recordings").await;
-    assert_eq!(status, 409, "recording is off");
+    let player = Player::of(&off.url);
+    assert_eq!(player.recordings("cam").await.len(), 0, "recording is off");
+    let (status, said) = player.client_post("/api/v1/streams/cam/recording").await;
+    assert_eq!((status.as_u16(), said.contains("recording.enabled")), (409, true), "{said}");
     first.kill();
     let _again = Process::start(&data, "");
 }

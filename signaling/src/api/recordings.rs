@@ -87,6 +87,13 @@ pub(super) async fn list(
         };
         text.map(read).transpose()
     };
+    let is_id = |id: &String| {
+        let valid = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+        (1..=64).contains(&id.len()) && id.bytes().all(valid)
+    };
+    if of.after.as_ref().is_some_and(|after| !is_id(after)) {
+        return Err(bad("after must be the id of a recording, as next of a page has it".into()));
+    }
     let which = WhichRecordings {
         stream,
         after: of.after,
@@ -94,7 +101,9 @@ pub(super) async fn list(
         until: time(of.until)?,
         limit,
     };
-    archive(&shared)?.list(which, seen.sight()).map(Json).map_err(|no| refused(&shared, &no))
+    // Where nothing is recorded there is nothing to list.
+    let Some(archive) = shared.archive.get() else { return Ok(Json(RecordingPage::default())) };
+    archive.list(which, seen.sight()).map(Json).map_err(|no| refused(&shared, &no))
 }
 
 /// One recording.
