@@ -334,6 +334,11 @@ impl Inner {
         match outcome {
             Err(error) => {
                 error!(%stream, recording = %id, %error, "recording has failed; the stream goes on");
+                if end.bytes == 0 {
+                    // It is tried again and again: a list of nothing helps nobody. What it left in the
+                    // store the next start removes.
+                    self.book().shelf.take(id);
+                }
             }
             Ok(_) if end.bytes == 0 => {
                 self.book().shelf.take(id);
