@@ -153,7 +153,7 @@ impl Bridge {
     pub fn handle_link(&mut self, now: Instant, message: LinkMessage) {
         match message {
             LinkMessage::Tracks { tracks, .. } => {
-                let changed = self.sources.set_tracks(&tracks);
+                let changed = self.sources.set_tracks(now, &tracks);
                 if changed {
                     self.length = Length::new(self.config.segment);
                 }
@@ -270,17 +270,17 @@ impl Bridge {
     fn drain_sources(&mut self, now: Instant) {
         while let Some((kind, layer, found)) = self.sources.poll() {
             match found {
-                Found::Frame(frame) => self.take(now, kind, layer, frame),
+                Found::Frame(frame, before) => self.take(now, kind, layer, frame, before),
                 Found::WantKeyframe => self.outputs.push_back(Output::Want(layer)),
             }
         }
     }
 
     /// Takes in a frame on its track's timeline.
-    fn take(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame) {
+    fn take(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame, before: bool) {
         match &mut self.stage {
             Stage::Gathering(gathering) => {
-                gathering.push(now, kind, layer, frame);
+                gathering.push(now, kind, layer, frame, before);
                 self.open_if_ready(now);
             }
             Stage::Open(epoch) => {

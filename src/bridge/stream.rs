@@ -401,7 +401,7 @@ impl Task {
                 // A layer that may never come is not waited for.
                 let absent = opened.renditions.iter().filter(|one| !one.due);
                 absent.for_each(|one| self.offer(one.id, false));
-                self.hide();
+                self.hide(opened);
             }
             Err(error) => warn!(stream = %self.name, %error, "HLS cannot begin"),
         }
@@ -422,12 +422,13 @@ impl Task {
     }
 
     /// Hides from players what is only recorded.
-    fn hide(&self) {
+    fn hide(&self, opened: &Opened) {
         let Some(epoch) = &self.epoch else { return };
         if (self.bridges.config.when)(self.name.as_str()) == When::Never {
             epoch.hide();
         }
-        if self.hides_opus() {
+        let has_opus = opened.renditions.iter().any(|one| one.id == RenditionId::Opus);
+        if has_opus && self.hides_opus() {
             self.offer_now(RenditionId::Opus, false);
         }
     }

@@ -20,9 +20,12 @@ pub(super) struct Gathering {
 /// The keyframes of one layer.
 #[derive(Clone, Copy, Debug, Default)]
 struct Keyframes {
-    last: Option<i64>,
+    /// When the last one is decoded, and whether it came before anybody listened.
+    last: Option<(i64, bool)>,
     /// The longest time from one to the next, in ticks.
     apart: Option<i64>,
+    /// The same from one that came before anybody listened, and so asked for the next.
+    apart_unheard: Option<i64>,
 }
 
 /// What an epoch waits for.
@@ -48,12 +51,21 @@ pub(super) struct Start {
 // === impl Gathering ===
 
 impl Gathering {
-    pub(super) fn push(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame) {
+    /// Takes in a frame; one may have come `before` anybody listened.
+    pub(super) fn push(
+        &mut self,
+        now: Instant,
+        kind: Kind,
+        layer: u8,
+        frame: Frame,
+        before: bool,
+    ) {
         self.first.get_or_insert(now);
         if kind == Kind::Video {
-            self.first_picture.get_or_insert(now);
-            let keyframes = self.keyframes.get_mut(usize::from(layer));
-            keyframes.filter(|_| frame.keyframe).into_iter().for_each(|own| own.add(frame.dts));
+            let first = *self.first_picture.get_or_insert(now);
+            let answers = now.saturating_duration_since(first) < ANSWER_TIME;
+            let keyframes = self.keyframes.get_mut(usize::from(layer)).filter(|_| frame.keyframe);
+            keyframes.into_iter().for_each(|own| own.add(frame.dts, before, answers));
         }
         self.bytes += frame.data.len();
         self.frames.push((now, kind, layer, frame));
@@ -86,7 +98,8 @@ impl Gathering {
 
     /// The longest time from one keyframe to the next, where two of one layer came.
     pub(super) fn gop(&self) -> Option<Duration> {
-        let apart = self.keyframes.iter().filter_map(|own| own.apart).max()?;
+        let unheard = || self.keyframes.iter().filter_map(|own| own.apart_unheard).max();
+        let apart = self.keyframes.iter().filter_map(|own| own.apart).max().or_else(unheard)?;
         Some(Duration::from_micros(ticks_to_micros(apart, VIDEO_RATE).unsigned_abs()))
     }
 
@@ -169,13 +182,18 @@ impl Gathering {
 // === impl Keyframes ===
 
 impl Keyframes {
-    fn add(&mut self, dts: i64) {
-        let apart = self.last.map(|last| dts - last);
+    /// Takes in a keyframe that may be the answer to the first request.
+    fn add(&mut self, dts: i64, before: bool, answers: bool) {
+        let apart = self.last.map(|(last, _)| dts - last);
         if apart.is_some_and(|ticks| ticks < TWIN_TICKS) {
             return;
         }
-        self.last = Some(dts);
-        self.apart = self.apart.max(apart);
+        match self.last.replace((dts, before)) {
+            Some((_, false)) => self.apart = self.apart.max(apart),
+            // An answer tells how long nobody asked, not what the publisher does by itself.
+            Some((_, true)) if !answers => self.apart_unheard = apart,
+            Some((_, true)) | None => {}
+        }
     }
 }
 
@@ -183,6 +201,8 @@ impl Keyframes {
 const GATHER: Duration = Duration::from_secs(2);
 /// Who ignores requests for keyframes shows within this how far its own are apart.
 const GATHER_GOP: Duration = Duration::from_secs(10);
+/// A keyframe so soon after the first request is its answer.
+const ANSWER_TIME: Duration = Duration::from_millis(700);
 /// Keyframes are asked for this often until there are two.
 const ASK_INTERVAL: Duration = Duration::from_millis(900);
 const GATHER_SOUND: Duration = Duration::from_millis(500);

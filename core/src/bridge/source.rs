@@ -1,6 +1,6 @@
 //! The sources of a stream: its tracks' layers, whose packets become frames.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::assemble::{Assembled, Assembler};
 use crate::media::{Arrived, Codec, Format, Frame, Kind};
@@ -11,13 +11,15 @@ use crate::shard::link::TrackHead;
 pub(super) struct Sources {
     audio: Option<Track>,
     video: Option<Track>,
+    /// Since when the first publisher is listened to.
+    since: Option<Instant>,
 }
 
 /// What came out of a layer.
 #[derive(Debug)]
 pub(super) enum Found {
-    /// A frame on its track's timeline.
-    Frame(Frame),
+    /// A frame on its track's timeline, and whether it came before anybody listened.
+    Frame(Frame, bool),
     /// It needs a keyframe to go on.
     WantKeyframe,
 }
@@ -33,17 +35,21 @@ struct Layer {
     assembler: Assembler,
     /// Ticks to the track's timeline, as they were when it began.
     shift: Option<i64>,
+    /// The last timestamp of what came before anybody listened.
+    before: Option<i64>,
 }
 
 // === impl Sources ===
 
 impl Sources {
     /// Replaces the tracks. Says whether what renditions there are has changed, where there were tracks.
-    pub(super) fn set_tracks(&mut self, heads: &[TrackHead]) -> bool {
+    pub(super) fn set_tracks(&mut self, now: Instant, heads: &[TrackHead]) -> bool {
+        self.since.get_or_insert(now);
         let before = self.shape();
         let track = |kind: Kind| {
             let head = heads.iter().find(|head| head.format.codec.kind() == kind)?;
-            let layer = |_| Layer { assembler: Assembler::new(&head.format), shift: None };
+            let assembler = || Assembler::new(&head.format);
+            let layer = |_| Layer { assembler: assembler(), shift: None, before: None };
             let layers = (0..head.rids.len().max(1)).map(layer).collect();
             Some(Track { format: head.format.clone(), layers })
         };
@@ -89,6 +95,9 @@ impl Sources {
         };
         let layer = track.as_mut().and_then(|track| track.layers.get_mut(usize::from(layer)));
         if let Some(layer) = layer {
+            if self.since.is_some_and(|since| arrived.at + UNDER_WAY < since) {
+                layer.before = layer.before.max(Some(arrived.timestamp));
+            }
             layer.assembler.handle_packet(now, arrived);
         }
     }
@@ -122,6 +131,9 @@ impl Sources {
 /// Publishers announce four at most.
 const MAX_LAYERS: usize = 16;
 
+/// The first packets may overtake the word that they come.
+const UNDER_WAY: Duration = Duration::from_millis(250);
+
 // === impl Layer ===
 
 impl Layer {
@@ -137,9 +149,10 @@ impl Layer {
                             None => continue,
                         },
                     };
+                    let before = self.before.is_some_and(|last| frame.pts <= last);
                     frame.dts += shift;
                     frame.pts += shift;
-                    return Some(Found::Frame(frame));
+                    return Some(Found::Frame(frame, before));
                 }
                 // The packager sees by the times what is missing.
                 Assembled::Gap(_) => {}

@@ -54,6 +54,8 @@ struct World {
     wanted: usize,
     ended: usize,
     transcoder: rungs::Transcoder,
+    /// What is sent while nobody listens.
+    unheard: Option<Vec<LinkMessage>>,
 }
 
 impl World {
@@ -85,6 +87,7 @@ impl World {
             wanted: 0,
             ended: 0,
             transcoder: rungs::Transcoder::default(),
+            unheard: None,
         };
         world.tell_tracks(1);
         world
@@ -98,7 +101,21 @@ impl World {
         Ntp::from_unix_micros(1_700_000_000_000_000 + self.ms as i64 * 1000)
     }
 
+    /// The bridge comes later than the publisher, and is told what is kept of it.
+    fn introduce(&mut self, unheard_ms: u64) {
+        let config = self.bridge.config.clone();
+        self.unheard = Some(Vec::new());
+        self.run(unheard_ms);
+        self.bridge = Bridge::new(config);
+        let messages = self.unheard.take().unwrap_or_default();
+        self.tell_tracks(1);
+        messages.into_iter().for_each(|message| self.tell(message));
+    }
+
     fn tell(&mut self, message: LinkMessage) {
+        if let Some(unheard) = &mut self.unheard {
+            return unheard.push(message);
+        }
         let now = self.now();
         self.bridge.handle_link(now, message);
         self.drain();
@@ -479,4 +496,24 @@ fn who_ignores_requests_is_cut_at_keyframes_of_its_own() {
     assert!(got.ends.len() >= 7, "{:?}", got.ends);
     assert!(got.ends.iter().all(|(_, duration)| *duration <= 315_000), "{:?}", got.ends);
     assert_eq!(world.opened.len(), 1);
+}
+
+#[test]
+fn how_long_nobody_asked_is_not_taken_for_the_publishers_habit() {
+    // Who answers has segments as configured, whenever the first player comes.
+    for unheard_ms in [1_000, 3_400, 9_000] {
+        let mut world = World::new();
+        world.introduce(unheard_ms);
+        world.run(3_000);
+        let opened: Vec<_> = world.opened.iter().map(|opened| opened.segment.as_millis()).collect();
+        assert_eq!(opened, [2_000], "{unheard_ms} ms unheard");
+    }
+    // Who does not is known by the keyframe before and its next.
+    let mut world = World::new();
+    world.publisher.answers = false;
+    world.publisher.own = Some((130, 0));
+    world.introduce(3_000);
+    world.run(2_500);
+    let opened: Vec<_> = world.opened.iter().map(|opened| opened.segment.as_millis()).collect();
+    assert!(matches!(opened[..], [4_270..=4_310]), "{opened:?}");
 }
