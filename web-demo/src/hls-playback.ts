@@ -75,7 +75,9 @@ export class HlsPlayback implements Playback {
       maxLiveSyncPlaybackRate: CATCH_UP_RATE,
       liveSyncOnStallIncrease: 0.5,
       liveDurationInfinity: true,
-      backBufferLength: 30,
+      // What was played is left to the browser to drop: hls.js 1.7.4 forgets the parts of the segment at the edge when
+      // it drops some while another part is being appended, and then waits for them for ever.
+      backBufferLength: Infinity,
       abrEwmaDefaultEstimate: FIRST_GUESS_BPS,
       playlistLoadPolicy: PLAYLISTS,
       // A worker of its own would need another file; fMP4 passes through nearly untouched.
