@@ -68,7 +68,7 @@ pub struct Part {
     pub start: i64,
     /// Ticks to the next part.
     pub duration: u64,
-    /// Whether decoding can begin at its first frame.
+    /// Whether decoding can begin at a frame of it: the first, but where a joiner made another ask for one.
     pub independent: bool,
     /// `moof` and `mdat`; `None` where nothing came (GAP).
     pub bytes: Option<Bytes>,

@@ -416,7 +416,7 @@ impl Segmenter {
             samples: &samples,
             end,
         };
-        let independent = samples.first().is_some_and(|sample| sample.keyframe);
+        let independent = samples.iter().any(|sample| sample.keyframe);
         self.counters.parts += 1;
         self.after_gap = false;
         self.push_part(segment, (first, end), independent, Some(chunk.write()));
