@@ -16,4 +16,4 @@ mod shelf;
 
 pub use claim::{Claim, Claimed};
 pub use library::{Config, Keep, Library, NamesOf, Ready, Refused};
-pub use shelf::{About, View, Which};
+pub use shelf::{About, Extent, View, Which};

@@ -33,7 +33,7 @@ use whitewater_core::playlist::recorded::Growth;
 use crate::origin::answer::{self, Age, Media};
 use crate::origin::door::{self, Entered};
 use crate::origin::{Doors, Pass};
-use crate::record::{Library, Refused};
+use crate::record::{Extent, Library, Refused};
 use crate::storage::Error;
 use path::{File, Path, What};
 use told::Told;
@@ -42,8 +42,8 @@ use told::Told;
 struct Replay {
     library: Library,
     doors: Box<dyn Doors>,
-    /// What is told of recordings, by their names and how much there is of them.
-    told: Cache<(String, usize), Arc<Told>>,
+    /// What is told of recordings, by their names and what there is of them.
+    told: Cache<(String, Extent), Arc<Told>>,
     /// Objects that many ask for.
     objects: Cache<crate::storage::Path, Bytes>,
 }
@@ -51,7 +51,7 @@ struct Replay {
 /// Routes below `/replay/`.
 pub fn router(library: Library, doors: impl Doors) -> Router {
     let told = Cache::builder()
-        .weigher(|_: &(String, usize), told: &Arc<Told>| told.weight())
+        .weigher(|_: &(String, Extent), told: &Arc<Told>| told.weight())
         .max_capacity(TOLD_BYTES)
         .time_to_idle(Duration::from_secs(600));
     let objects = Cache::builder()
@@ -98,10 +98,8 @@ impl Replay {
         if let What::Download = path.what {
             return download::serve(self, &view, parts).await;
         }
-        // It grows: as much as there is of it is another text.
-        let size = view.index.tracks.iter().map(|track| track.segments.len()).sum();
         let told = async { Arc::new(Told::new(&view)) };
-        let told = self.told.get_with((path.id.to_owned(), size), told).await;
+        let told = self.told.get_with((path.id.to_owned(), view.extent()), told).await;
         let age = match view.growth {
             Growth::Complete => Age::of(COMPLETE_AGE),
             Growth::Growing | Growth::Moving => Age::MOMENT,

@@ -60,6 +60,15 @@ pub struct About {
     pub end: End,
 }
 
+/// How much there is of a recording: what is told of it is the same as long as this is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Extent {
+    growth: Growth,
+    segments: usize,
+    /// Numbers of the renditions' last segments together: a beginning may go away as an end comes.
+    last: u64,
+}
+
 /// A recording, ready to be played.
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
@@ -67,6 +76,18 @@ pub struct View {
     pub index: Index,
     /// Whether more will come.
     pub growth: Growth,
+}
+
+// === impl View ===
+
+impl View {
+    /// How much there is of it.
+    pub fn extent(&self) -> Extent {
+        let tracks = &self.index.tracks;
+        let segments = tracks.iter().map(|track| track.segments.len()).sum();
+        let last = tracks.iter().filter_map(|track| Some(track.segments.last()?.msn)).sum();
+        Extent { growth: self.growth, segments, last }
+    }
 }
 
 // === impl Shelf ===

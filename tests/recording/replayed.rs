@@ -116,10 +116,15 @@ async fn the_api_starts_and_stops_recordings() {
         tokio::time::sleep(Duration::from_millis(200)).await;
     };
     let started: serde_json::Value = serde_json::from_str(&started).unwrap();
-    player.wait("cam", "four seconds long", lasts(4.0)).await;
+    let going = player.wait("cam", "four seconds long", lasts(4.0)).await;
+    // Whoever looked a moment before its end sees the end.
+    assert!(player.playlists(text(&going, "hls")).await.iter().all(|(_, one)| !one.end_list));
+    assert!(player.text(text(&going, "dash")).await.contains("type=\"dynamic\""));
     assert_eq!(player.client_delete(path).await.0, 204);
     let ready = player.wait("cam", "ready", is("ready")).await;
     assert_eq!(ready["id"], started["id"]);
+    assert!(player.playlists(text(&ready, "hls")).await.iter().all(|(_, one)| one.end_list));
+    assert!(!player.text(text(&ready, "dash")).await.contains("type=\"dynamic\""));
     // A second one of the same epoch has a name of its own.
     assert_eq!(player.client_post(path).await.0, 201);
     player.wait("cam", "recording", is("recording")).await;

@@ -43,7 +43,7 @@ pub struct Kept {
 }
 
 /// Whether more will come of a recording.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Growth {
     /// It is complete.
     Complete,
