@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use whitewater_core::media::{Kind, VideoRange};
+use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Kept, Name, Recorded};
 use whitewater_signaling::control::StreamName;
 
@@ -311,16 +312,23 @@ impl Index {
     }
 
     /// Renditions of which there is something, for playlists: their places in the header and themselves.
-    /// All have the same segment numbers, of the first of any to the last of any.
-    pub fn recorded(&self) -> Vec<(usize, Recorded)> {
+    /// Those that players change between have the same segment numbers. Sound that begins later than the
+    /// picture, or ends earlier, is shorter: a player would wait for what is told to be missing.
+    pub fn recorded(&self, growth: Growth) -> Vec<(usize, Recorded)> {
         let all = self.raw();
-        let ends = |of: fn(&[Kept]) -> Option<&Kept>| {
-            all.iter().filter_map(move |(_, one)| of(&one.segments)).map(|kept| kept.msn)
-        };
-        let (first, last) = (ends(<[Kept]>::first).min(), ends(<[Kept]>::last).max());
-        let (Some(first), Some(last)) = (first, last) else { return Vec::new() };
-        let filled =
-            all.iter().map(|(r, one)| (*r, one.filled(first, last, self.header.segment_ticks(*r))));
+        let filled = all.iter().map(|(r, one)| {
+            let kin = || all.iter().filter(|(_, other)| other.kind == one.kind);
+            let first = kin().filter_map(|(_, other)| other.segments.first()).map(|kept| kept.msn);
+            let last = kin().filter_map(|(_, other)| other.segments.last()).map(|kept| kept.msn);
+            let last = last.max().unwrap_or(0);
+            let settled = match growth {
+                Growth::Complete => last,
+                // What is on its way must not be told to be missing: players believe it.
+                Growth::Growing | Growth::Moving => last.saturating_sub(UNDER_WAY),
+            };
+            let ticks = self.header.segment_ticks(*r);
+            (*r, one.filled(first.min().unwrap_or(0), settled, ticks))
+        });
         filled.collect()
     }
 
@@ -465,8 +473,76 @@ impl Layout {
     }
 }
 
+/// Renditions of a recording that grows may be apart by so many segments.
+const UNDER_WAY: u64 = 3;
+
 /// The revision of the layout.
 pub const VERSION: u32 = 1;
 
 /// More than any publisher has layers.
 const MAX_RENDITIONS: usize = 64;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An index of renditions, of each the numbers of its segments of two seconds.
+    fn index(renditions: &[(&str, std::ops::Range<u64>)]) -> Index {
+        let rendition = |(name, _): &(&str, std::ops::Range<u64>)| Rendition {
+            name: (*name).to_owned(),
+            kind: if name.starts_with('v') { Sort::Video } else { Sort::Audio },
+            timescale: 1_000,
+            frame_rate: None,
+            channels: None,
+        };
+        let mut index = Index::new(Header {
+            version: VERSION,
+            stream: "cam".parse().unwrap(),
+            id: "id".into(),
+            server: "here".into(),
+            began_us: 0,
+            zero_us: 0,
+            segment_ms: 2_000,
+            part_ms: 334,
+            renditions: renditions.iter().map(rendition).collect(),
+        });
+        for (r, (_, numbers)) in renditions.iter().enumerate() {
+            let codecs = "avc1.42c01f".into();
+            let init =
+                InitLine { r, init: 0, from: numbers.start, codecs, size: None, range: Range::Sdr };
+            assert!(index.take(Line::Init(init)));
+            for n in numbers.clone() {
+                let (t, w) = (n as i64 * 2_000, n as i64 * 2_000_000);
+                let line = SegmentLine { r, n, t, d: 2_000, b: 10, w, i: 0, x: false };
+                assert!(index.take(Line::Segment(line)));
+            }
+        }
+        index
+    }
+
+    /// Numbers of segments that are told of, and of those the gaps.
+    fn told(index: &Index, growth: Growth) -> Vec<(u64, u64, Vec<u64>)> {
+        let ends = |one: &Recorded| (one.segments[0].msn, one.segments.last().unwrap().msn);
+        let gaps = |one: &Recorded| {
+            one.segments.iter().filter(|kept| kept.bytes == 0).map(|kept| kept.msn).collect()
+        };
+        let all = index.recorded(growth);
+        all.iter().map(|(_, one)| (ends(one).0, ends(one).1, gaps(one))).collect()
+    }
+
+    #[test]
+    fn layers_have_the_same_numbers_and_sound_is_as_long_as_it_is() {
+        let index = index(&[("v0", 3..10), ("v1", 4..9), ("aac", 5..9)]);
+        let want = [(3, 9, vec![]), (3, 9, vec![3, 9]), (5, 8, vec![])];
+        assert_eq!(told(&index, Growth::Complete), want);
+    }
+
+    #[test]
+    fn what_is_on_its_way_is_not_told_to_be_missing() {
+        // The second layer is one segment behind, or has stopped long ago.
+        let behind = index(&[("v0", 0..10), ("v1", 0..9)]);
+        assert_eq!(told(&behind, Growth::Growing), [(0, 9, vec![]), (0, 8, vec![])]);
+        let stopped = index(&[("v0", 0..10), ("v1", 0..4)]);
+        assert_eq!(told(&stopped, Growth::Growing), [(0, 9, vec![]), (0, 6, vec![4, 5, 6])]);
+    }
+}

@@ -52,7 +52,8 @@ impl Told {
             let described = describe(r, &recorded)?;
             Some(Rendition { recorded, described, text: OnceLock::new() })
         };
-        let renditions = view.index.recorded().into_iter().filter_map(rendition).collect();
+        let renditions =
+            view.index.recorded(view.growth).into_iter().filter_map(rendition).collect();
         let tracks = view.index.raw().into_iter().filter_map(|(r, recorded)| {
             let runs = recorded.runs(header.segment_ticks(r));
             Some((
