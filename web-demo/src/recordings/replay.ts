@@ -85,6 +85,7 @@ export class Replay {
     });
     this.hls = hls;
     hls.on(Events.MANIFEST_PARSED, () => this.tell.levels(levelsOf(hls.levels)));
+    hls.on(Events.BUFFER_APPENDED, () => this.findBeginning());
     hls.on(Events.ERROR, (_, data) => {
       if (!data.fatal) return;
       const unplayable = data.details === ErrorDetails.MANIFEST_INCOMPATIBLE_CODECS_ERROR;
@@ -107,6 +108,15 @@ export class Replay {
     });
     hls.attachMedia(this.video);
     hls.loadSource(this.url);
+  }
+
+  /** Where sound begins later than the picture, or the other way round, there is nothing to play before. */
+  private findBeginning(): void {
+    const { buffered, currentTime, readyState, seeking } = this.video;
+    if (this.hasStarted || seeking || readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) return;
+    if (buffered.length > 0 && currentTime < buffered.start(0)) {
+      this.video.currentTime = buffered.start(0);
+    }
   }
 
   /** Leaves it to a browser that has HLS but lets no script feed it. */
