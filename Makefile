@@ -68,6 +68,7 @@ test: check $(pages)
 bench: setup-bench build
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh hls
+	CARGO_TARGET_DIR='$(target)' scripts/bench.sh recording
 	CARGO_TARGET_DIR='$(target)' scripts/bench.sh glass
 
 .PHONY: flood

@@ -1,81 +1,55 @@
 // Measures HLS on loopback, part by part, and prints one table.
 // Run by scripts/bench.sh hls, which builds the server first; docs/bench.md explains the rows.
 
-import { execFile, spawn } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { createServer } from "node:net";
-import { cpus, loadavg, tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs, promisify } from "node:util";
+import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
+import {
+  binary,
+  compare,
+  cpuSeconds,
+  folder,
+  freePort,
+  measure,
+  median,
+  nginx,
+  OPTIONS,
+  pause,
+  report,
+  run,
+  serveWith,
+  start,
+  tools,
+} from "./bench-lib.mjs";
 
 const { values: options } = parseArgs({
-  options: {
-    parts: { type: "string", default: "requests,held,edge,part,cpu" },
-    seconds: { type: "string", default: "4" },
-    turns: { type: "string", default: "2" },
-    "server-core": { type: "string", default: "0" },
-    "client-core": { type: "string", default: "1" },
-  },
+  options: { parts: { type: "string", default: "requests,held,edge,part,cpu" }, ...OPTIONS },
 });
-const binary = process.env.WHITEWATER ?? "target/release/whitewater";
 const turns = Number(options.turns);
 const serverCore = options["server-core"];
 const clientCore = options["client-core"];
 const bothCores = `${serverCore},${clientCore}`;
-const run = promisify(execFile);
-const pause = (ms) => new Promise((done) => setTimeout(done, ms));
-const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
-const folder = mkdtempSync(join(tmpdir(), "whitewater-bench-"));
-const rows = [];
-const children = new Set();
-const report = (measured, ours, other, ratio, goal) => rows.push([measured, ours, other, ratio, goal]);
-
-/** A process on a core that is ended by `stop`. */
-function start(core, command, args, stdout = "ignore", stderr = "inherit") {
-  const child = spawn("taskset", ["-c", core, command, ...args], { stdio: ["ignore", stdout, stderr] });
-  children.add(child);
-  const ended = new Promise((done) => child.once("exit", done)).then(() => children.delete(child));
-  const stop = async (signal = "SIGTERM") => {
-    child.kill(signal);
-    await ended;
-  };
-  return { child, stop, ended };
-}
-
-async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((done) => server.once("listening", done));
-  const { port } = server.address();
-  await new Promise((done) => server.close(done));
-  return port;
-}
 
 /** A server, and a publisher of three layers with sound, or of one that becomes a ladder. */
-async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false, recording = false } = {}) {
-  const file = join(folder, `${hls}.toml`);
-  writeFileSync(file, `max_http_connections = 12000\n[recording]\nenabled = ${recording}\n[[streams]]\nmatch = "*"\nhls = "${hls}"\n${ladder ? 'hls_ladder = "auto"\n' : ""}`);
-  const server = start(
-    core,
-    binary,
-    ["serve", "--config", file, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0"].concat([
-      ...["--data", join(folder, "data"), "--shards", "1", "--log", log],
-    ]),
-    "pipe",
-    log === "warn" ? "inherit" : "pipe",
-  );
-  const url = await new Promise((found, failed) => {
-    createInterface(server.child.stdout).once("line", (line) => found(line.match(/http:\S+/)?.[0]));
-    server.child.once("exit", (code) => failed(new Error(`the server ended: ${code}`)));
-  });
+async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false } = {}) {
+  const toml = `max_http_connections = 12000
+[recording]
+enabled = false
+[[streams]]
+match = "*"
+hls = "${hls}"
+${ladder ? 'hls_ladder = "auto"' : ""}
+`;
+  const server = await serveWith(toml, { core, log });
   const layers = ladder ? ["--layers", "1"] : [];
-  const publisher = start(clientCore, binary, ["load", "whip", "--url", `${url}/whip/bench`, "--json", ...layers]);
+  const publisher = start(clientCore, binary, ["load", "whip", "--url", `${server.url}/whip/bench`, "--json", ...layers]);
   const stop = async () => {
     await publisher.stop("SIGINT");
     await server.stop();
   };
-  return { url, pid: server.child.pid, child: server.child, stop };
+  return { ...server, stop };
 }
 
 /** Addresses of playlists, once the stream has a few segments. */
@@ -93,59 +67,7 @@ async function paths(url) {
   }
 }
 
-function cpuSeconds(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ").pop().split(" ");
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-/** What a process uses while something is done. */
-async function used(pid, work) {
-  const [cpu, began] = [cpuSeconds(pid), performance.now()];
-  const result = await work();
-  return { result, cpu: cpuSeconds(pid) - cpu, seconds: (performance.now() - began) / 1000 };
-}
-
 // === Requests per second, against nginx with the same bytes as files ===
-
-async function nginx() {
-  const [plain, http2] = [await freePort(), await freePort()];
-  mkdirSync(join(folder, "www"), { recursive: true });
-  const conf = join(folder, "nginx.conf");
-  writeFileSync(
-    conf,
-    `daemon off; master_process off; user root; pid ${folder}/nginx.pid; error_log stderr error;
-events { worker_connections 4096; }
-http {
-  access_log off; sendfile on; tcp_nopush on; keepalive_requests 1000000;
-  open_file_cache max=100; gzip_static on;
-  types { application/vnd.apple.mpegurl m3u8; video/mp4 m4s; }
-  add_header Cache-Control max-age=18; add_header Access-Control-Allow-Origin *;
-  server { listen 127.0.0.1:${plain}; listen 127.0.0.1:${http2} http2; root ${folder}/www; }
-}`,
-  );
-  const server = start(serverCore, "/usr/sbin/nginx", ["-c", conf, "-p", folder]);
-  await pause(500);
-  return { pid: server.child.pid, plain: `http://127.0.0.1:${plain}`, http2: `http://127.0.0.1:${http2}`, stop: server.stop };
-}
-
-const tools = {
-  "h2load, HTTP/1.1": async (url) => h2load(["--h1", "-c50"], url),
-  "h2load, HTTP/2": async (url) => h2load(["-c10", "-m10"], url),
-  "wrk, HTTP/1.1": async (url) => {
-    const args = ["-t1", "-c50", `-d${options.seconds}s`, "-H", "Accept-Encoding: gzip", url];
-    const { stdout } = await run("taskset", ["-c", clientCore, "wrk", ...args]);
-    if (/Non-2xx|Socket errors/.test(stdout)) throw new Error(stdout);
-    return Number(stdout.match(/Requests\/sec:\s+([\d.]+)/)[1]);
-  },
-};
-
-async function h2load(args, url) {
-  const all = [...args, "-t1", `-D${options.seconds}`, "--warm-up-time=1", "-H", "accept-encoding: gzip", url];
-  const { stdout } = await run("taskset", ["-c", clientCore, "h2load", ...all]);
-  const codes = stdout.match(/status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx/);
-  if (!codes || codes.slice(2).some((count) => count !== "0")) throw new Error(stdout);
-  return Number(stdout.match(/([\d.]+) req\/s/)[1]);
-}
 
 async function requests() {
   const server = await serve();
@@ -162,31 +84,20 @@ async function requests() {
     "large.m4s": () => part(pictures.at(-1)),
     "small.m4s": () => part(sound),
   };
-  const other = await nginx();
+  const other = await nginx(serverCore);
+  const at = { core: clientCore, seconds: options.seconds };
   for (const [name, find] of Object.entries(named)) {
     const path = await find();
     const plain = Buffer.from(await (await fetch(`${base}/${path}`)).arrayBuffer());
     const zipped = name.endsWith(".m3u8") ? gzipSync(plain) : null;
     writeFileSync(join(folder, "www", name), plain);
     if (zipped) writeFileSync(join(folder, "www", `${name}.gz`), zipped);
-    for (const [tool, measure] of Object.entries(tools)) {
-      const found = { ours: [], nginx: [], ourCpu: [], nginxCpu: [] };
+    const what = `${name.split(".")[0]} (${(zipped ?? plain).length} bytes)`;
+    for (const tool of Object.keys(tools)) {
       const there = tool.includes("HTTP/2") ? other.http2 : other.plain;
-      const idle = await used(server.pid, () => pause(2000));
-      for (let turn = 0; turn < turns; turn += 1) {
-        const ours = await used(server.pid, () => measure(`${base}/${path}`));
-        const theirs = await used(other.pid, () => measure(`${there}/${name}`));
-        found.ours.push(ours.result);
-        found.nginx.push(theirs.result);
-        // Without what the live stream takes.
-        found.ourCpu.push((ours.result * ours.seconds) / (ours.cpu - (idle.cpu / idle.seconds) * ours.seconds));
-        found.nginxCpu.push((theirs.result * theirs.seconds) / theirs.cpu);
-      }
-      const what = `${name.split(".")[0]} (${(zipped ?? plain).length} bytes), ${tool}`;
-      for (const [unit, one, two] of [["s", "ours", "nginx"], ["CPU-s", "ourCpu", "nginxCpu"]]) {
-        const [a, b] = [median(found[one]), median(found[two])];
-        report(`requests/${unit}, ${what}`, a.toFixed(0), `nginx ${b.toFixed(0)}`, (a / b).toFixed(2), "0.8 or more");
-      }
+      const ours = { pid: server.pid, url: `${base}/${path}` };
+      const theirs = { pid: other.pid, url: `${there}/${name}` };
+      await compare(what, ours, theirs, { turns, tool, at, goal: "0.8 or more" });
     }
   }
   await other.stop();
@@ -380,26 +291,5 @@ async function bareAac(seconds) {
   return used;
 }
 
-// === The table ===
-
-const parts = { requests, held, edge, part, cpu };
-const loadBefore = loadavg()[0];
-process.chdir(resolve(import.meta.dirname, ".."));
-try {
-  for (const name of options.parts.split(",")) {
-    if (!parts[name]) throw new Error(`--parts knows ${Object.keys(parts).join(", ")}, not ${name}`);
-    await parts[name]();
-  }
-} finally {
-  for (const child of children) child.kill();
-  rmSync(folder, { recursive: true, force: true });
-}
-console.log(`# whitewater HLS, ${new Date().toISOString().slice(0, 10)}, ${cpus()[0]?.model ?? "CPU"}`);
-console.log(
-  `server on core ${serverCore}, clients and publisher on core ${clientCore}; ` +
-    `load average before: ${loadBefore.toFixed(1)}\n`,
-);
-const table = [["measured", "ours", "against", "ratio", "goal"], ...rows.map((row) => row.map(String))];
-const widths = table[0].map((_, at) => Math.max(...table.map((row) => row[at].length)));
-table.splice(1, 0, widths.map((width) => "-".repeat(width)));
-for (const row of table) console.log(`| ${row.map((cell, at) => cell.padEnd(widths[at])).join(" | ")} |`);
+const about = `server on core ${serverCore}, clients and publisher on core ${clientCore}`;
+await measure("HLS", about, { requests, held, edge, part, cpu }, options.parts);

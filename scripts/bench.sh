@@ -3,6 +3,7 @@
 #
 #   scripts/bench.sh [--quick] [--viewers 50,200,500] [--seconds 8] [--no-delay] [--json FILE]
 #   scripts/bench.sh hls [--parts requests,held,edge,part,cpu] [--seconds 4] [--turns 2]
+#   scripts/bench.sh recording [--parts cost,many,replay,long] [--seconds 4] [--turns 2] [--hours 2]
 #   scripts/bench.sh glass [--parts hls,keyframes] [--seconds 60]
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -13,9 +14,9 @@ if [ -z "${WHITEWATER:-}" ]; then
     WHITEWATER="$target/release/whitewater"
 fi
 export WHITEWATER
-if [ "${1:-}" = hls ]; then
+if [ "${1:-}" = hls ] || [ "${1:-}" = recording ]; then
     ulimit -n "$(ulimit -Hn)"
-    exec node scripts/bench-hls.mjs "${@:2}"
+    exec node "scripts/bench-$1.mjs" "${@:2}"
 fi
 if [ "${1:-}" = glass ]; then
     WHITEWATER_BIN="$(realpath "$WHITEWATER")"

@@ -378,8 +378,8 @@ impl Task {
         let waited = self.arrived.map(|arrived| arrived.elapsed());
         self.bridges.config.metrics.packaged(parts, gaps, waited);
         let waited = waited.or_else(|| self.shown.map(|shown| shown.elapsed()));
-        if let (Some((segment, part)), Some(waited)) = (last, waited) {
-            let waited_us = waited.as_micros();
+        if let Some((segment, part)) = last {
+            let waited_us = waited.map(|waited| waited.as_micros() as u64);
             trace!(stream = %self.name, rendition = %name_of(id), segment, part, waited_us, "a part is there");
         }
     }
