@@ -1,4 +1,4 @@
-// DASH: our own pages by dash.js, and how late they are by the clock in the pixels.
+// DASH: our own pages by dash.js, how late they are by the clock in the pixels, and Shaka Player beside them.
 
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
@@ -17,6 +17,7 @@ import {
   watch,
 } from "./lib/browser.mjs";
 import { median, print, tenth } from "./lib/figures.mjs";
+import { play, plays } from "./lib/players.mjs";
 
 /** What DASH can carry, in three sizes. */
 const SETTINGS = { codec: "H264", resolution: "720" };
@@ -147,6 +148,25 @@ describe("DASH", () => {
       { timeout: START_MS },
     );
     assert.ok(ofDash().length > 1, `${ofDash()}`);
+  });
+
+  test("Shaka Player plays the live manifest, with sound, without waiting", async () => {
+    const stream = uniqueName("dash-shaka");
+    await publish(await browser.context(), stream, SETTINGS);
+    const page = await play(await browser.context(), "shaka", `/dash/${stream}/manifest.mpd`);
+    await plays(page, 3, START_MS);
+    await page.evaluate(() => {
+      window.stalls = 0;
+      window.reader = window.readPattern(document.querySelector("#video"));
+    });
+    const { stalls, wrong, height, sound } = await plays(page, 18);
+    const ages = (await samples(page)).map(({ age }) => age).filter((age) => age !== null);
+    const late = median(ages.slice(-60));
+    print("dash by Shaka Player", { latencyMs: tenth(late), stalls, height });
+    assert.deepEqual(wrong, []);
+    assert.ok(sound, "there is sound");
+    assert.ok(stalls <= 1, `${stalls} stalls in 15 s`);
+    assert.ok(late < 6_000, `the picture is ${late} ms late`);
   });
 });
 

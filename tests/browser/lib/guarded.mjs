@@ -10,9 +10,9 @@ import { environment, startServer } from "./server.mjs";
 
 /**
  * Has both started before the tests of the present suite, and ended after them. `token(...options)` makes what
- * `whitewater token` makes.
+ * `whitewater token` makes. More configuration may be given, and options of the server.
  */
-export function guarded() {
+export function guarded({ toml = "", ...options } = {}) {
   const folder = mkdtempSync(join(tmpdir(), "whitewater-guarded-"));
   const config = join(folder, "whitewater.toml");
   const shared = base;
@@ -24,11 +24,15 @@ export function guarded() {
         encoding: "utf8",
         env: environment(),
       }).trim(),
+    /** Starts the server, or another after it. */
+    start: async (more = {}) => {
+      suite.server = await startServer({ args: ["--config", config], ...options, ...more });
+      useServer(suite.server.url);
+    },
   };
   before(async () => {
-    writeFileSync(config, '[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n');
-    suite.server = await startServer({ args: ["--config", config] });
-    useServer(suite.server.url);
+    writeFileSync(config, `[auth]\njwt_secret = "0123456789abcdef0123456789abcdef"\n${toml}`);
+    await suite.start();
     suite.browser = await launch();
   });
   afterEach(() => suite.browser.reset());

@@ -16,17 +16,18 @@ export function environment() {
 
 /**
  * Starts a server. `http` and `udp` are addresses with ports; port 0 lets the system choose. It records
- * nothing unless it is told to.
+ * nothing unless it is told to. A `data` folder that is given outlives it.
  */
 export async function startServer({
   http = "127.0.0.1:0",
   udp = "127.0.0.1:0",
   args = [],
   recording = false,
+  data: given,
 } = {}) {
   const binary = process.env.WHITEWATER_BIN;
   if (!binary) throw new Error("WHITEWATER_BIN must name the server's binary");
-  const data = mkdtempSync(join(tmpdir(), "whitewater-"));
+  const data = given ?? mkdtempSync(join(tmpdir(), "whitewater-"));
   const child = spawn(
     binary,
     ["serve", "--http", http, "--udp", udp, "--data", data, "--insecure-open", ...args],
@@ -43,7 +44,7 @@ export async function startServer({
   const stop = async (signal = "SIGTERM") => {
     child.kill(signal);
     const how = await ended;
-    rmSync(data, { recursive: true, force: true });
+    if (!given) rmSync(data, { recursive: true, force: true });
     return how;
   };
   const said = await firstLine(child, ended, log);
