@@ -52,14 +52,7 @@ pub(super) struct Start {
 
 impl Gathering {
     /// Takes in a frame; one may have come `before` anybody listened.
-    pub(super) fn push(
-        &mut self,
-        now: Instant,
-        kind: Kind,
-        layer: u8,
-        frame: Frame,
-        before: bool,
-    ) {
+    pub(super) fn push(&mut self, now: Instant, kind: Kind, layer: u8, frame: Frame, before: bool) {
         self.first.get_or_insert(now);
         if kind == Kind::Video {
             let first = *self.first_picture.get_or_insert(now);
