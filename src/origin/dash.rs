@@ -29,11 +29,16 @@ pub(super) async fn serve(
     let first = epochs.last().and_then(|epoch| epoch.renditions().first());
     let window = first.map(|rendition| rendition.config().dvr);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    match window.filter(|_| !told.is_empty()) {
-        Some(window) => {
-            let published = Ntp::from_unix_micros(now.as_micros() as i64);
-            let life = Life::Live;
-            let told = Presentation { published, window, epochs: told, clock: CLOCK.into(), life };
+    match window.zip(epochs.last()).filter(|_| !told.is_empty()) {
+        Some((window, last)) => {
+            let told = Presentation {
+                published: Ntp::from_unix_micros(now.as_micros() as i64),
+                since: last.since,
+                window,
+                epochs: told,
+                clock: CLOCK.into(),
+                life: Life::Live,
+            };
             Text::manifest(manifest(&told)).answer(headers, Age::MOMENT)
         }
         None => index::not_ready(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
-use whitewater_core::media::Kind;
+use whitewater_core::media::{Kind, Ntp};
 use whitewater_core::playlist::dash;
 use whitewater_core::playlist::{Bandwidth, Config, Described, Report, multivariant};
 
@@ -42,6 +42,8 @@ pub struct Offered {
 /// What requests see of an epoch.
 pub(super) struct Epoch {
     pub(super) id: EpochId,
+    /// The zero of the first epoch of those that were kept when this one began: what times of DASH count from.
+    pub(super) since: Ntp,
     renditions: Vec<Rendition>,
     index: Mutex<Index>,
     began: Instant,
@@ -106,11 +108,12 @@ impl AsRef<str> for EpochId {
 // === impl Epoch ===
 
 impl Epoch {
-    pub(super) fn new(id: EpochId, offered: Vec<Offered>) -> Self {
+    pub(super) fn new(id: EpochId, offered: Vec<Offered>, since: Ntp) -> Self {
         let urgencies = urgencies(&offered);
         let renditions = offered.into_iter().zip(urgencies);
         Self {
             id,
+            since,
             renditions: renditions
                 .map(|(offered, urgency)| Rendition::new(offered, urgency))
                 .collect(),

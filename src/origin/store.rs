@@ -140,7 +140,8 @@ impl Store {
         if let Some(keeper) = self.keeper() {
             keeper.opened(&stream, &id, &renditions);
         }
-        let epoch = Arc::new(Epoch::new(id, renditions));
+        let since = epochs.last().map_or(renditions[0].config.epoch, |before| before.since);
+        let epoch = Arc::new(Epoch::new(id, renditions, since));
         epochs.push(Arc::clone(&epoch));
         Ok(Writer { store: self.clone(), stream, epoch, ended: false })
     }

@@ -112,6 +112,7 @@ impl Told {
         };
         let told = Presentation {
             published: Ntp::from_unix_micros(i64::try_from(now.as_micros()).unwrap_or(i64::MAX)),
+            since: timeline.zero,
             window: Duration::ZERO,
             epochs: vec![timeline],
             clock: "/time?iso".into(),

@@ -192,6 +192,43 @@ async fn a_download_is_one_file_that_ffmpeg_reads_to_its_end() {
     server.stop().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn ffmpeg_reads_what_is_live_and_what_was_over_hls_and_dash() {
+    let (server, player, _folder) = server("").await;
+    let publisher = Publisher::start(&server.url(""), "cam", 1);
+    player.wait("cam", "three seconds long", lasts(3.0)).await;
+    for path in ["/hls/cam/index.m3u8", "/dash/cam/manifest.mpd"] {
+        let lasted = decoded(&player.url, path, &["-t", "3"]).await;
+        // It begins where it likes in what there is.
+        assert!((2.8..20.0).contains(&lasted), "{path}: {lasted} s");
+    }
+    drop(publisher);
+    let ready = player.wait("cam", "ready", is("ready")).await;
+    let told = ready["duration_s"].as_f64().unwrap();
+    for view in ["hls", "dash", "download"] {
+        let lasted = decoded(&player.url, text(&ready, view), &[]).await;
+        // DASH leaves out a first segment that has no sound.
+        let least = told - if view == "dash" { 2.6 } else { 0.6 };
+        assert!((least..told + 0.6).contains(&lasted), "{view}: {lasted} s of {told}");
+    }
+    server.stop().await;
+}
+
+/// Seconds of picture and sound that ffmpeg decodes.
+async fn decoded(url: &str, path: &str, limit: &[&str]) -> f64 {
+    let mut ffmpeg = std::process::Command::new("timeout");
+    ffmpeg.args(["60", "ffmpeg", "-hide_banner", "-v", "error", "-nostdin", "-progress", "-"]);
+    ffmpeg.args(limit).args(["-i", &format!("{url}{path}"), "-map", "0:v:0", "-map", "0:a:0"]);
+    ffmpeg.args(["-f", "null", "-"]);
+    let output = tokio::task::spawn_blocking(move || ffmpeg.output()).await.unwrap().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    let progress = String::from_utf8_lossy(&output.stdout);
+    let times = progress.lines().filter_map(|line| line.strip_prefix("out_time_us="));
+    let last = times.last().and_then(|us| us.parse::<f64>().ok());
+    assert!(output.status.success(), "{path}: {said}");
+    last.unwrap_or_else(|| panic!("{path}: {progress} {said}")) / 1e6
+}
+
 impl Player {
     pub(crate) async fn client_delete(&self, path: &str) -> (reqwest::StatusCode, String) {
         let response = self.client.delete(format!("{}{path}", self.url)).send().await.unwrap();

@@ -125,9 +125,8 @@ export class DashPlayback implements Playback {
     return this.player.getTracksFor("video").length > 0;
   }
 
-  /** The manifest's times count from 1970, and so does what dash.js makes of them. */
   get playingMs(): number | null {
-    return this.started ? this.video.currentTime * 1_000 : null;
+    return this.started && this.player.isReady() ? this.player.timeAsUTC() * 1_000 : null;
   }
 
   get figures(): SegmentFigures {

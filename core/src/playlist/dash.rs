@@ -16,6 +16,9 @@ use crate::media::{Kind, Ntp};
 pub struct Presentation {
     /// When this manifest was made.
     pub published: Ntp,
+    /// What times count from while more may come. It must not change as long as somebody plays, whatever epochs
+    /// come and go.
+    pub since: Ntp,
     /// How far back players can go.
     pub window: Duration,
     /// Its epochs, the oldest first; there is one at least.
@@ -78,10 +81,11 @@ struct Set<'a> {
 
 /// The text of a manifest.
 ///
-/// Times count from 1970, so that they mean the same in whatever epoch. What is above its segments' ends is
-/// held or streamed by the origin: players may ask for a segment as soon as its first part is due.
+/// Times count from `since`, so that they mean the same in whatever epoch; of a recording that is complete from
+/// its beginning. What is above its segments' ends is held or streamed by the origin: players may ask for a
+/// segment as soon as its first part is due.
 pub fn manifest(presentation: &Presentation) -> String {
-    let Presentation { published, window, epochs, clock, life } = presentation;
+    let Presentation { published, since, window, epochs, clock, life } = presentation;
     let Some(last) = epochs.last() else { return String::new() };
     let mut out = String::with_capacity(4_096);
     let out = &mut out;
@@ -92,19 +96,18 @@ pub fn manifest(presentation: &Presentation) -> String {
     put(out, format_args!(" profiles=\"{profiles}\" minBufferTime=\"{}\"", Iso(last.part)));
     put(out, format_args!(" maxSegmentDuration=\"{}\"", Iso(last.segment + last.segment / 2)));
     let zero = match life {
-        Life::Complete => epochs.first().map(Epoch::begins).unwrap_or_default(),
-        Life::Live | Life::Growing => Duration::ZERO,
+        Life::Complete => epochs.first().map(|first| first.begins(*life)).unwrap_or_default(),
+        Life::Live | Life::Growing => since_1970(*since),
     };
-    if *life != Life::Complete {
+    if *life == Life::Complete {
+        out.push_str(" type=\"static\"");
+    } else {
         // A segment of a recording is there once it is written.
-        let after = if *life == Life::Growing { WRITTEN_AFTER_S } else { 0 };
-        put(
-            out,
-            format_args!(
-                " type=\"dynamic\" availabilityStartTime=\"1970-01-01T00:00:{after:02}Z\""
-            ),
-        );
-        out.push_str(" publishTime=\"");
+        let after = if *life == Life::Growing { WRITTEN_AFTER } else { Duration::ZERO };
+        let from = i64::try_from((zero + after).as_micros()).unwrap_or(0);
+        out.push_str(" type=\"dynamic\" availabilityStartTime=\"");
+        push_date(out, from);
+        out.push_str("\" publishTime=\"");
         push_date(out, published.unix_micros());
         out.push('"');
     }
@@ -115,7 +118,7 @@ pub fn manifest(presentation: &Presentation) -> String {
         None => put(out, format_args!(" minimumUpdatePeriod=\"{}\">\n", Iso(UPDATE))),
         // What was live stays so, with times that players know, and has an end.
         Some(end) => {
-            let end = (last.since_1970() + end).saturating_sub(zero);
+            let end = (since_1970(last.zero) + end).saturating_sub(zero);
             put(out, format_args!(" mediaPresentationDuration=\"{}\">\n", Iso(end)));
         }
     }
@@ -150,14 +153,27 @@ struct Pen<'a> {
 // === impl Epoch ===
 
 impl Epoch {
-    fn since_1970(&self) -> Duration {
-        Duration::from_micros(u64::try_from(self.zero.unix_micros()).unwrap_or(0))
+    /// The beginning of its first period.
+    fn begins(&self, life: Life) -> Duration {
+        since_1970(self.zero) + self.at(self.first_tick(life))
     }
 
-    /// The beginning of its first segment.
-    fn begins(&self) -> Duration {
-        let runs = self.tracks.iter().flat_map(|track| &track.runs);
-        self.since_1970() + self.at(runs.map(|run| run.tick).min().unwrap_or(0))
+    /// Where its first period begins. A period without sound before those that have it makes some players
+    /// play all of them without: what comes before sound and picture are both there is left out, unless that is
+    /// more of a recording than its first moments.
+    fn first_tick(&self, life: Life) -> i64 {
+        let begins = |kind: Kind| {
+            let own = self.tracks.iter().filter(|track| track.described.kind == kind);
+            own.flat_map(|track| &track.runs).map(|run| run.tick).min()
+        };
+        let both = [begins(Kind::Video), begins(Kind::Audio)];
+        let first = both.iter().flatten().min().copied().unwrap_or(0);
+        let complete = both.iter().flatten().max().copied().unwrap_or(0);
+        let least = match life {
+            Life::Live => i64::MAX,
+            Life::Growing | Life::Complete => FIRST_MOMENTS,
+        };
+        if complete - first <= least { complete } else { first }
     }
 
     /// A tick of the grid, counted from zero.
@@ -169,10 +185,11 @@ impl Epoch {
     fn write(&self, out: &mut String, pen: &Pen<'_>) {
         let sets = sets(&self.tracks);
         let runs = self.tracks.iter().flat_map(|track| &track.runs);
-        let ticks: BTreeSet<i64> = runs.map(|run| run.tick).collect();
+        let first = self.first_tick(pen.life);
+        let ticks: BTreeSet<i64> = runs.map(|run| run.tick).filter(|tick| *tick >= first).collect();
         let next = ticks.iter().skip(1).map(Some).chain([None]);
         for (tick, next) in ticks.iter().copied().zip(next) {
-            let start = Iso((self.since_1970() + self.at(tick)).saturating_sub(pen.zero));
+            let start = Iso((since_1970(self.zero) + self.at(tick)).saturating_sub(pen.zero));
             put(out, format_args!("<Period id=\"{}-{tick}\" start=\"{start}\"", self.id));
             let ends = |from: i64| from > tick && next.is_some_and(|next| from < *next);
             if let Some((from, _)) = self.pauses.iter().find(|(from, _)| ends(*from)) {
@@ -185,6 +202,10 @@ impl Epoch {
             out.push_str("</Period>\n");
         }
     }
+}
+
+fn since_1970(time: Ntp) -> Duration {
+    Duration::from_micros(u64::try_from(time.unix_micros()).unwrap_or(0))
 }
 
 /// Pictures and sound, each codec by itself.
@@ -358,11 +379,72 @@ const LIVE_PROFILES: &str = "urn:mpeg:dash:profile:isoff-live:2011,urn:mpeg:dash
 const CLOCK: &str = "urn:mpeg:dash:utc:http-iso:2014";
 const CHANNELS: &str = "urn:mpeg:dash:23003:3:audio_channel_configuration:2011";
 
+/// Segments of a recording that are left out where sound begins later than the picture.
+const FIRST_MOMENTS: i64 = 2;
+
 /// How far behind players should be, where segments are not longer.
 const LATENCY: Duration = Duration::from_secs(2);
 
 /// How often players look for another period.
 const UPDATE: Duration = Duration::from_secs(2);
 
-/// How long after its end a segment of a recording is there, in seconds.
-const WRITTEN_AFTER_S: u32 = 3;
+/// How long after its end a segment of a recording is there.
+const WRITTEN_AFTER: Duration = Duration::from_secs(3);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::playlist::Bandwidth;
+
+    /// Numbers of the first periods' ticks, and whether each has sound, of sound that begins at a tick.
+    fn periods(life: Life, sound_from: i64) -> Vec<(i64, bool)> {
+        let track = |name: &str, kind, timescale, tick| Track {
+            described: Described {
+                name: name.parse().unwrap(),
+                kind,
+                codecs: if kind == Kind::Video { "avc1.42c01f" } else { "mp4a.40.2" }.into(),
+                size: None,
+                frame_rate: None,
+                channels: None,
+                range: Default::default(),
+                bandwidth: Bandwidth { peak_bps: 1_000, average_bps: 1_000 },
+            },
+            timescale,
+            runs: vec![Run { tick, msn: tick as u64, init: 0 }],
+        };
+        let epoch = Epoch {
+            id: "e".into(),
+            zero: Ntp::from_unix_micros(1_700_000_000_000_000),
+            segment: Duration::from_secs(2),
+            part: Duration::from_millis(334),
+            ended: (life == Life::Complete).then_some(Duration::from_secs(20)),
+            tracks: vec![
+                track("v0", Kind::Video, 90_000, 0),
+                track("aac", Kind::Audio, 48_000, sound_from),
+            ],
+            pauses: Vec::new(),
+            base: "./".into(),
+        };
+        let text = manifest(&Presentation {
+            published: Ntp::from_unix_micros(1_700_000_000_000_000),
+            since: Ntp::from_unix_micros(1_700_000_000_000_000),
+            window: Duration::from_secs(120),
+            epochs: vec![epoch],
+            clock: "/time?iso".into(),
+            life,
+        });
+        let tick = |period: &str| period.split('"').next().unwrap().parse().unwrap();
+        let all = text.split("<Period id=\"e-").skip(1);
+        all.map(|period| (tick(period), period.contains("contentType=\"audio\""))).collect()
+    }
+
+    #[test]
+    fn no_period_without_sound_comes_before_those_that_have_it() {
+        for life in [Life::Live, Life::Growing, Life::Complete] {
+            assert_eq!(periods(life, 0), [(0, true)]);
+            assert_eq!(periods(life, 2), [(2, true)]);
+        }
+        assert_eq!(periods(Life::Live, 60), [(60, true)]);
+        assert_eq!(periods(Life::Complete, 60), [(0, false), (60, true)]);
+    }
+}
