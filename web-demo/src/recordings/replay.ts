@@ -27,6 +27,8 @@ export class Replay {
   private recovered = false;
   private hasStarted = false;
   private tries = 1;
+  /** Where there is something to play, in seconds. */
+  private beginsS = 0;
   private trying: ReturnType<typeof setTimeout> | undefined;
   private readonly listening = new AbortController();
 
@@ -41,6 +43,10 @@ export class Replay {
       this.tell.started();
     };
     video.addEventListener("loadeddata", start, { signal });
+    const seek = () => {
+      if (video.currentTime < this.beginsS) video.currentTime = this.beginsS;
+    };
+    video.addEventListener("seeking", seek, { signal });
     void this.begin();
   }
 
@@ -115,7 +121,8 @@ export class Replay {
     const { buffered, currentTime, readyState, seeking } = this.video;
     if (this.hasStarted || seeking || readyState >= HTMLMediaElement.HAVE_CURRENT_DATA) return;
     if (buffered.length > 0 && currentTime < buffered.start(0)) {
-      this.video.currentTime = buffered.start(0);
+      this.beginsS = buffered.start(0);
+      this.video.currentTime = this.beginsS;
     }
   }
 
