@@ -130,7 +130,7 @@ pub struct Bridge {
 
 #[derive(Debug)]
 enum Stage {
-    Gathering(Gathering),
+    Gathering(Box<Gathering>),
     Open(Box<Epoch>),
     Ended,
 }
@@ -144,7 +144,7 @@ impl Bridge {
             length: Length::new(config.segment),
             config,
             sources: Sources::default(),
-            stage: Stage::Gathering(Gathering::default()),
+            stage: Stage::Gathering(Box::default()),
             outputs: VecDeque::new(),
         }
     }
@@ -160,7 +160,7 @@ impl Bridge {
                 match &mut self.stage {
                     Stage::Open(_) if changed => self.begin_again(None),
                     Stage::Open(epoch) => epoch.returns = true,
-                    Stage::Gathering(gathering) => *gathering = Gathering::default(),
+                    Stage::Gathering(gathering) => **gathering = Gathering::default(),
                     Stage::Ended => {}
                 }
                 self.outputs.push_back(Output::WantAll);
@@ -263,7 +263,7 @@ impl Bridge {
         if exceeded.is_some() {
             self.length.exceeded();
         }
-        self.stage = Stage::Gathering(Gathering::default());
+        self.stage = Stage::Gathering(Box::default());
         self.outputs.push_back(Output::WantAll);
     }
 

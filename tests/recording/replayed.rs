@@ -223,8 +223,8 @@ async fn decoded(url: &str, path: &str, limit: &[&str]) -> f64 {
     let output = tokio::task::spawn_blocking(move || ffmpeg.output()).await.unwrap().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     let progress = String::from_utf8_lossy(&output.stdout);
-    let times = progress.lines().filter_map(|line| line.strip_prefix("out_time_us="));
-    let last = times.last().and_then(|us| us.parse::<f64>().ok());
+    let mut times = progress.lines().filter_map(|line| line.strip_prefix("out_time_us="));
+    let last = times.next_back().and_then(|us| us.parse::<f64>().ok());
     assert!(output.status.success(), "{path}: {said}");
     last.unwrap_or_else(|| panic!("{path}: {progress} {said}")) / 1e6
 }
