@@ -85,7 +85,9 @@ impl View {
     pub fn extent(&self) -> Extent {
         let tracks = &self.index.tracks;
         let segments = tracks.iter().map(|track| track.segments.len()).sum();
-        let last = tracks.iter().filter_map(|track| Some(track.segments.last()?.msn)).sum();
+        let ends = tracks.iter().filter_map(|track| Some(track.segments.last()?.msn));
+        // An index that is damaged may have any number.
+        let last = ends.fold(0, u64::wrapping_add);
         Extent { growth: self.growth, segments, last }
     }
 }

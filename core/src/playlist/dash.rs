@@ -173,7 +173,7 @@ impl Epoch {
             Life::Live => i64::MAX,
             Life::Growing | Life::Complete => FIRST_MOMENTS,
         };
-        if complete - first <= least { complete } else { first }
+        if complete.saturating_sub(first) <= least { complete } else { first }
     }
 
     /// A tick of the grid, counted from zero.
