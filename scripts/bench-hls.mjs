@@ -4,7 +4,6 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import {
   binary,
@@ -15,22 +14,16 @@ import {
   measure,
   median,
   nginx,
-  OPTIONS,
   pause,
   report,
   run,
   serveWith,
+  settings,
   start,
   tools,
 } from "./bench-lib.mjs";
 
-const { values: options } = parseArgs({
-  options: { parts: { type: "string", default: "requests,held,edge,part,cpu" }, ...OPTIONS },
-});
-const turns = Number(options.turns);
-const serverCore = options["server-core"];
-const clientCore = options["client-core"];
-const bothCores = `${serverCore},${clientCore}`;
+const { options, turns, serverCore, clientCore, bothCores } = settings("requests,held,edge,part,cpu");
 
 /** A server, and a publisher of three layers with sound, or of one that becomes a ladder. */
 async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false } = {}) {

@@ -6,7 +6,7 @@ import { createServer } from "node:net";
 import { cpus, loadavg, tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { createInterface } from "node:readline";
-import { promisify } from "node:util";
+import { parseArgs, promisify } from "node:util";
 
 export const binary = process.env.WHITEWATER ?? "target/release/whitewater";
 export const run = promisify(execFile);
@@ -14,13 +14,22 @@ export const pause = (ms) => new Promise((done) => setTimeout(done, ms));
 export const median = (list) => [...list].sort((a, b) => a - b)[Math.floor((list.length - 1) / 2)];
 /** What is measured with, which goes away at the end. */
 export const folder = mkdtempSync(join(tmpdir(), "whitewater-bench-"));
-/** The options of `parseArgs` that all programs have. */
-export const OPTIONS = {
-  seconds: { type: "string", default: "4" },
-  turns: { type: "string", default: "2" },
-  "server-core": { type: "string", default: "0" },
-  "client-core": { type: "string", default: "1" },
-};
+/** What the command line says: the parts to measure, for how long and how often, on which cores, and more. */
+export function settings(parts, more = {}) {
+  const { values } = parseArgs({
+    options: {
+      parts: { type: "string", default: parts },
+      seconds: { type: "string", default: "4" },
+      turns: { type: "string", default: "2" },
+      "server-core": { type: "string", default: "0" },
+      "client-core": { type: "string", default: "1" },
+      ...more,
+    },
+  });
+  const [serverCore, clientCore] = [values["server-core"], values["client-core"]];
+  const turns = Number(values.turns);
+  return { options: values, turns, serverCore, clientCore, bothCores: `${serverCore},${clientCore}` };
+}
 
 const children = new Set();
 const rows = [];

@@ -4,7 +4,6 @@
 import { linkSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
-import { parseArgs } from "node:util";
 import { gzipSync } from "node:zlib";
 import {
   binary,
@@ -14,26 +13,18 @@ import {
   measure,
   median,
   nginx,
-  OPTIONS,
   pause,
   report,
   run,
   serveWith,
+  settings,
   start,
   tools,
 } from "./bench-lib.mjs";
 
-const { values: options } = parseArgs({
-  options: {
-    parts: { type: "string", default: "cost,many,replay,long" },
-    hours: { type: "string", default: "2" },
-    ...OPTIONS,
-  },
+const { options, turns, serverCore, clientCore, bothCores } = settings("cost,many,replay,long", {
+  hours: { type: "string", default: "2" },
 });
-const turns = Number(options.turns);
-const serverCore = options["server-core"];
-const clientCore = options["client-core"];
-const bothCores = `${serverCore},${clientCore}`;
 const at = { core: clientCore, seconds: options.seconds };
 const PART_TARGET_MS = 333;
 
