@@ -90,7 +90,7 @@ async function cost() {
 // === Many at once ===
 
 async function many() {
-  await parallel("AAC beside Opus", 10, ["source", "aac"]);
+  await parallel("AAC", 10, ["source", "aac"]);
   await parallel("Opus only", 50, ["source"]);
 }
 
