@@ -26,13 +26,15 @@ const { options, turns, serverCore, clientCore, bothCores } = settings("cost,man
   hours: { type: "string", default: "2" },
 });
 const at = { core: clientCore, seconds: options.seconds };
-const PART_TARGET_MS = 333;
+const PART_TARGET_MS = 334;
 
 /** A server whose streams are recorded or not, and whose `data` outlives it. */
 function serve({ record = "always", hls = "on_demand", renditions = ["source"], data, ...more }) {
   const toml = `max_http_connections = 12000
 [limits]
 address_requests_per_s = 0
+address_connections = 0
+address_requests = 0
 [[streams]]
 match = "*"
 hls = "${hls}"

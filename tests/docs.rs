@@ -130,6 +130,90 @@ fn every_file_that_a_document_links_to_exists() {
     }
 }
 
+#[test]
+fn the_page_of_metrics_has_what_is_registered_and_nothing_else() {
+    let page: BTreeSet<String> = code(&read("docs/metrics.md")).into_iter().collect();
+    let words = words_of_metrics();
+    assert!(words.contains("recordings_active"), "{words:?}");
+    let is_told = |word: &str| {
+        page.contains(word) || names_of(word).iter().any(|name| page.contains(name.as_str()))
+    };
+    let missing: Vec<_> = words.iter().filter(|word| !is_told(word.as_str())).collect();
+    assert!(missing.is_empty(), "docs/metrics.md lacks {missing:?}");
+    let known: BTreeSet<String> = words.iter().flat_map(|word| names_of(word.as_str())).collect();
+    let told = page.iter().filter(|name| name.starts_with("whitewater_"));
+    let unknown: Vec<_> = told.filter(|name| !known.contains(name.as_str())).collect();
+    assert!(unknown.is_empty(), "docs/metrics.md tells of what nothing registers: {unknown:?}");
+}
+
+/// The names that a metric may have on the page which is registered under a word.
+fn names_of(word: &str) -> Vec<String> {
+    let mut names = Vec::new();
+    for end in METRIC_ENDS {
+        names.push(format!("whitewater_{word}{end}"));
+        names.push(format!("whitewater_transcoder_{word}{end}"));
+    }
+    names
+}
+
+/// The texts in `src/metrics/` that may be a metric's name without its unit, or the value of a label.
+fn words_of_metrics() -> BTreeSet<String> {
+    let mut sources = rust_files("src/metrics");
+    sources.push(read("src/metrics.rs"));
+    let mut words = BTreeSet::new();
+    for source in sources {
+        let product = source.split("\n#[cfg(test)]\n").next().unwrap();
+        let lines = product.lines().filter(|line| !line.trim_start().starts_with("//"));
+        let lines: Vec<&str> = lines.collect();
+        for text in lines.join("\n").split('"').skip(1).step_by(2) {
+            if !text.is_empty()
+                && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_')
+            {
+                words.insert(text.to_owned());
+            }
+        }
+    }
+    // What all names begin with.
+    words.remove("whitewater");
+    words
+}
+
+#[test]
+fn the_page_of_the_api_has_every_route() {
+    let page = read("docs/api.md");
+    let mut sources = rust_files("signaling/src/api");
+    sources.extend(rust_files("signaling/src"));
+    let mut routes = BTreeSet::new();
+    for source in sources {
+        for route in source.split("#[utoipa::path(").skip(1) {
+            let (method, rest) = route.split_once(',').unwrap();
+            let (_, rest) = rest.split_once("path = \"").unwrap();
+            let (path, _) = rest.split_once('"').unwrap();
+            let path = path.replace("{stream}", "NAME");
+            let path = path.replace("{session}", "ID").replace("{recording}", "ID");
+            routes.insert(format!("`{} /api{path}", method.trim().to_uppercase()));
+        }
+    }
+    assert!(routes.contains("`GET /api/v1/recordings/ID"), "{routes:?}");
+    for route in routes {
+        let is_told = ['`', '?'].iter().any(|end| page.contains(&format!("{route}{end}")));
+        assert!(is_told, "docs/api.md lacks {route}`");
+    }
+}
+
+/// The texts of the Rust files in a folder, without its unit tests.
+fn rust_files(folder: &str) -> Vec<String> {
+    let mut texts = Vec::new();
+    for entry in fs::read_dir(root().join(folder)).unwrap() {
+        let path = entry.unwrap().path();
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if is_rust && !path.ends_with("tests.rs") {
+            texts.push(fs::read_to_string(path).unwrap());
+        }
+    }
+    texts
+}
+
 /// Lines of fenced blocks, with continued lines joined, and the spans between backticks.
 fn code(text: &str) -> Vec<String> {
     let mut code = Vec::new();
@@ -149,6 +233,10 @@ fn read(name: &str) -> String {
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
+
+/// What may follow a metric's name in `src/metrics/`: its unit, and that it is a counter.
+const METRIC_ENDS: [&str; 6] =
+    ["", "_total", "_seconds", "_bytes", "_seconds_total", "_bytes_total"];
 
 const DOCUMENTS: [&str; 11] = [
     "README.md",
