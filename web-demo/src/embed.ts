@@ -10,7 +10,7 @@ import { nameProblem } from "./name";
 import { byId, expose, setText } from "./page";
 import { Player } from "./player";
 import { noSegmentsText, ruleOf } from "./protocol";
-import type { Status } from "./session";
+import type { Status } from "./status";
 
 const video = byId("video", HTMLVideoElement);
 const screen = byId("screen", HTMLElement);

@@ -2,7 +2,7 @@
 
 import { Beacon, type Fare } from "./beacon";
 import type { Player } from "./player";
-import type { SessionState } from "./session";
+import type { SessionState } from "./status";
 
 /** How often and how long a picture stood still, since its connection or epoch began. */
 export interface Waits {

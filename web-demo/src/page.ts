@@ -1,7 +1,7 @@
 // Small helpers that every page uses: finding elements, polling, wording figures.
 
 import type { Protocol } from "./protocol";
-import type { SessionState } from "./session";
+import type { SessionState } from "./status";
 
 /** What tests and curious people may read in the console. Nothing in it can be changed. */
 export interface Whitewater {

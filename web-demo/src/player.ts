@@ -19,7 +19,7 @@ import {
   type Why,
 } from "./protocol";
 import type { SegmentViewer } from "./segment-viewer";
-import type { Status } from "./session";
+import type { Status } from "./status";
 import { addressed } from "./token";
 import { WhepViewer } from "./whep";
 

@@ -1,6 +1,6 @@
 // The ways to play a stream, which of them an address asks for, and sentences that say why one is taken. No DOM.
 
-import type { Cause } from "./session";
+import type { Cause } from "./status";
 
 /** A way to play a stream in segments, about two seconds behind. */
 export type SegmentProtocol = "hls" | "dash";

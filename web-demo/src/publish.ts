@@ -28,7 +28,7 @@ import {
   sizeText,
 } from "./page";
 import { hlsPath } from "./protocol";
-import type { Status } from "./session";
+import type { Status } from "./status";
 import { listDevices, openDevice, openSource, type Source, type SourceKind } from "./sources";
 import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "./stats";
 import { WhipPublisher } from "./whip";

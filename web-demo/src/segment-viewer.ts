@@ -3,7 +3,7 @@
 
 import { HttpProblem, problemOf, request, Unreachable } from "./http";
 import { EndedBefore, type Playback, PlaybackFailed, type PlaybackListener } from "./playback";
-import { backoffMs, type Status, type Verdict } from "./session";
+import { backoffMs, type Status, type Verdict } from "./status";
 
 /** What is watched, and where it shows. */
 export interface SegmentOptions {

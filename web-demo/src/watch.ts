@@ -19,7 +19,7 @@ import {
   titleOf,
   waitingText,
 } from "./protocol";
-import type { Status } from "./session";
+import type { Status } from "./status";
 import { StatsReader } from "./stats";
 import { Timeline } from "./timeline";
 import { withPageToken } from "./token";

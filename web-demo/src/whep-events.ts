@@ -4,7 +4,7 @@
 //     await events.open(parseLinks(response.headers.get("Link")), response.url);   // the answer to the POST
 //     events.close();
 //
-// A server without the extension, or one that refuses, just tells nothing. Needs: whep-events.ts, http.ts.
+// A server without the extension, or one that refuses, just tells nothing. Needs: whep-events.ts, http.ts, token.ts.
 
 import { type Link, request } from "./http";
 

@@ -14,7 +14,7 @@
 //
 // On `reconnect` it opens a new session by itself. Each viewer's events are one more HTTP connection: over
 // HTTP/1.1 a browser has six per host, for all tabs together. Without `events` nothing is held open between
-// attempts. Needs: whep.ts, whep-events.ts, session.ts, http.ts.
+// attempts. Needs: whep.ts, whep-events.ts, session.ts, status.ts, http.ts, token.ts.
 
 import { type HttpProblem, type Link, problemOf, request } from "./http";
 import {
@@ -22,8 +22,8 @@ import {
   enableDependencyDescriptor,
   Session,
   type SessionOptions,
-  type Verdict,
 } from "./session";
+import type { Verdict } from "./status";
 import { type WhepEvent, WhepEvents, type WhepEventType } from "./whep-events";
 
 /** The type of a refusal by a server that is about to stop. */

@@ -12,11 +12,12 @@
 //     addEventListener("pagehide", () => publisher.leave());
 //
 // A lost connection is opened anew with the `Replaces-Session` header, so that a server that knows it frees
-// the name at once. Needs: whip.ts, session.ts, http.ts, token.ts, encodings.ts.
+// the name at once. Needs: whip.ts, session.ts, status.ts, http.ts, token.ts, encodings.ts.
 
 import { preferCodec, soundCodecs, type VideoCodec } from "./encodings";
 import type { HttpProblem } from "./http";
-import { enableCaptureTime, Session, type SessionOptions, type Verdict } from "./session";
+import { enableCaptureTime, Session, type SessionOptions } from "./session";
+import type { Verdict } from "./status";
 import { token } from "./token";
 
 /** What is published, and how. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, beforeEach, expect, test, vi } from "vitest";
 import { HlsViewer } from "../src/hls";
 import { levelsOf, PlaybackFailed, type PlaybackListener } from "../src/playback";
-import type { Status } from "../src/session";
+import type { Status } from "../src/status";
 
 /** A playback that a test ends as it likes. */
 interface Played {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { Player } from "../src/player";
 import type { Rule } from "../src/protocol";
-import type { Status } from "../src/session";
+import type { Status } from "../src/status";
 
 /** A viewer of either kind, as far as a player is concerned. */
 interface Fake {

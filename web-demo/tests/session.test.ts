@@ -2,8 +2,9 @@ import { HttpProblem } from "../src/http";
 import { verdictOf } from "../src/whep";
 import { expect, test } from "vitest";
 import { meterShare } from "../src/level";
-import { avoidsLoopback, backoffMs } from "../src/session";
+import { avoidsLoopback } from "../src/session";
 import { captureProblem } from "../src/sources";
+import { backoffMs } from "../src/status";
 
 test("pauses double from half a second to eight", () => {
   expect([0, 1, 2, 3, 4, 5, 99].map(backoffMs)).toEqual([

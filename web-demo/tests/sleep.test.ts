@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
-import { Session, type Verdict } from "../src/session";
+import { Session } from "../src/session";
+import type { Verdict } from "../src/status";
 
 /** A connection that believes itself connected for ever, as one does right after its machine woke. */
 class DeafConnection {
