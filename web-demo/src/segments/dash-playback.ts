@@ -8,7 +8,6 @@ import {
   FIRST_GUESS_BPS,
   figuresOf,
   JUMP_BEYOND_S,
-  type Level,
   levelsOf,
   type Playback,
   PlaybackFailed,
@@ -17,8 +16,8 @@ import {
   positionOf,
   type SegmentFigures,
   sentencesOf,
-  Stalls,
 } from "./playback";
+import { SegmentPlayback } from "./segment-playback";
 
 /** dash.js, loaded. */
 export type DashModule = typeof import("dashjs");
@@ -42,18 +41,9 @@ const STUCK_MS = 12_000;
 const NEVER_BEGAN_MS = 20_000;
 
 /** One manifest being played. */
-export class DashPlayback implements Playback {
-  readonly done: Promise<void>;
-
+export class DashPlayback extends SegmentPlayback implements Playback {
   private readonly player: MediaPlayerClass;
-  private readonly looking: ReturnType<typeof setInterval>;
-  private readonly listening = new AbortController();
-  private readonly stalls: Stalls;
-  private finish: (error?: Error) => void = () => undefined;
-  private known: Level[] = [];
   private representations: readonly Representation[] = [];
-  private started = false;
-  private following = true;
   /** How far behind the clock the live place is: what dash.js aims at until somebody seeks. */
   private delayS: number | null = null;
   private movedAt = performance.now();
@@ -61,15 +51,11 @@ export class DashPlayback implements Playback {
 
   constructor(
     private readonly module: DashModule,
-    private readonly video: HTMLVideoElement,
+    video: HTMLVideoElement,
     url: string,
-    private readonly tell: PlaybackListener,
+    tell: PlaybackListener,
   ) {
-    this.done = new Promise((resolve, reject) => {
-      this.finish = (error) => (error ? reject(error) : resolve());
-    });
-    // Whoever only destroys it does not ask how it ended.
-    this.done.catch(() => undefined);
+    super(video, tell);
     const { events } = module.MediaPlayer;
     this.player = module.MediaPlayer().create();
     this.player.updateSettings({
@@ -94,26 +80,10 @@ export class DashPlayback implements Playback {
     this.player.on(events.PERIOD_SWITCH_COMPLETED, () => this.takeLevels());
     this.player.on(events.PLAYBACK_ENDED, () => this.finish());
     this.player.on(events.ERROR, (event) => this.fail(event as MediaPlayerErrorEvent));
-    const { signal } = this.listening;
-    video.addEventListener("loadeddata", () => this.start(), { signal });
-    this.stalls = new Stalls(video, () => this.started, signal);
-    this.looking = setInterval(() => this.look(), 1_000);
+    this.listen("loadeddata", () => this.start());
     this.player.initialize(video, url, false);
     // Nobody else's clock is asked.
     this.player.clearDefaultUTCTimingSources();
-  }
-
-  destroy(): void {
-    clearInterval(this.looking);
-    this.listening.abort();
-    // dash.js leaves listeners behind that wait to set a rate, and fail once it is gone: they are served before.
-    this.video.dispatchEvent(new Event("canplay"));
-    this.player.destroy();
-    this.video.playbackRate = 1;
-  }
-
-  get levels(): readonly Level[] {
-    return this.known;
   }
 
   get hasSound(): boolean {
@@ -163,10 +133,6 @@ export class DashPlayback implements Playback {
     this.player.seek(Math.max(0, live - behindS - this.player.getDvrWindow().start));
   }
 
-  stay(): void {
-    this.follow(false);
-  }
-
   retry(): void {
     if (this.started) this.player.refreshManifest(() => undefined);
   }
@@ -178,17 +144,21 @@ export class DashPlayback implements Playback {
     return Number.isFinite(latency) ? this.video.currentTime + latency - this.delayS : null;
   }
 
-  private follow(following: boolean): void {
+  protected release(): void {
+    // dash.js leaves listeners behind that wait to set a rate, and fail once it is gone: they are served before.
+    this.video.dispatchEvent(new Event("canplay"));
+    this.player.destroy();
+  }
+
+  protected follow(following: boolean): void {
     if (this.following === following) return;
     this.following = following;
     this.player.updateSettings({ streaming: { liveCatchup: { enabled: following } } });
   }
 
-  private start(): void {
-    if (this.started) return;
-    this.started = true;
-    this.movedAt = performance.now();
-    this.tell.started();
+  protected override start(): void {
+    if (!this.started) this.movedAt = performance.now();
+    super.start();
   }
 
   private takeStream(): void {
@@ -223,7 +193,7 @@ export class DashPlayback implements Playback {
   }
 
   /** Finds the end where the browser does not tell it, and what stands still for too long. */
-  private look(): void {
+  protected look(): void {
     const { currentTime, paused, seeking } = this.video;
     const end = this.endS;
     if (this.started && end !== null && currentTime >= end - 0.25) return this.finish();

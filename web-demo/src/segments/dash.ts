@@ -7,7 +7,7 @@
 //     addEventListener("pagehide", () => viewer.stop());
 //
 // dash.js is loaded with the first start, not before. Needs: dash.ts, dash-playback.ts, playback.ts,
-// segment-viewer.ts, and of ../server/ status.ts, http.ts, token.ts.
+// segment-viewer.ts, segment-playback.ts, and of ../server/ status.ts, http.ts, token.ts.
 
 import { type DashModule, DashPlayback } from "./dash-playback";
 import { type Playback, type PlaybackListener } from "./playback";

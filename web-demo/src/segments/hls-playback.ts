@@ -11,7 +11,6 @@ import {
   figuresOf,
   JUMP_BEYOND_S,
   JUMPS_APART_MS,
-  type Level,
   levelsOf,
   type Playback,
   PlaybackFailed,
@@ -20,8 +19,8 @@ import {
   positionOf,
   type SegmentFigures,
   sentencesOf,
-  Stalls,
 } from "./playback";
+import { SegmentPlayback } from "./segment-playback";
 
 /** hls.js, loaded. */
 export type HlsModule = typeof import("hls.js");
@@ -44,31 +43,18 @@ const PLAYLISTS = {
 };
 
 /** One epoch being played. */
-export class HlsPlayback implements Playback {
-  readonly done: Promise<void>;
-
+export class HlsPlayback extends SegmentPlayback implements Playback {
   private readonly hls: Hls;
-  private readonly looking: ReturnType<typeof setInterval>;
-  private readonly listening = new AbortController();
-  private finish: (error?: Error) => void = () => undefined;
-  private known: Level[] = [];
-  private started = false;
-  private following = true;
   private jumpedAt = -Infinity;
   private recoveredAt = -Infinity;
-  private readonly stalls: Stalls;
 
   constructor(
     private readonly module: HlsModule,
-    private readonly video: HTMLVideoElement,
+    video: HTMLVideoElement,
     url: string,
-    private readonly tell: PlaybackListener,
+    tell: PlaybackListener,
   ) {
-    this.done = new Promise((resolve, reject) => {
-      this.finish = (error) => (error ? reject(error) : resolve());
-    });
-    // Whoever only destroys it does not ask how it ended.
-    this.done.catch(() => undefined);
+    super(video, tell);
     const { default: Player, Events } = module;
     this.hls = new Player({
       lowLatencyMode: true,
@@ -92,21 +78,8 @@ export class HlsPlayback implements Playback {
     });
     this.hls.on(Events.ERROR, (_, data) => this.fail(data));
     this.listen("ended", () => this.finish());
-    this.stalls = new Stalls(video, () => this.started, this.listening.signal);
-    this.looking = setInterval(() => this.look(), 1_000);
     this.hls.attachMedia(video);
     this.hls.loadSource(url);
-  }
-
-  destroy(): void {
-    clearInterval(this.looking);
-    this.listening.abort();
-    this.hls.destroy();
-    this.video.playbackRate = 1;
-  }
-
-  get levels(): readonly Level[] {
-    return this.known;
   }
 
   get hasSound(): boolean {
@@ -153,15 +126,15 @@ export class HlsPlayback implements Playback {
     this.video.currentTime = Math.max(first, live - behindS);
   }
 
-  stay(): void {
-    this.follow(false);
-  }
-
   retry(): void {
     if (this.video.readyState < HTMLMediaElement.HAVE_FUTURE_DATA) this.hls.startLoad();
   }
 
-  private follow(following: boolean): void {
+  protected release(): void {
+    this.hls.destroy();
+  }
+
+  protected follow(following: boolean): void {
     this.following = following;
     this.hls.config.maxLiveSyncPlaybackRate = following ? CATCH_UP_RATE : 1;
     if (!following) this.video.playbackRate = 1;
@@ -174,19 +147,13 @@ export class HlsPlayback implements Playback {
     this.video.currentTime = live;
   }
 
-  private start(): void {
-    if (this.started) return;
-    this.started = true;
-    this.tell.started();
-  }
-
   private takeLevels(): void {
     this.known = levelsOf(this.hls.levels);
     this.tell.levels();
   }
 
   /** Catches up where it fell behind, and finds the end where the browser does not tell it. */
-  private look(): void {
+  protected look(): void {
     const details = this.hls.latestLevelDetails;
     const { currentTime, paused, seeking } = this.video;
     if (!details || !this.started) return;
@@ -216,10 +183,6 @@ export class HlsPlayback implements Playback {
           : SAY.failed;
     const status = data.response?.code || null;
     this.finish(new PlaybackFailed(sentence, status, retryAfterOf(data.networkDetails)));
-  }
-
-  private listen(event: string, then: () => void): void {
-    this.video.addEventListener(event, then, { signal: this.listening.signal });
   }
 }
 

@@ -10,7 +10,7 @@
 //
 // hls.js is loaded with the first start, not before. It is asked first, also where the browser plays HLS by itself:
 // Chromium does, from the oldest segment on and without parts. Needs: hls.ts, hls-playback.ts, playback.ts,
-// segment-viewer.ts, and of ../server/ status.ts, http.ts, token.ts.
+// segment-viewer.ts, segment-playback.ts, and of ../server/ status.ts, http.ts, token.ts.
 
 import { type HlsModule, HlsPlayback } from "./hls-playback";
 import { type Playback, PlaybackFailed, type PlaybackListener } from "./playback";
