@@ -5,12 +5,13 @@
 // `?protocol=hls` and `?protocol=dash` play these, `?protocol=whep` plays in real time alone.
 
 import { follow, type Phase } from "../events/follow";
-import { byId, expose, setText } from "../page/page";
+import { byId, setText } from "../page/page";
 import { nameProblem } from "../server/name";
 import type { Status } from "../server/status";
 import { FareBook } from "../watching/fare";
 import { Player } from "../watching/player";
 import { noSegmentsText, ruleOf } from "../watching/protocol";
+import { expose } from "./expose";
 
 const video = byId("video", HTMLVideoElement);
 const screen = byId("screen", HTMLElement);

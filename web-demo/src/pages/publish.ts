@@ -9,7 +9,6 @@ import {
   bitrateText,
   byId,
   codecText,
-  expose,
   make,
   pollWhileVisible,
   setText,
@@ -38,6 +37,7 @@ import {
 } from "../webrtc/encodings";
 import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "../webrtc/stats";
 import { WhipPublisher } from "../webrtc/whip";
+import { expose } from "./expose";
 
 const preview = byId("preview", HTMLVideoElement);
 const empty = byId("empty", HTMLParagraphElement);

@@ -2,7 +2,7 @@
 
 import { follow, type Followed } from "../events/follow";
 import { wireCopyButtons } from "../page/copy";
-import { byId, expose, setText, viewersText } from "../page/page";
+import { byId, setText, viewersText } from "../page/page";
 import { ServerClock } from "../server/clock";
 import { nameProblem } from "../server/name";
 import type { Status } from "../server/status";
@@ -23,6 +23,7 @@ import {
 } from "../watching/protocol";
 import { Timeline } from "../watching/timeline";
 import { StatsReader } from "../webrtc/stats";
+import { expose } from "./expose";
 
 /** How long the picture may stand still before people are told that the publisher is away. */
 const AWAY_AFTER_MS = 2_500;
