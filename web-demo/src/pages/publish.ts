@@ -5,37 +5,16 @@
 // and for VP9 and AV1 &svc=L3T3
 
 import { wireCopyButtons } from "../page/copy";
-import {
-  bitrateText,
-  byId,
-  codecText,
-  make,
-  pollWhileVisible,
-  setText,
-  sizeText,
-} from "../page/page";
+import { byId, pollWhileVisible, setText } from "../page/page";
 import { Claim } from "../publish/claim";
+import { FigureCard } from "../publish/figures";
+import { Settings } from "../publish/settings";
 import { fetchStream } from "../server/api";
-import { nameProblem } from "../server/name";
 import type { Status } from "../server/status";
 import { LevelMeter } from "../source/level";
-import {
-  listDevices,
-  openDevice,
-  openSource,
-  type Source,
-  type SourceKind,
-} from "../source/sources";
+import { openDevice, openSource, type Source } from "../source/sources";
 import { hlsPath } from "../watching/protocol";
-import {
-  canScale,
-  encodingsFor,
-  SCALABILITY_MODES,
-  type Scalability,
-  VIDEO_CODECS,
-  type VideoCodec,
-} from "../webrtc/encodings";
-import { type LayerFigures, type Limit, type PublisherFigures, StatsReader } from "../webrtc/stats";
+import { encodingsFor } from "../webrtc/encodings";
 import { WhipPublisher } from "../webrtc/whip";
 import { expose } from "./expose";
 
@@ -43,57 +22,24 @@ const preview = byId("preview", HTMLVideoElement);
 const empty = byId("empty", HTMLParagraphElement);
 const problem = byId("problem", HTMLParagraphElement);
 const stateLine = byId("state", HTMLParagraphElement);
-const settings = byId("settings", HTMLFormElement);
 const liveButton = byId("live", HTMLButtonElement);
 const stopButton = byId("stop", HTMLButtonElement);
-const openButton = byId("open", HTMLButtonElement);
-const devices = byId("devices", HTMLDivElement);
-const sourceHint = byId("source-hint", HTMLParagraphElement);
-const camera = byId("camera", HTMLSelectElement);
-const microphone = byId("microphone", HTMLSelectElement);
-const nameField = byId("name", HTMLInputElement);
-const nameWrong = byId("name-problem", HTMLParagraphElement);
-const codec = byId("codec", HTMLSelectElement);
-const resolution = byId("resolution", HTMLSelectElement);
-const bitrate = byId("bitrate", HTMLInputElement);
-const bitrateWrong = byId("bitrate-problem", HTMLParagraphElement);
-const scalability = byId("scalability", HTMLSelectElement);
-const scalabilityRow = byId("scalability-row", HTMLLabelElement);
-const simulcast = byId("simulcast", HTMLInputElement);
 const share = byId("share", HTMLElement);
 const watchLink = byId("watch-link", HTMLAnchorElement);
 const hlsLink = byId("hls-link", HTMLElement);
-const figuresCard = byId("figures", HTMLElement);
-const layerRows = byId("layers", HTMLTableSectionElement);
-const summary = byId("summary", HTMLParagraphElement);
 const warning = byId("warning", HTMLParagraphElement);
 const levelBar = byId("level", HTMLMeterElement);
 
-const SOURCE_HINTS: Readonly<Record<SourceKind, string>> = {
-  camera: "",
-  screen: "The browser asks which screen, window or tab to share.",
-  pattern: "A moving picture with a clock, and a beep on every second. Needs no camera.",
-};
-const COLUMNS = ["Resolution", "Frames/s", "Bit rate", "Keyframes", "Limit"];
-const BITRATES_KBPS: Readonly<Record<string, string>> = {
-  "360": "800",
-  "720": "2500",
-  "1080": "5000",
-};
-const LIMITS: Readonly<Record<Limit, string>> = {
-  none: "none",
-  cpu: "limited by CPU",
-  bandwidth: "limited by network",
-  other: "limited by the browser",
-};
+const query = new URLSearchParams(location.search);
+const settings = new Settings(query);
+const { openButton } = settings;
+const figures = new FigureCard();
 
 let source: Source | null = null;
 let publisher: WhipPublisher | null = null;
 let claim: Claim | null = null;
 let openings = 0;
 let goingLive = false;
-let figures: PublisherFigures | null = null;
-let reader = new StatsReader();
 const level = new LevelMeter((share) => {
   levelBar.value = share;
 });
@@ -109,39 +55,23 @@ expose({
     return publisher?.location ?? null;
   },
   get figures() {
-    return figures;
+    return figures.present;
   },
 });
 
-fillMenus();
-const query = new URLSearchParams(location.search);
-readQuery(query);
-showSource();
-showScalability();
-void showDevices();
-navigator.mediaDevices?.addEventListener("devicechange", () => void showDevices());
-
-settings.onsubmit = (event) => {
+settings.form.onsubmit = (event) => {
   event.preventDefault();
   void goLive();
 };
 stopButton.onclick = () => void stop();
 openButton.onclick = () => void open();
-nameField.oninput = () => showWrong(nameField, nameWrong, null);
-bitrate.oninput = () => showWrong(bitrate, bitrateWrong, null);
-for (const radio of sourceRadios()) {
-  radio.onchange = () => {
-    showSource();
-    close();
-    // Not the screen: whoever moves through the choices by keyboard would meet the browser's question.
-    if (radio.value === "pattern") void open();
-  };
-}
-camera.onchange = () => void changeDevice("video", camera.value);
-microphone.onchange = () => void changeDevice("audio", microphone.value);
-codec.onchange = scalability.onchange = showScalability;
-resolution.onchange = () => {
-  bitrate.value = BITRATES_KBPS[resolution.value] ?? bitrate.value;
+settings.onsource = (kind) => {
+  close();
+  // Not the screen: whoever moves through the choices by keyboard would meet the browser's question.
+  if (kind === "pattern") void open();
+};
+settings.ondevice = (kind, id) => void changeDevice(kind, id);
+settings.onresolution = () => {
   if (source && source.kind !== "screen") void open();
 };
 wireCopyButtons(byId("copied", HTMLParagraphElement));
@@ -166,12 +96,7 @@ async function open(): Promise<boolean> {
   showProblem("");
   openButton.disabled = true;
   try {
-    const opened = await openSource({
-      kind: chosenSource(),
-      height: Number(resolution.value),
-      camera: camera.value,
-      microphone: microphone.value,
-    });
+    const opened = await openSource(settings.source);
     if (turn !== openings) {
       opened.stop();
       return false;
@@ -186,7 +111,7 @@ async function open(): Promise<boolean> {
   }
   showPreview();
   // Not awaited: a browser may list devices only once the page is in view.
-  void showDevices();
+  void settings.showDevices();
   return true;
 }
 
@@ -201,10 +126,8 @@ function close(): void {
 
 async function goLive(): Promise<void> {
   if (publisher || goingLive) return;
-  const name = nameField.value.trim();
-  showWrong(nameField, nameWrong, nameProblem(name));
-  showWrong(bitrate, bitrateWrong, bitrateProblem());
-  const wrong = settings.querySelector<HTMLElement>("[aria-invalid=true]");
+  const { name } = settings;
+  const wrong = settings.check();
   if (wrong) return wrong.focus();
   showProblem("");
   goingLive = true;
@@ -220,24 +143,17 @@ async function publish(name: string): Promise<void> {
   if (!source) return claim.release();
   const [video] = source.stream.getVideoTracks();
   const [audio] = source.stream.getAudioTracks();
-  const chosenCodec = codec.value as VideoCodec;
+  const { encoding } = settings;
   publisher = new WhipPublisher({
     endpoint: `/whip/${name}`,
     audio,
     video,
-    codec: chosenCodec,
+    codec: encoding.codec,
     redundantSound: query.get("red") === "1",
-    encodings: encodingsFor({
-      codec: chosenCodec,
-      width: source.width,
-      height: source.height,
-      bitrateBps: Number(bitrate.value) * 1_000,
-      simulcast: simulcast.checked,
-      scalability: scalability.value as Scalability,
-    }),
+    encodings: encodingsFor({ ...encoding, width: source.width, height: source.height }),
     replaces: claim.session,
   });
-  reader = new StatsReader();
+  figures.begin();
   publisher.onstatus = (status) => onStatus(name, status);
   showRunning(true, name);
   publisher.start();
@@ -246,9 +162,9 @@ async function publish(name: string): Promise<void> {
 async function stop(): Promise<void> {
   const ended = publisher;
   publisher = null;
-  figures = null;
+  figures.clear();
   if (ended) ended.onstatus = null;
-  showRunning(false, nameField.value.trim());
+  showRunning(false, settings.name);
   showState("idle", "Not live");
   claim?.keep(null);
   claim?.release();
@@ -260,7 +176,7 @@ function onStatus(name: string, { state, sentence, retryInMs }: Status): void {
   if (state === "stopped") {
     claim?.release();
     publisher = null;
-    figures = null;
+    figures.clear();
     showRunning(false, name);
     showProblem(sentence);
     showState("stopped", "Not live");
@@ -289,7 +205,7 @@ async function changeDevice(kind: "audio" | "video", id: string): Promise<void> 
     return;
   }
   try {
-    const track = await openDevice(kind, id, Number(resolution.value));
+    const track = await openDevice(kind, id, settings.height);
     await publisher.replaceTrack(kind, track);
     source.stream.removeTrack(old);
     old.stop();
@@ -322,47 +238,16 @@ function watchEnd(track: MediaStreamTrack): void {
 async function measure(): Promise<void> {
   const pc = publisher?.pc;
   if (!pc || publisher?.status.state !== "live") return;
-  figures = reader.publisher(await pc.getStats());
-  if (!document.hidden) showFigures(figures);
+  await figures.measure(pc);
 }
 
 /** What the server finds wrong with what it gets. */
 async function showWarnings(): Promise<void> {
   const live = publisher?.status.state === "live";
-  const info = live ? await fetchStream(nameField.value.trim()).catch(() => null) : null;
+  const info = live ? await fetchStream(settings.name).catch(() => null) : null;
   const sentence = info?.warnings.join(" ") ?? "";
   warning.hidden = sentence === "";
   setText(warning, sentence);
-}
-
-function showFigures({ layers, audioBps, roundTripMs, codec }: PublisherFigures): void {
-  figuresCard.hidden = false;
-  const rows = layers.map((layer) => {
-    const head = make("th", "", layer.rid || "single");
-    head.scope = "row";
-    head.dataset["label"] = "Layer";
-    const cells = layerCells(layer).map((text, i) => {
-      const cell = make("td", "", text);
-      cell.dataset["label"] = COLUMNS[i];
-      return cell;
-    });
-    return make("tr", "", head, ...cells);
-  });
-  layerRows.replaceChildren(...rows);
-  const parts = [
-    codec && `Video ${codecText(codec)}`,
-    audioBps > 0 && `sound ${bitrateText(audioBps)}`,
-    roundTripMs !== null && `round trip ${roundTripMs.toFixed(roundTripMs < 10 ? 1 : 0)} ms`,
-  ];
-  setText(summary, parts.filter(Boolean).join(" · "));
-}
-
-function layerCells(layer: LayerFigures): string[] {
-  const size = sizeText(layer.width, layer.height);
-  const keyframes = layer.keyframes === null ? "–" : String(layer.keyframes);
-  const limit = layer.limit === null ? "–" : LIMITS[layer.limit];
-  if (!layer.sending) return [size, "–", "not sent", keyframes, limit];
-  return [size, layer.fps.toFixed(0), bitrateText(layer.bitrateBps), keyframes, limit];
 }
 
 function showPreview(): void {
@@ -374,99 +259,16 @@ function showPreview(): void {
   openButton.hidden = source !== null;
 }
 
-function showSource(): void {
-  const kind = chosenSource();
-  devices.hidden = kind !== "camera";
-  setText(openButton, kind === "screen" ? "Choose a screen" : "Show preview");
-  setText(sourceHint, SOURCE_HINTS[kind]);
-}
-
-async function showDevices(): Promise<void> {
-  const { cameras, microphones } = await listDevices();
-  fillDevices(camera, cameras, "Camera");
-  fillDevices(microphone, microphones, "Microphone");
-}
-
-function fillDevices(
-  menu: HTMLSelectElement,
-  found: readonly MediaDeviceInfo[],
-  noun: string,
-): void {
-  const chosen = menu.value;
-  const named = found.filter((device) => device.deviceId !== "default");
-  menu.replaceChildren(
-    new Option("Default", ""),
-    ...named.map((device, i) => new Option(device.label || `${noun} ${i + 1}`, device.deviceId)),
-    new Option("None", "none"),
-  );
-  menu.value = [...menu.options].some((option) => option.value === chosen) ? chosen : "";
-}
-
-function fillMenus(): void {
-  const able = RTCRtpSender.getCapabilities("video")?.codecs ?? [];
-  for (const each of VIDEO_CODECS) {
-    const option = new Option(each === "H264" ? "H.264" : each, each);
-    option.disabled = !able.some(
-      ({ mimeType }) => mimeType.toLowerCase() === `video/${each.toLowerCase()}`,
-    );
-    codec.add(option);
-  }
-  for (const mode of SCALABILITY_MODES) scalability.add(new Option(modeText(mode), mode));
-  const first = [...codec.options].find((option) => !option.disabled);
-  if (first) first.selected = true;
-}
-
-/** A mode in words: L3T3_KEY is "3 sizes, 3 frame rates (L3T3_KEY)". */
-function modeText(mode: string): string {
-  const [, sizes, rates] = /^L(\d)T(\d)/.exec(mode) ?? [];
-  const count = (many: string | undefined, noun: string) =>
-    many === "1" ? `one ${noun}` : `${many} ${noun}s`;
-  return `${count(sizes, "size")}, ${count(rates, "frame rate")} (${mode})`;
-}
-
-function readQuery(query: URLSearchParams): void {
-  const select = (menu: HTMLSelectElement, value: string | null) => {
-    if (value !== null && [...menu.options].some((option) => option.value === value))
-      menu.value = value;
-  };
-  nameField.value = query.get("stream") ?? "";
-  select(codec, query.get("codec"));
-  select(scalability, query.get("svc"));
-  select(resolution, query.get("resolution"));
-  bitrate.value = query.get("bitrate") ?? BITRATES_KBPS[resolution.value] ?? bitrate.value;
-  if (query.has("simulcast")) simulcast.checked = query.get("simulcast") === "1";
-  for (const radio of sourceRadios()) {
-    if (radio.value === query.get("source")) radio.checked = true;
-  }
-}
-
-/** Offers scalable pictures where the codec has them; they take the place of simulcast. */
-function showScalability(): void {
-  const can = canScale(codec.value as VideoCodec);
-  scalabilityRow.hidden = !can;
-  simulcast.disabled = publisher !== null || (can && scalability.value !== "");
-}
-
 function showRunning(running: boolean, name: string): void {
   // Whoever pressed a button that goes away finds the focus on its counterpart.
   const focused = document.activeElement;
-  const moveFocus = focused === liveButton || focused === stopButton || settings.contains(focused);
+  const moveFocus =
+    focused === liveButton || focused === stopButton || settings.form.contains(focused);
   liveButton.hidden = running;
   stopButton.hidden = !running;
   share.hidden = !running;
-  if (!running) figuresCard.hidden = true;
-  for (const control of [
-    nameField,
-    codec,
-    resolution,
-    bitrate,
-    scalability,
-    simulcast,
-    ...sourceRadios(),
-  ]) {
-    control.disabled = running;
-  }
-  if (!running) showScalability();
+  if (!running) figures.hide();
+  settings.lock(running);
   watchLink.href = `/watch/${name}`;
   watchLink.textContent = watchLink.href;
   hlsLink.textContent = location.origin + hlsPath(name);
@@ -482,23 +284,4 @@ function showState(state: string, text: string): void {
 function showProblem(sentence: string): void {
   problem.hidden = sentence === "";
   setText(problem, sentence);
-}
-
-function showWrong(field: HTMLElement, place: HTMLElement, sentence: string | null): void {
-  field.setAttribute("aria-invalid", String(sentence !== null));
-  place.hidden = sentence === null;
-  setText(place, sentence ?? "");
-}
-
-function bitrateProblem(): string | null {
-  const kbps = Number(bitrate.value);
-  return kbps >= 100 && kbps <= 20_000 ? null : "Choose a bit rate from 100 to 20000 kbit/s.";
-}
-
-function chosenSource(): SourceKind {
-  return (sourceRadios().find((radio) => radio.checked)?.value ?? "camera") as SourceKind;
-}
-
-function sourceRadios(): HTMLInputElement[] {
-  return [...settings.querySelectorAll<HTMLInputElement>("input[name=source]")];
 }
