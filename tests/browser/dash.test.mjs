@@ -6,7 +6,6 @@ import {
   base,
   forget,
   launch,
-  newPicture,
   publish,
   samples,
   streamInfo,
@@ -18,6 +17,7 @@ import {
 } from "./lib/browser.mjs";
 import { median, print, tenth } from "./lib/figures.mjs";
 import { play, plays } from "./lib/players.mjs";
+import { ageNow, changeQuality, lookBack, qualitiesOf, throughReload } from "./lib/watching.mjs";
 
 /** What DASH can carry, in three sizes. */
 const SETTINGS = { codec: "H264", resolution: "720" };
@@ -25,6 +25,7 @@ const DASH = { query: "?protocol=dash" };
 const LATE_MS = 3_000;
 /** Packaging starts with the first viewer, and machines are busy. */
 const START_MS = 60_000;
+const CHANGE_MS = 40_000;
 
 describe("DASH", () => {
   let browser;
@@ -54,27 +55,15 @@ describe("DASH", () => {
     // What is counted from here on is of a player that has settled.
     const { stalls: before, frames: framesBefore } = await figures(viewer);
 
-    await viewer.waitForFunction(() => document.querySelectorAll("#layers input").length > 2);
-    const qualities = await viewer.$$eval("#layers input", (inputs) => inputs.map((i) => i.value));
-    assert.equal(qualities[0], "", "the first choice is left to the network");
-    const downMs = await changeQuality(viewer, qualities.at(-1));
-    const upMs = await changeQuality(viewer, qualities[1]);
+    const qualities = await qualitiesOf(viewer);
+    const downMs = await changeQuality(viewer, qualities.at(-1), CHANGE_MS);
+    const upMs = await changeQuality(viewer, qualities[1], CHANGE_MS);
     const changed = await liveAge(viewer);
     const { stalls, frames, dropped } = await figures(viewer);
     assert.ok(frames > framesBefore, "frames are counted");
     assert.ok(stalls - before <= 1, `${stalls - before} stalls while the quality changed twice`);
 
-    const window = () => Number(document.querySelector("#seek").max);
-    const wide = async () => (await viewer.evaluate(window)) >= 14;
-    await until("a window to go back in", wide, 60_000);
-    await viewer.focus("#seek");
-    await viewer.keyboard.press("ArrowLeft");
-    await viewer.keyboard.press("ArrowLeft");
-    const back = await until("a picture of the past", async () => {
-      const last = (await samples(viewer)).filter(({ age }) => age !== null).at(-1);
-      return last?.age > 9_000 && last.age;
-    });
-    assert.match(await viewer.textContent("#behind"), /^\d+ s behind live$/);
+    const back = await lookBack(viewer);
     // Whoever went back stays there.
     await new Promise((resolve) => setTimeout(resolve, 4_000));
     await forget(viewer);
@@ -106,17 +95,10 @@ describe("DASH", () => {
 
   test("a viewer who was there first goes on when the publisher reloads its page", async () => {
     const stream = uniqueName("dash-reload");
-    const viewer = await watch(await browser.context(), stream, DASH);
-    await viewer.waitForFunction(() => window.whitewater.state === "waiting");
-    assert.match(await viewer.textContent("#state"), /Not live yet/);
-    let from = Date.now();
-    const publisher = await publish(await browser.context(), stream, SETTINGS);
-    const firstMs = (await newPicture(viewer, START_MS)) - from;
-    await waitClocks(viewer, 60);
-    from = Date.now();
-    await publisher.reload();
-    await waitLive(publisher);
-    const backMs = (await newPicture(viewer, START_MS)) - from;
+    const { viewer, publisher, firstMs, backMs } = await throughReload(browser, stream, {
+      options: DASH,
+      settings: SETTINGS,
+    });
     await waitClocks(viewer, 60);
     const late = await liveAge(viewer);
     print("dash publisher reloads", { firstMs, backMs, latencyMs: tenth(late) });
@@ -170,14 +152,7 @@ describe("DASH", () => {
   });
 });
 
-/** The median age of the next thirty readable frames. */
-async function ageNow(viewer) {
-  await forget(viewer);
-  const taken = await waitClocks(viewer, 30);
-  return median(taken.map(({ age }) => age).filter((age) => age !== null));
-}
-
-/** The same once it is less than three seconds, which the player comes to by itself. */
+/** The age of the picture once it is less than three seconds, which the player comes to by itself. */
 function liveAge(viewer) {
   return until("the live picture", async () => {
     const age = await ageNow(viewer);
@@ -187,13 +162,4 @@ function liveAge(viewer) {
 
 function figures(viewer) {
   return viewer.evaluate(() => window.whitewater.figures);
-}
-
-/** Chooses a quality by the page's menu, and waits until its size is on the screen. */
-async function changeQuality(viewer, key) {
-  const from = Date.now();
-  await viewer.check(`#layers input[value="${key}"]`);
-  const shown = (height) => document.querySelector("#video").videoHeight === height;
-  await viewer.waitForFunction(shown, Number.parseInt(key), { timeout: 40_000 });
-  return Date.now() - from;
 }

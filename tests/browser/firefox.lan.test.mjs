@@ -3,7 +3,6 @@
 import assert from "node:assert/strict";
 import { after, afterEach, before, describe, test } from "node:test";
 import {
-  activeLayers,
   base,
   forget,
   launch,
@@ -19,6 +18,7 @@ import {
 } from "./lib/browser.mjs";
 import { print, tenth } from "./lib/figures.mjs";
 import { launchFirefox } from "./lib/firefox.mjs";
+import { threeLayers } from "./lib/layers.mjs";
 import { LAN } from "./lib/network.mjs";
 import { elapsedMs } from "./lib/reader.mjs";
 import { startServer } from "./lib/server.mjs";
@@ -229,17 +229,6 @@ async function figuresOf(page) {
 
 function rowsOf(page) {
   return page.evaluate(() => document.querySelectorAll("#layers tr").length);
-}
-
-function threeLayers(stream) {
-  return until(
-    "three layers of different sizes",
-    async () => {
-      const layers = await activeLayers(stream);
-      return new Set(layers.map((layer) => layer.width)).size === 3 && layers;
-    },
-    40_000,
-  );
 }
 
 async function switchThrough(viewer, layers) {

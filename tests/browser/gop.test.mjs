@@ -13,6 +13,7 @@ import {
   watch,
 } from "./lib/browser.mjs";
 import { median, print, quantile, tenth } from "./lib/figures.mjs";
+import { switchTo } from "./lib/layers.mjs";
 import { behindMs, watchPrints } from "./lib/prints.mjs";
 import { publishLike } from "./lib/load.mjs";
 
@@ -243,23 +244,4 @@ function largestGap(taken) {
 
 function spread(values) {
   return Math.max(...values) - Math.min(...values);
-}
-
-/** In the page: asks for a layer, and says after how many ms its size was shown. */
-async function switchTo({ rid, width }) {
-  const from = performance.timeOrigin + performance.now();
-  const response = await fetch(`${window.whitewater.session}/layer`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ rid }),
-  });
-  if (!response.ok) throw new Error(`layer ${rid}: ${response.status}`);
-  for (;;) {
-    const hit = window.reader.samples.find(
-      (sample) => sample.shown >= from && sample.width === width,
-    );
-    if (hit) return hit.shown - from;
-    if (performance.timeOrigin + performance.now() - from > 10_000) return Infinity;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

@@ -17,8 +17,9 @@ import {
   waitLive,
   watch,
 } from "./lib/browser.mjs";
-import { median, print, tenth } from "./lib/figures.mjs";
+import { print, tenth } from "./lib/figures.mjs";
 import { startServer } from "./lib/server.mjs";
+import { ageNow, changeQuality, lookBack, qualitiesOf, throughReload } from "./lib/watching.mjs";
 
 /** What HLS can carry, in three sizes. */
 const SETTINGS = { codec: "H264", resolution: "720" };
@@ -26,6 +27,7 @@ const HLS = { query: "?protocol=hls" };
 const LATE_MS = 4_000;
 /** Packaging starts with the first viewer, and machines are busy. */
 const START_MS = 60_000;
+const CHANGE_MS = 30_000;
 
 describe("HLS in the pages", () => {
   let browser;
@@ -46,28 +48,13 @@ describe("HLS in the pages", () => {
     assert.ok(first < LATE_MS, `the picture is ${first} ms late`);
     assert.ok(Math.abs(shown - first) < 1_500, `the page says ${shown} ms, the pixels ${first} ms`);
 
-    await viewer.waitForFunction(() => document.querySelectorAll("#layers input").length > 2);
-    const qualities = await viewer.$$eval("#layers input", (inputs) => inputs.map((i) => i.value));
-    assert.equal(qualities[0], "", "the first choice is left to the network");
-    const downMs = await changeQuality(viewer, qualities.at(-1));
-    const upMs = await changeQuality(viewer, qualities[1]);
+    const qualities = await qualitiesOf(viewer);
+    const downMs = await changeQuality(viewer, qualities.at(-1), CHANGE_MS);
+    const upMs = await changeQuality(viewer, qualities[1], CHANGE_MS);
     const changed = await ageNow(viewer);
     assert.ok(changed < LATE_MS, `after two changes the picture is ${changed} ms late`);
 
-    const window = () => Number(document.querySelector("#seek").max);
-    await until(
-      "a window to go back in",
-      async () => (await viewer.evaluate(window)) >= 14,
-      60_000,
-    );
-    await viewer.focus("#seek");
-    await viewer.keyboard.press("ArrowLeft");
-    await viewer.keyboard.press("ArrowLeft");
-    const back = await until("a picture of the past", async () => {
-      const last = (await samples(viewer)).filter(({ age }) => age !== null).at(-1);
-      return last?.age > 9_000 && last.age;
-    });
-    assert.match(await viewer.textContent("#behind"), /^\d+ s behind live$/);
+    const back = await lookBack(viewer);
     await viewer.press("#go-live", "Enter");
     await until("the live picture", async () => (await samples(viewer)).at(-1)?.age < LATE_MS);
     const live = await ageNow(viewer);
@@ -111,17 +98,10 @@ describe("HLS in the pages", () => {
 
   test("a viewer who was there first goes on when the publisher reloads its page", async () => {
     const stream = uniqueName("hls-reload");
-    const viewer = await watch(await browser.context(), stream, HLS);
-    await viewer.waitForFunction(() => window.whitewater.state === "waiting");
-    assert.match(await viewer.textContent("#state"), /Not live yet/);
-    let from = Date.now();
-    const publisher = await publish(await browser.context(), stream, SETTINGS);
-    const firstMs = (await newPicture(viewer, START_MS)) - from;
-    await waitClocks(viewer, 60);
-    from = Date.now();
-    await publisher.reload();
-    await waitLive(publisher);
-    const backMs = (await newPicture(viewer, START_MS)) - from;
+    const { viewer, firstMs, backMs } = await throughReload(browser, stream, {
+      options: HLS,
+      settings: SETTINGS,
+    });
     await forget(viewer);
     await waitClocks(viewer, 60);
     const late = await ageNow(viewer);
@@ -220,22 +200,6 @@ describe("HLS in the pages", () => {
     }
   });
 });
-
-/** The median age of the next thirty readable frames. */
-async function ageNow(viewer) {
-  await forget(viewer);
-  const taken = await waitClocks(viewer, 30);
-  return median(taken.map(({ age }) => age).filter((age) => age !== null));
-}
-
-/** Chooses a quality by the page's menu, and waits until its size is on the screen. */
-async function changeQuality(viewer, key) {
-  const from = Date.now();
-  await viewer.check(`#layers input[value="${key}"]`);
-  const shown = (height) => document.querySelector("#video").videoHeight === height;
-  await viewer.waitForFunction(shown, Number.parseInt(key), { timeout: 30_000 });
-  return Date.now() - from;
-}
 
 /** What the server counts of what players say. */
 async function metricsOf() {

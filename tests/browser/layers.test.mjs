@@ -3,18 +3,17 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import {
-  activeLayers,
   forget,
   launch,
   publish,
   samples,
   stat,
   uniqueName,
-  until,
   waitClocks,
   watch,
 } from "./lib/browser.mjs";
 import { median, print, quantile, tenth } from "./lib/figures.mjs";
+import { switchTo, threeLayers } from "./lib/layers.mjs";
 import { elapsedMs } from "./lib/reader.mjs";
 
 const SWITCHES = 20;
@@ -29,7 +28,7 @@ for (const codec of ["H264", "VP8"]) {
       const stream = uniqueName("layers");
       await publish(await browser.context(), stream, { codec });
       const viewer = await watch(await browser.context(), stream);
-      await until("three layers of different sizes", () => threeLayers(stream), 40_000);
+      await threeLayers(stream);
       await waitClocks(viewer, 30);
       const figures = await switchManyTimes(viewer, stream);
       print(`layers ${codec}`, figures);
@@ -51,7 +50,7 @@ async function switchManyTimes(viewer, stream) {
   await forget(viewer);
   const tookMs = [];
   for (let i = 0; i < SWITCHES; i++) {
-    const layers = await until("three layers", () => threeLayers(stream));
+    const layers = await threeLayers(stream, 20_000);
     tookMs.push(await viewer.evaluate(switchTo, layers[[2, 0, 1, 0, 2, 1][i % 6]]));
     await viewer.waitForTimeout(400);
   }
@@ -70,28 +69,4 @@ async function switchManyTimes(viewer, stream) {
     unreadable: taken.length - read.length,
     frames: taken.length,
   };
-}
-
-async function threeLayers(stream) {
-  const layers = await activeLayers(stream);
-  return new Set(layers.map((layer) => layer.width)).size === 3 && layers;
-}
-
-/** In the page: asks for a layer, and says after how many ms its size was shown. */
-async function switchTo({ rid, width }) {
-  const from = performance.timeOrigin + performance.now();
-  const response = await fetch(`${window.whitewater.session}/layer`, {
-    method: "POST",
-    headers: { "Content-Type": "application/json" },
-    body: JSON.stringify({ rid }),
-  });
-  if (!response.ok) throw new Error(`layer ${rid}: ${response.status} ${await response.text()}`);
-  for (;;) {
-    const hit = window.reader.samples.find(
-      (sample) => sample.shown >= from && sample.width === width,
-    );
-    if (hit) return hit.shown - from;
-    if (performance.timeOrigin + performance.now() - from > 10_000) return Infinity;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
 }

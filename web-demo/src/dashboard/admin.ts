@@ -1,8 +1,8 @@
 // A client of what the API has for administrators. No DOM.
 
-import type { StreamInfo } from "../api";
-import type { Page } from "../recordings/api";
-import { HttpProblem, parseLinks, problemOf, request } from "../http";
+import type { StreamInfo } from "../server/api";
+import { HttpProblem, parseLinks, problemOf, request } from "../server/http";
+import type { Page } from "../server/recordings";
 
 /** The layer that a viewer gets. */
 export interface SelectedLayer {

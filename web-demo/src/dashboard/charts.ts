@@ -2,7 +2,7 @@
 
 import uPlot from "uplot";
 import "uplot/dist/uPlot.min.css";
-import { bitrateText } from "../page";
+import { bitrateText } from "../page/page";
 import type { History } from "./admin";
 
 /** A line: its name and one number per sample. */

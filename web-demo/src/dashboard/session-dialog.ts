@@ -1,8 +1,8 @@
 // A dialog that shows one session, and what can be done about it.
 
-import { bitrateText, codecText, durationText, make, setText } from "../page";
+import { confirmed } from "../page/confirm";
+import { bitrateText, codecText, durationText, make, setText } from "../page/page";
 import { type Admin, type Session, sentenceOf } from "./admin";
-import { confirmed } from "./confirm";
 import { layerText, percentText, tripText } from "./session-table";
 
 /** The dialog of one session at a time. */

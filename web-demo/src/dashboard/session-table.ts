@@ -1,6 +1,6 @@
 // A table of sessions that keeps no more rows in the page than can be seen, however many there are.
 
-import { bitrateText, codecText, durationText, make, setText } from "../page";
+import { bitrateText, codecText, durationText, make, setText } from "../page/page";
 import type { Session } from "./admin";
 
 /** A column: its heading, its class, and what a session has in it. */

@@ -1,8 +1,8 @@
 // A player that shows a recording in a video element, from its beginning, also while it still grows.
 
 import type Hls from "hls.js";
-import type { HlsModule } from "../hls-playback";
-import { FIRST_GUESS_BPS, type Level, levelsOf, sentencesOf } from "../playback";
+import type { HlsModule } from "../segments/hls-playback";
+import { FIRST_GUESS_BPS, type Level, levelsOf, sentencesOf } from "../segments/playback";
 
 const SAY = sentencesOf("recording");
 

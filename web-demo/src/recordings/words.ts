@@ -1,7 +1,7 @@
 // The words about a recording: when, how long, how large, in which qualities. No DOM.
 
-import { codecText } from "../page";
-import type { Recording, RenditionInfo } from "./api";
+import { codecText } from "../page/page";
+import type { Recording, RenditionInfo } from "../server/recordings";
 
 /** "Recording", "Ready", "Failed". */
 export function stateText({ state }: Recording): string {
