@@ -29,6 +29,7 @@ USER whitewater
 WORKDIR /var/lib/whitewater
 ENV WHITEWATER_HTTP=0.0.0.0:8080 WHITEWATER_UDP=0.0.0.0:7000 WHITEWATER_DATA=/var/lib/whitewater
 EXPOSE 8080/tcp 7000/udp 7000/tcp
-HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["curl", "-fsS", "http://127.0.0.1:8080/healthz"]
+# With a certificate it speaks TLS alone, under a name that is not this address.
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s CMD ["sh", "-c", "at=127.0.0.1:${WHITEWATER_HTTP##*:}/healthz; curl -fsS http://$at || curl -fsSk https://$at"]
 ENTRYPOINT ["whitewater"]
 CMD ["serve"]

@@ -28,6 +28,9 @@ const { options, turns, serverCore, clientCore, bothCores } = settings("requests
 /** A server, and a publisher of three layers with sound, or of one that becomes a ladder. */
 async function serve(hls = "always", { core = serverCore, log = "warn", ladder = false } = {}) {
   const toml = `max_http_connections = 12000
+[limits]
+address_connections = 0
+address_requests = 0
 [recording]
 enabled = false
 [[streams]]
@@ -173,7 +176,9 @@ async function caching(origin) {
   const site = readFileSync("deploy/nginx/whitewater.conf", "utf8")
     .replace("/var/cache/nginx/whitewater", join(folder, "cache"))
     .replace("server 127.0.0.1:8080", `server ${new URL(origin).host}`)
-    .replace("listen 80", `listen 127.0.0.1:${own}`);
+    .replace("listen 80", `listen 127.0.0.1:${own}`)
+    // What is logged is what went to the origin.
+    .replace(/^\s*(access|error)_log .*\n/gm, "");
   // One line for each request that went to the origin.
   writeFileSync(
     join(folder, "edge.conf"),

@@ -166,7 +166,7 @@ fn refuse(refused: &Refused) -> Response {
         Refused::Store(error) => {
             tracing::warn!(error, "the store of recordings cannot be read");
             let detail = "the store of recordings does not answer";
-            answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+            answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
         }
     }
 }

@@ -2,11 +2,12 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use reqwest::Client;
 use serde_json::Value;
 
 /// A process that ends with its test.
@@ -39,7 +40,19 @@ impl Running {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+
+    /// Waits until it takes connections.
+    async fn listens(&mut self, address: &str) {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while tokio::net::TcpStream::connect(address).await.is_err() {
+            let ended = self.0.try_wait().unwrap();
+            assert!(ended.is_none() && Instant::now() < deadline, "{address}: {ended:?}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
 }
+
+const SECRET: &str = "a secret of more than thirty-two bytes";
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -85,6 +98,69 @@ fn instruction(name: &str) -> Vec<String> {
     serde_json::from_str(list).unwrap_or_else(|error| panic!("{line}: {error}"))
 }
 
+/// A text of the Compose file where a file `.env` sets this: with `${NAME:-value without NAME}` and
+/// `${NAME:+value with NAME}` replaced. What is empty is not set.
+fn interpolated(text: &str, set: &[(&str, &str)]) -> String {
+    let (mut out, mut rest) = (String::new(), text);
+    while let Some((before, after)) = rest.split_once("${") {
+        let (inside, behind) = after.split_once('}').unwrap();
+        let (name, other) = inside.split_once(':').unwrap();
+        let value = set.iter().find(|(set, value)| *set == name && !value.is_empty());
+        let value = value.map(|(_, value)| *value);
+        out += before;
+        out += match (other.split_at(1), value) {
+            (("-", without), None) => without,
+            (("-", _), Some(value)) => value,
+            (("+", with), Some(_)) => with,
+            (("+", _), None) => "",
+            (_, _) => panic!("{text}"),
+        };
+        rest = behind;
+    }
+    out + rest
+}
+
+/// The server as the Compose file starts its image where `.env` sets this, with an address of its own.
+fn server(compose: &Value, set: &[(&str, &str)], http: &str, data: &Path) -> Command {
+    let text = read("Dockerfile");
+    let (_, stage) = text.rsplit_once("\nFROM ").unwrap();
+    let mut arguments = instruction("ENTRYPOINT");
+    assert_eq!(arguments.remove(0), "whitewater");
+    assert_eq!(command(compose, "whitewater", &[]), instruction("CMD"));
+    arguments.extend(instruction("CMD"));
+    let mut server = Command::new(env!("CARGO_BIN_EXE_whitewater"));
+    server.args(&arguments).current_dir(data);
+    let (_, pairs) = stage.split_once("\nENV ").unwrap();
+    for pair in pairs.lines().next().unwrap().split_whitespace() {
+        let (name, value) = pair.split_once('=').unwrap();
+        // Containers have addresses of their own; here media is on loopback alone.
+        let value = value.replace("0.0.0.0:8080", http).replace("0.0.0.0:7000", "127.0.0.1:0");
+        server.env(name, value.replace("/var/lib/whitewater", data.to_str().unwrap()));
+    }
+    for line in compose["services"]["whitewater"]["environment"].as_array().unwrap() {
+        let line = interpolated(line.as_str().unwrap(), set);
+        let (name, value) = line.split_once('=').unwrap();
+        server.env(name, value);
+    }
+    server
+}
+
+/// The Varnish of the Compose file, with a configuration and a port of its own.
+fn varnish(compose: &Value, vcl: &Path, port: u16, folder: &Path) -> Command {
+    let words = command(
+        compose,
+        "varnish",
+        &[
+            (":8081", &format!("127.0.0.1:{port}")),
+            ("/etc/varnish/whitewater.vcl", vcl.to_str().unwrap()),
+            ("512m", "64m"),
+        ],
+    );
+    let mut varnish = Command::new("/usr/sbin/varnishd");
+    varnish.args(&words[1..]).args(["-j", "none", "-n"]).arg(folder.join("varnish"));
+    varnish
+}
+
 fn said(command: &mut Command) -> Output {
     let output = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
     let text = [&output.stdout[..], &output.stderr[..]].concat();
@@ -97,38 +173,62 @@ async fn the_image_of_the_server_serves_and_its_health_check_tells() {
     let text = read("Dockerfile");
     let (_, stage) = text.rsplit_once("\nFROM ").unwrap();
     assert!(stage.contains("\nUSER whitewater\n"), "it does not run as root");
-    let compose = compose();
-    let service = &compose["services"]["whitewater"];
-    let http = format!("127.0.0.1:{}", free_port());
-    let mut arguments = instruction("ENTRYPOINT");
-    assert_eq!(arguments.remove(0), "whitewater");
-    assert_eq!(command(&compose, "whitewater", &[]), instruction("CMD"));
-    arguments.extend(instruction("CMD"));
-
+    let (compose, check) = (compose(), instruction("HEALTHCHECK"));
     let data = tempfile::tempdir().unwrap();
-    let mut server = Command::new(env!("CARGO_BIN_EXE_whitewater"));
-    server.args(&arguments).current_dir(data.path());
-    let (_, set) = stage.split_once("\nENV ").unwrap();
-    for pair in set.lines().next().unwrap().split_whitespace() {
-        let (name, value) = pair.split_once('=').unwrap();
-        // Containers have addresses of their own; here it is loopback alone.
-        let value = value.replace("0.0.0.0:8080", &http).replace("0.0.0.0:7000", "127.0.0.1:0");
-        server.env(name, value.replace("/var/lib/whitewater", data.path().to_str().unwrap()));
+    let made = rcgen::generate_simple_self_signed(vec!["example.org".to_owned()]).unwrap();
+    let (cert, key) = (data.path().join("cert.pem"), data.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    for is_secure in [false, true] {
+        let http = format!("127.0.0.1:{}", free_port());
+        let mut server = server(&compose, &[], &http, data.path());
+        if is_secure {
+            server.env("WHITEWATER_TLS_CERT", &cert).env("WHITEWATER_TLS_KEY", &key);
+        }
+        let is_healthy = || {
+            let mut once = Command::new(&check[0]);
+            let output = once.args(&check[1..]).env("WHITEWATER_HTTP", &http).output().unwrap();
+            output.status.success()
+        };
+        assert!(!is_healthy(), "nobody is there yet");
+        let mut server = Running::start(&mut server);
+        server.listens(&http).await;
+        assert!(is_healthy(), "with TLS: {is_secure}");
     }
-    for (name, value) in service["environment"].as_object().unwrap() {
-        // `${NAME:-default}`
-        let value = value.as_str().unwrap();
-        let (_, default) = value.trim_end_matches('}').split_once(":-").unwrap();
-        server.env(name, default);
+}
+
+#[test]
+fn the_compose_file_opens_the_server_only_to_this_machine_unless_somebody_insists() {
+    let compose = compose();
+    for port in compose["services"]["whitewater"]["ports"].as_array().unwrap() {
+        let port = port.as_str().unwrap();
+        assert!(interpolated(port, &[]).starts_with("127.0.0.1:"), "{port}");
+        assert!(interpolated(port, &[("BIND", "0.0.0.0")]).starts_with("0.0.0.0:"), "{port}");
     }
-    let mut check = instruction("HEALTHCHECK");
-    let url = check.iter_mut().find(|word| word.starts_with("http://")).unwrap();
-    *url = url.replace("127.0.0.1:8080", &http);
-    let check_once = || Command::new(&check[0]).args(&check[1..]).output().unwrap();
-    assert!(!check_once().status.success(), "nobody is there yet");
-    let mut server = Running::start(&mut server);
-    assert_eq!(server.answers(&format!("http://{http}/healthz")).await.0, 200);
-    assert!(check_once().status.success());
+    // What `.env` sets, whether `whitewater.env` has a secret, and whether the server takes that.
+    type Row<'a> = (&'a [(&'a str, &'a str)], bool, bool);
+    let rows: [Row<'_>; 8] = [
+        (&[], false, true),
+        (&[], true, true),
+        (&[("BIND", "")], false, true),
+        (&[("BIND", "0.0.0.0")], false, false),
+        (&[("BIND", "0.0.0.0")], true, true),
+        (&[("BIND", "0.0.0.0"), ("INSECURE_OPEN", "true")], false, true),
+        (&[("BIND", "0.0.0.0"), ("INSECURE_OPEN", "false")], false, false),
+        (&[("INSECURE_OPEN", "false")], false, false),
+    ];
+    let data = tempfile::tempdir().unwrap();
+    for (set, has_secret, starts) in rows {
+        let mut server = server(&compose, set, "0.0.0.0:8080", data.path());
+        if has_secret {
+            server.env("WHITEWATER_AUTH_JWT_SECRET", SECRET);
+        }
+        // It reads everything, and opens nothing.
+        let output = server.arg("--print-config").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.success(), starts, "{set:?}, secret {has_secret}: {text}");
+        assert!(starts || text.contains("no authentication is configured"), "{set:?}: {text}");
+    }
 }
 
 #[tokio::test]
@@ -138,20 +238,63 @@ async fn the_cache_of_the_compose_file_runs_with_the_shipped_configuration() {
     let vcl = root().join("deploy/varnish/whitewater.vcl");
     let mounted = compose["services"]["varnish"]["volumes"][0].as_str().unwrap();
     assert_eq!(mounted, "./deploy/varnish/whitewater.vcl:/etc/varnish/whitewater.vcl:ro");
-    let words = command(
-        &compose,
-        "varnish",
-        &[
-            (":8081", &format!("127.0.0.1:{port}")),
-            ("/etc/varnish/whitewater.vcl", vcl.to_str().unwrap()),
-            ("512m", "64m"),
-        ],
-    );
-    let mut varnish = Command::new("/usr/sbin/varnishd");
-    varnish.args(&words[1..]).args(["-j", "none", "-n"]).arg(folder.path().join("varnish"));
-    let mut varnish = Running::start(&mut varnish);
+    let mut varnish = Running::start(&mut varnish(&compose, &vcl, port, folder.path()));
     let (_, text) = varnish.answers(&format!("http://127.0.0.1:{port}/hls/a/index.m3u8")).await;
     assert!(text.contains("status\":"), "a problem, as there is no origin or no stream: {text}");
+}
+
+#[tokio::test]
+async fn behind_the_cache_of_the_compose_file_bad_tokens_lock_out_nobody_else() {
+    let compose = compose();
+    let (folder, http, port) = (tempfile::tempdir().unwrap(), free_port(), free_port());
+    let vcl = folder.path().join("test.vcl");
+    let shipped = read("deploy/varnish/whitewater.vcl");
+    std::fs::write(&vcl, shipped.replacen("\"8080\"", &format!("\"{http}\""), 1)).unwrap();
+    let http = format!("127.0.0.1:{http}");
+    let mut server = server(&compose, &[], &http, folder.path());
+    let mut server = Running::start(server.env("WHITEWATER_AUTH_JWT_SECRET", SECRET));
+    server.listens(&http).await;
+    let mut varnish = Running::start(&mut varnish(&compose, &vcl, port, folder.path()));
+    varnish.listens(&format!("127.0.0.1:{port}")).await;
+    let mut token = Command::new(env!("CARGO_BIN_EXE_whitewater"));
+    token.args(["token", "--admin", "--ttl", "1h"]).env("WHITEWATER_AUTH_JWT_SECRET", SECRET);
+    let good = String::from_utf8(said(&mut token).stdout).unwrap().trim().to_owned();
+
+    let url = format!("http://127.0.0.1:{port}/api/v1/sessions");
+    let from = |last: u8| {
+        let address = IpAddr::from([127, 0, 0, last]);
+        Client::builder().local_address(address).build().unwrap()
+    };
+    let (guesser, neighbour) = (from(2), from(3));
+    let ask = async |client: &Client, token: &str| {
+        // Whom a client claims to be is nobody's concern.
+        let request = client.get(&url).header("X-Forwarded-For", "127.0.0.3").bearer_auth(token);
+        request.send().await.unwrap().status().as_u16()
+    };
+    let mut refused = 0;
+    while ask(&guesser, "a guess").await == 401 {
+        refused += 1;
+        assert!(refused < 1_000, "nobody counts");
+    }
+    assert!(refused >= 60, "{refused}");
+    assert_eq!(ask(&guesser, &good).await, 429);
+    assert_eq!(ask(&neighbour, &good).await, 200);
+}
+
+#[test]
+fn every_proxy_tells_who_asks_and_nginx_logs_no_tokens() {
+    let nginx = read("deploy/nginx/whitewater.conf");
+    let proxied = nginx.matches("proxy_pass ").count();
+    for line in ["X-Forwarded-For $remote_addr;", "Forwarded \"\";"] {
+        let line = format!("proxy_set_header {line}");
+        assert_eq!(nginx.matches(&line).count(), proxied, "a location inherits none: {line}");
+    }
+    assert!(nginx.contains("access_log /var/log/nginx/access.log whitewater;"));
+    let (_, format) = nginx.split_once("log_format whitewater ").unwrap();
+    let (format, _) = format.split_once(';').unwrap();
+    for told in ["$request ", "$request\"", "$request_uri", "$args", "$query", "$http_referer"] {
+        assert!(!format.contains(told), "{told} may hold a token: {format}");
+    }
 }
 
 #[tokio::test]
@@ -211,14 +354,18 @@ fn systemd_takes_the_unit_and_finds_little_exposed() {
     assert_ne!(unit, shipped);
     let folder = tempfile::tempdir().unwrap();
     let path: PathBuf = folder.path().join("whitewater.service");
-    std::fs::write(&path, unit).unwrap();
-    let checked = said(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path));
-    let text = String::from_utf8_lossy(&checked.stderr).into_owned();
-    // It also reads the system's other units, and complains about those.
-    assert!(!text.contains("whitewater.service"), "{text}");
-    // 2.0 of 10, where a unit without any of it has 9.6.
-    let security = ["security", "--offline=true", "--threshold=20", "--no-pager"];
-    said(Command::new("systemd-analyze").args(security).arg(&path));
+    let with_credentials = unit.replace("\n#LoadCredential=", "\nLoadCredential=");
+    assert_ne!(with_credentials, unit);
+    for unit in [unit, with_credentials] {
+        std::fs::write(&path, unit).unwrap();
+        let checked = said(Command::new("systemd-analyze").args(["verify", "--man=no"]).arg(&path));
+        let text = String::from_utf8_lossy(&checked.stderr).into_owned();
+        // It also reads the system's other units, and complains about those.
+        assert!(!text.contains("whitewater.service"), "{text}");
+        // 2.0 of 10, where a unit without any of it has 9.6.
+        let security = ["security", "--offline=true", "--threshold=20", "--no-pager"];
+        said(Command::new("systemd-analyze").args(security).arg(&path));
+    }
 }
 
 #[test]

@@ -7,5 +7,6 @@ mod edge {
     mod feed;
     mod headers;
     mod origin;
+    mod others;
     mod varnish;
 }

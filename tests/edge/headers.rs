@@ -1,6 +1,6 @@
 //! Tests of what a cache passes on, what it keeps, and for how long.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use reqwest::header::HeaderMap;
 use reqwest::{Client, Method, Response};
@@ -178,6 +178,65 @@ async fn answers_to_a_token_are_nobody_else_s_and_what_they_name_is_shared() {
         assert_eq!(get(&varnish, media).await.status(), 200);
     }
     assert_eq!(asked(&origin, media), 1, "H72: one copy for all who have the pass");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_manifest_is_kept_as_an_index_is() {
+    let manifest = "dash/live/manifest.mpd";
+    let times = |origin: &Origin, query: &str| {
+        origin.counts().get(&format!("/{manifest}{query}")).copied().unwrap_or(0)
+    };
+    let origin = Origin::serve().await;
+    let varnish = Varnish::before(origin.counted).await;
+    let _writer = feed::open(&origin.store, 4);
+    let began = Instant::now();
+    for query in ["", "?a=1", ""] {
+        let answer = reqwest::get(varnish.root(&format!("{manifest}{query}"))).await.unwrap();
+        assert_eq!(header(answer.headers(), "cache-control"), "max-age=1");
+        assert!(answer.text().await.unwrap().contains("<MPD"));
+    }
+    let most = began.elapsed().as_secs_f64() + 1.0;
+    assert!(times(&origin, "") as f64 <= most, "one a second: {:?}", origin.counts());
+    assert_eq!(times(&origin, "?a=1"), 0, "a query means nothing to it");
+
+    let origin = Origin::serve_with(not_live, Closed).await;
+    let varnish = Varnish::before(origin.counted).await;
+    let _writer = feed::open(&origin.store, 4);
+    for _ in 0..2 {
+        let url = varnish.root(&format!("{manifest}?token=good"));
+        let answer = reqwest::get(url).await.unwrap();
+        assert!(header(answer.headers(), "cache-control").contains("private"));
+        assert!(answer.text().await.unwrap().contains("hls/live/~1.x/e1/"));
+        let other = reqwest::get(varnish.root(manifest)).await.unwrap();
+        assert_eq!(other.status(), 401, "nobody else gets it");
+    }
+    assert_eq!(times(&origin, "?token=good"), 2, "it is not kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_segment_that_is_being_made_comes_part_by_part_and_once() {
+    let origin = Origin::serve().await;
+    let varnish = Varnish::before(origin.counted).await;
+    let feeding = feed::go_on(feed::open(&origin.store, 3), 3);
+    let segment = "live/e1/low/3.m4s";
+    let play = async |later: Duration| {
+        tokio::time::sleep(later).await;
+        let mut answer = get(&varnish, segment).await;
+        assert_eq!(answer.status(), 200);
+        let (mut bytes, mut first) = (Vec::new(), None);
+        while let Some(more) = answer.chunk().await.unwrap() {
+            first.get_or_insert_with(Instant::now);
+            bytes.extend_from_slice(&more);
+        }
+        (bytes, first.unwrap().elapsed())
+    };
+    // It takes two seconds; the second player comes in between.
+    let (one, other) = tokio::join!(play(Duration::ZERO), play(Duration::from_millis(700)));
+    feeding.abort();
+    assert!(one.1 > Duration::from_millis(500), "the first parts do not wait: {:?}", one.1);
+    assert_eq!(one.0, other.0);
+    assert_eq!(one.0, get(&varnish, segment).await.bytes().await.unwrap());
+    assert_eq!(asked(&origin, segment), 1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

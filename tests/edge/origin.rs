@@ -63,7 +63,7 @@ pub(crate) async fn not_live(_: StreamName) -> Wanted {
     std::future::ready(Wanted::NotLive).await
 }
 
-async fn listen(router: Router) -> (SocketAddr, JoinHandle<()>) {
+pub(crate) async fn listen(router: Router) -> (SocketAddr, JoinHandle<()>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     (address, tokio::spawn(async move { axum::serve(listener, router).await.unwrap() }))

@@ -49,7 +49,11 @@ impl Varnish {
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
-        format!("http://{}/hls/{path}", self.address)
+        self.root(&format!("hls/{path}"))
+    }
+
+    pub(crate) fn root(&self, path: &str) -> String {
+        format!("http://{}/{path}", self.address)
     }
 }
 
