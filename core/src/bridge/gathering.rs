@@ -74,7 +74,9 @@ impl Gathering {
 
     /// When it is ready, or keyframes are to be asked for.
     pub(super) fn poll_timeout(&self, needs: Needs) -> Option<Instant> {
-        self.due(needs).into_iter().chain(self.ask_due(needs)).min()
+        // Without a beginning only another frame makes it ready.
+        let due = self.due(needs).filter(|_| self.has_start());
+        due.into_iter().chain(self.ask_due(needs)).min()
     }
 
     /// Whether keyframes are to be asked for, so that two of one layer come.
@@ -109,6 +111,16 @@ impl Gathering {
     fn ask_due(&self, needs: Needs) -> Option<Instant> {
         let first = self.first_picture.filter(|_| needs == Needs::Keyframes)?;
         self.gop().is_none().then(|| first + ASK_INTERVAL * (self.asked + 1))
+    }
+
+    /// Whether there is anything that an epoch can begin with.
+    fn has_start(&self) -> bool {
+        let of = |wanted: Kind| {
+            let own = self.frames.iter().filter(move |(_, kind, ..)| *kind == wanted);
+            own.map(|(.., frame)| frame)
+        };
+        of(Kind::Video).any(|frame| frame.keyframe && frame.capture.is_some())
+            || of(Kind::Audio).next().is_some_and(|frame| frame.capture.is_some())
     }
 
     /// The epoch begins with the first keyframe that the most layers have in common.

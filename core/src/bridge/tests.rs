@@ -18,6 +18,7 @@ struct Publisher {
     clocks: [u32; 4],
     seqs: [u16; 4],
     layers: usize,
+    has_sound: bool,
     codec: Codec,
     /// Of the frames that a camera would send, every so many comes.
     every: u64,
@@ -68,6 +69,7 @@ impl World {
             clocks: [7_000, 4_294_960_000, 123, 99],
             seqs: [65_530, 1, 2, 3],
             layers,
+            has_sound: true,
             codec,
             every: 1,
             keyframe_at: Some(0),
@@ -128,10 +130,10 @@ impl World {
         };
         let head =
             |mid: &str, format, rids| TrackHead { generation, mid: Mid::new(mid), format, rids };
-        let tracks = vec![
-            head("0", Format::opus(), vec![]),
-            head("1", Format::video(self.publisher.codec, "packetization-mode=1"), rids),
-        ];
+        let sound = head("0", Format::opus(), vec![]);
+        let picture = head("1", Format::video(self.publisher.codec, "packetization-mode=1"), rids);
+        let sound = Some(sound).filter(|_| self.publisher.has_sound);
+        let tracks = sound.into_iter().chain([picture]).collect();
         self.tell(LinkMessage::Tracks { stream: STREAM, tracks });
         for layer in 0..3 {
             // What the hub learns from joint keyframes.
@@ -151,7 +153,7 @@ impl World {
 
     fn run(&mut self, ms: u64) {
         for _ in 0..ms {
-            if self.ms.is_multiple_of(20) {
+            if self.publisher.has_sound && self.ms.is_multiple_of(20) {
                 self.send_sound();
             }
             // Cameras are not exact.
@@ -483,6 +485,19 @@ fn who_never_makes_another_keyframe_is_played_for_a_while() {
     assert!(!world.bridge.is_learning(world.now()));
     let parts = &world.got[&RenditionId::Layer(0)].parts;
     assert!(parts.iter().map(|part| part.duration).sum::<u64>() > 10 * 90_000);
+}
+
+#[test]
+fn who_is_silent_and_makes_no_more_keyframes_is_waited_for() {
+    let mut world = World::of(Codec::H264, 1, Ladder::default());
+    (world.publisher.has_sound, world.publisher.answers) = (false, false);
+    world.tell_tracks(2);
+    // What it begins with is played until its segment is too long; then there is nothing to begin with.
+    world.run(40_000);
+    assert_eq!((world.opened.len(), world.ended), (1, 1));
+    world.publisher.keyframe_at = Some(0);
+    world.run(12_000);
+    assert_eq!(world.opened.len(), 2);
 }
 
 #[test]
