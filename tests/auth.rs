@@ -411,6 +411,11 @@ async fn a_hook_that_is_down_lets_nobody_in_unless_that_is_configured() {
         let response = ask(&server, Method::POST, "/whip/a", Some("x")).await;
         assert_eq!(response.status(), status, "{more:?}");
         assert_eq!(response.headers().contains_key(header::RETRY_AFTER), status == 503);
+        // Nobody becomes an administrator by keeping the hook from answering.
+        for path in ["/api/v1/config", "/api/v1/webhooks/deliveries"] {
+            let response = ask(&server, Method::GET, path, Some("x")).await;
+            assert_eq!(response.status(), 503, "{more:?} {path}");
+        }
     }
 }
 

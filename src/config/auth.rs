@@ -171,7 +171,7 @@ pub(super) const AUTH_KEYS: &[Key<Auth>] = &[
     Key {
         name: "hook_when_down",
         default: "deny",
-        help: "What holds when the hook does not answer: `deny` or `allow`.",
+        help: "What holds when the hook does not answer: `deny` or `allow`, which lets nobody administer.",
         arity: Arity::One,
         set: |auth, v| value::when_down(&v[0]).map(|allows| auth.hook_allows_when_down = allows),
     },
