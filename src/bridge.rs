@@ -81,6 +81,8 @@ pub struct Timing {
     pub segment: Duration,
     /// How far back players can go.
     pub window: Duration,
+    /// How long media stays in memory that is kept elsewhere too.
+    pub memory: Duration,
 }
 
 /// What holds for all streams.
@@ -115,9 +117,10 @@ pub struct Bridges {
     closed: AtomicBool,
 }
 
-/// The task of one stream.
+/// The task of one stream, until its shard has been told that it listens no more.
 struct Running {
-    inlet: mpsc::Sender<LinkMessage>,
+    /// `None` once it is given up.
+    inlet: Option<mpsc::Sender<LinkMessage>>,
     stage: watch::Receiver<Stage>,
     /// Whether players have asked for it.
     is_played: Arc<AtomicBool>,
@@ -132,6 +135,8 @@ enum Stage {
     Learning,
     /// Its epoch is in the store.
     Open,
+    /// It missed something and was given up; another one may begin.
+    GivenUp,
     /// It is over.
     Over,
 }
@@ -168,6 +173,15 @@ impl Bridges {
                 Stage::Learning => self.config.patience_for_keyframes,
                 Stage::Starting => self.config.patience,
                 Stage::Open => return Wanted::Ready,
+                Stage::GivenUp if asked.elapsed() > self.config.patience => {
+                    return Wanted::NotReady;
+                }
+                Stage::GivenUp => {
+                    tokio::time::sleep(BEGIN_AGAIN).await;
+                    let Some(next) = self.begin(&stream, true) else { return Wanted::NotLive };
+                    stage = next;
+                    continue;
+                }
                 Stage::Over => return Wanted::NotLive,
             };
             let due = (asked + patience).into();
@@ -187,7 +201,8 @@ impl Bridges {
         let running: Vec<_> = {
             let running = self.running();
             let open = running.iter().filter(|(_, one)| *one.stage.borrow() == Stage::Open);
-            open.map(|(id, one)| (*id, one.inlet.clone(), one.stage.clone())).collect()
+            open.filter_map(|(id, one)| Some((*id, one.inlet.clone()?, one.stage.clone())))
+                .collect()
         };
         let found = !running.is_empty();
         let all = async {
@@ -196,7 +211,7 @@ impl Bridges {
                 let _ = inlet.send(LinkMessage::Gone { stream: *stream, ended: true }).await;
             }
             for (_, _, mut stage) in running.iter().cloned() {
-                let _ = stage.wait_for(|stage| *stage == Stage::Over).await;
+                let _ = stage.wait_for(|stage| matches!(stage, Stage::GivenUp | Stage::Over)).await;
             }
         };
         if tokio::time::timeout(LAST_PARTS, all).await.is_err() {
@@ -224,7 +239,7 @@ impl Bridges {
         let (stage_in, stage) = watch::channel(Stage::Starting);
         let is_played = Arc::new(AtomicBool::new(for_players));
         let playing = Arc::clone(&is_played);
-        running.insert(id, Running { inlet, stage: stage.clone(), is_played });
+        running.insert(id, Running { inlet: Some(inlet), stage: stage.clone(), is_played });
         debug!(stream = %name, "packaging begins");
         let home = (id, home);
         let task = stream::Task::new(Arc::clone(self), name.clone(), home, stage_in, playing);
@@ -241,12 +256,10 @@ impl Bridges {
         }
     }
 
-    /// A stream's task has ended. Another one may have begun already.
+    /// A stream's task has ended, and its shard has been told. Only now may another one begin: the shard counts
+    /// all who listen here as one.
     fn forget(&self, id: StreamId) {
-        let mut running = self.running();
-        if running.get(&id).is_some_and(|running| running.inlet.is_closed()) {
-            running.remove(&id);
-        }
+        self.running().remove(&id);
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<StreamId, Running>> {
@@ -256,12 +269,13 @@ impl Bridges {
     fn dispatch(&self, message: LinkMessage) {
         let Some(id) = message.stream() else { return };
         let mut running = self.running();
-        let Some(found) = running.get(&id) else { return };
+        let Some(found) = running.get_mut(&id) else { return };
+        let Some(inlet) = &found.inlet else { return };
         let may_be_dropped = message.may_be_dropped();
-        if found.inlet.try_send(message).is_err() && !may_be_dropped {
+        if inlet.try_send(message).is_err() && !may_be_dropped {
             // A bridge that missed a word about its stream is of no use; it begins anew when asked for.
             warn!(?id, "packaging does not keep up with its stream, and is given up");
-            running.remove(&id);
+            found.inlet = None;
         }
     }
 }
@@ -273,7 +287,7 @@ async fn hand_on(bridges: Arc<Bridges>, mut tap: mpsc::Receiver<LinkMessage>) {
             message = tap.recv() => match message {
                 Some(message) => bridges.dispatch(message),
                 // The engine has ended; so do the streams' tasks.
-                None => return bridges.running().clear(),
+                None => return bridges.running().values_mut().for_each(|one| one.inlet = None),
             },
             _ = look.tick() => bridges.begin_always(),
         }
@@ -282,6 +296,9 @@ async fn hand_on(bridges: Arc<Bridges>, mut tap: mpsc::Receiver<LinkMessage>) {
 
 /// Messages that wait for a stream's task: about two seconds of a large stream.
 const INLET_BOUND: usize = 4096;
+
+/// Who was given up is begun anew after this.
+const BEGIN_AGAIN: Duration = Duration::from_millis(100);
 
 /// How often live streams are looked through for those that are always packaged.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -1,7 +1,9 @@
 //! The task of one stream: it drives its bridge and fills its epochs.
 
+mod making;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use tokio::sync::{mpsc, watch};
@@ -17,6 +19,7 @@ use super::picture::{Made, Picture};
 use super::sound::Sound;
 use super::{Bridges, Codec, Stage, Timing, When};
 use crate::origin::{EpochId, Offered, Writer};
+use making::Making;
 
 /// What a stream's task works with.
 pub(super) struct Task {
@@ -28,6 +31,8 @@ pub(super) struct Task {
     timing: Timing,
     bridge: Bridge,
     epoch: Option<Writer>,
+    /// Since when there has been none.
+    without: Instant,
     /// Parts of one rendition that are told of together.
     batch: Option<(RenditionId, Vec<Packaged>)>,
     has_parts: bool,
@@ -47,19 +52,8 @@ pub(super) struct Task {
     opened: Option<Opened>,
     /// Whether players have asked for it.
     is_played: Arc<AtomicBool>,
-    /// Where transcoding is left to when players come.
-    dozing: Option<Dozing>,
-}
-
-/// A stream that is recorded as it comes: what is made for players only is not made.
-#[derive(Clone, Copy, Debug)]
-struct Dozing {
-    /// When the first player came.
-    woken: Option<Instant>,
-    /// Whether sound is still to come out.
-    sound: bool,
-    /// Whether pictures are.
-    picture: bool,
+    /// What is made for them.
+    making: Making,
 }
 
 // === impl Task ===
@@ -94,6 +88,7 @@ impl Task {
             timing,
             bridge,
             epoch: None,
+            without: Instant::now(),
             batch: None,
             has_parts: false,
             has_opened: false,
@@ -105,14 +100,16 @@ impl Task {
             picture: None,
             opened: None,
             is_played,
-            dozing: None,
+            making: Making::All,
         }
     }
 
     pub(super) async fn run(mut self, mut messages: mpsc::Receiver<LinkMessage>) {
-        self.tell(LinkMessage::Listen { stream: self.id, from: ShardId::TAP });
+        // Who is not listened to is as good as given up: what begins next tells it again.
+        let listens = self.try_tell(LinkMessage::Listen { stream: self.id, from: ShardId::TAP });
+        let mut end = if listens { Stage::Over } else { Stage::GivenUp };
         let mut idle = tokio::time::interval(IDLE_INTERVAL);
-        while *self.stage.borrow() != Stage::Over {
+        while listens && *self.stage.borrow() != Stage::Over {
             let due = self.bridge.poll_timeout();
             let timer = async {
                 match due {
@@ -135,11 +132,14 @@ impl Task {
             tokio::select! {
                 Some(made) = picture => self.take_picture(made),
                 Some(frame) = sound => {
-                    self.dozing.iter_mut().for_each(|dozing| dozing.sound = false);
+                    self.making.comes(Kind::Audio);
                     self.bridge.handle_frame(Instant::now(), RenditionId::Aac, frame);
                 }
                 message = messages.recv() => {
-                    let Some(message) = message else { break };
+                    let Some(message) = message else {
+                        end = Stage::GivenUp;
+                        break;
+                    };
                     let now = Instant::now();
                     self.arrived = arrival(&message);
                     self.bridge.handle_link(now, message);
@@ -167,19 +167,26 @@ impl Task {
         }
         drop(messages);
         self.bridges.forget(self.id);
-        self.stage.send_replace(Stage::Over);
+        self.stage.send_replace(end);
     }
 
     fn tell(&self, message: LinkMessage) {
-        if !self.bridges.packets.tell(self.home, message) {
+        self.try_tell(message);
+    }
+
+    /// Tells the stream's shard something. Gives whether it is not lost.
+    fn try_tell(&self, message: LinkMessage) -> bool {
+        let is_told = self.bridges.packets.tell(self.home, message);
+        if !is_told {
             warn!(stream = %self.name, "a shard's queue is full: a word of the bridge is lost");
         }
+        is_told
     }
 
     fn take_picture(&mut self, made: Made) {
         match made {
             Made::Frame(rung, frame) => {
-                self.dozing.iter_mut().for_each(|dozing| dozing.picture = false);
+                self.making.comes(Kind::Video);
                 self.shown = self.picture.as_ref().and_then(|picture| picture.arrival_of(&frame));
                 self.bridge.handle_frame(Instant::now(), RenditionId::Rung(rung), frame);
             }
@@ -195,107 +202,8 @@ impl Task {
         let config = &self.bridges.config;
         (config.when)(self.name.as_str()) != When::Always
             && (config.recorded)(&self.name).is_none()
-            && self.epoch.as_ref().is_some_and(|epoch| epoch.idle() > config.idle)
-    }
-
-    /// What has to be made whether or not anybody plays it: sound, and pictures.
-    fn needs(&self) -> (bool, bool) {
-        let config = &self.bridges.config;
-        let always = (config.when)(self.name.as_str()) == When::Always;
-        let is_played = always || self.is_played.load(Ordering::Relaxed);
-        let recorded = (config.recorded)(&self.name);
-        // A picture that cannot be recorded as it comes is recorded as it is transcoded.
-        let renditions = self.opened.iter().flat_map(|opened| &opened.renditions);
-        let has_layer = renditions.clone().any(|one| matches!(one.id, RenditionId::Layer(_)));
-        let sound = recorded.is_none_or(|recorded| recorded.aac) || is_played;
-        let picture = recorded.is_none_or(|recorded| recorded.ladder || !has_layer) || is_played;
-        (sound, picture)
-    }
-
-    fn starts_sound(&mut self) {
-        if self.has_aac() {
-            self.sound = Sound::start().inspect_err(|error| warn!(%error, "sound is lost")).ok();
-        }
-    }
-
-    fn starts_picture(&mut self) {
-        let Some(opened) = self.opened.as_ref().filter(|opened| !opened.rungs.is_empty()) else {
-            return;
-        };
-        match Picture::start(opened, self.codec, self.bridges.config.metrics.clone()) {
-            Ok(picture) => self.picture = Some(picture),
-            Err(error) => {
-                warn!(stream = %self.name, %error, "the picture is not transcoded");
-                self.withdraw_rungs();
-            }
-        }
-    }
-
-    fn has_aac(&self) -> bool {
-        let renditions = self.opened.iter().flat_map(|opened| &opened.renditions);
-        renditions.clone().any(|one| one.id == RenditionId::Aac)
-    }
-
-    fn has_rungs(&self) -> bool {
-        self.opened.as_ref().is_some_and(|opened| !opened.rungs.is_empty())
-    }
-
-    /// Begins to make what players need, once the first has asked.
-    fn wake(&mut self) {
-        let (Some(mut dozing), Some(epoch)) = (self.dozing, &self.epoch) else { return };
-        match dozing.woken {
-            None if epoch.was_asked() || self.is_played.load(Ordering::Relaxed) => {
-                debug!(stream = %self.name, "somebody plays it: transcoding begins");
-                self.is_played.store(true, Ordering::Relaxed);
-                dozing.woken = Some(Instant::now());
-                if self.sound.is_none() {
-                    self.starts_sound();
-                    dozing.sound = self.sound.is_some();
-                }
-                if self.picture.is_none() {
-                    self.starts_picture();
-                    dozing.picture = self.picture.is_some();
-                }
-                self.dozing = Some(dozing);
-            }
-            None => {}
-            Some(woken) => {
-                let is_made = !dozing.sound && !dozing.picture;
-                if is_made || woken.elapsed() > WAKES {
-                    self.dozing = None;
-                    epoch.wake();
-                }
-            }
-        }
-    }
-
-    /// Makes no more what is made for players, where it is recorded and nobody has played it for a while.
-    fn doze(&mut self) {
-        let idle = self.bridges.config.idle;
-        let is_left = self.epoch.as_ref().is_some_and(|epoch| epoch.idle() > idle);
-        if self.dozing.is_some() || !is_left || !self.is_played.load(Ordering::Relaxed) {
-            return;
-        }
-        self.is_played.store(false, Ordering::Relaxed);
-        self.leave_to_players();
-    }
-
-    /// Leaves what is made for players only until there is one.
-    fn leave_to_players(&mut self) {
-        let (sound, picture) = self.needs();
-        let leaves_sound = !sound && self.has_aac();
-        let leaves_picture = !picture && self.has_rungs();
-        if leaves_sound {
-            self.sound = None;
-        }
-        if leaves_picture {
-            self.picture = None;
-        }
-        if let Some(epoch) = self.epoch.as_ref().filter(|_| leaves_sound || leaves_picture) {
-            debug!(stream = %self.name, "nobody plays it: it is recorded as it comes");
-            epoch.sleep();
-            self.dozing = Some(Dozing { woken: None, sound: false, picture: false });
-        }
+            && self.epoch.as_ref().map_or_else(|| self.without.elapsed(), Writer::idle)
+                > config.idle
     }
 
     fn drain(&mut self) {
@@ -407,16 +315,16 @@ impl Task {
         }
         self.opened = Some(opened.clone());
         // Its predecessor's times count from another zero.
-        (self.picture, self.dozing) = (None, None);
+        (self.picture, self.making) = (None, Making::All);
         if std::mem::replace(&mut self.has_opened, true) && self.sound.is_some() {
             self.starts_sound();
         }
         self.leave_to_players();
-        let (sound, picture) = self.needs();
-        if sound && self.sound.is_none() {
+        let needs = self.needs();
+        if needs.sound && self.sound.is_none() {
             self.starts_sound();
         }
-        if picture {
+        if needs.picture {
             self.starts_picture();
         }
     }
@@ -446,6 +354,7 @@ impl Task {
         config.part_target = opened.part_target;
         config.target_duration_s = package::target_duration(opened.segment).as_secs() as u32;
         config.dvr = self.timing.window;
+        config.memory = self.timing.memory;
         config.segment = opened.segment;
         let guess = if id.kind() == Kind::Video { 1_000_000 } else { 128_000 };
         let average_bps = bits_per_second.unwrap_or(guess);
@@ -477,19 +386,17 @@ impl Task {
 
     fn end(&mut self) {
         self.push();
-        (self.picture, self.dozing) = (None, None);
+        (self.picture, self.making) = (None, Making::All);
         if let Some(epoch) = self.epoch.take() {
             info!(stream = %self.name, epoch = %epoch.id(), "HLS ends");
             epoch.end();
+            self.without = Instant::now();
         }
         if self.bridge.is_over() {
             self.stage.send_replace(Stage::Over);
         }
     }
 }
-
-/// What is made for the first player is waited for so long.
-const WAKES: Duration = Duration::from_secs(5);
 
 /// When the machine received a packet.
 fn arrival(message: &LinkMessage) -> Option<Instant> {
