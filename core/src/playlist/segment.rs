@@ -129,7 +129,7 @@ impl Segment {
     pub(super) fn close(&mut self, config: &Config, duration: u64, before: u64) {
         let bytes = self.gather();
         if bytes.is_none() {
-            self.tail.push_str("#EXT-X-GAP\n");
+            self.tail.push_str(GAP);
         }
         let shown = Seconds::of_ticks(duration, config.timescale);
         writeln!(self.tail, "#EXTINF:{shown},\n{}/{}.m4s", config.name, self.msn)
@@ -138,6 +138,20 @@ impl Segment {
         self.part_lines.shrink_to_fit();
         self.parts.shrink_to_fit();
         self.closed = Some(Closed { duration, bytes, at: before.saturating_add(duration) });
+    }
+
+    /// Lets go what is told and kept of its parts.
+    pub(super) fn forget_parts(&mut self) {
+        (self.parts, self.part_lines, self.len) = (Vec::new(), String::new(), 0);
+    }
+
+    /// Lets its media go, which nobody has: it is a gap from now on.
+    pub(super) fn lose(&mut self) {
+        if let Some(closed) = &mut self.closed {
+            closed.bytes = None;
+        }
+        self.forget_parts();
+        self.tail.insert_str(0, GAP);
     }
 
     /// What there is to keep of it, once it is complete.
@@ -182,3 +196,5 @@ impl Segment {
         Some(whole)
     }
 }
+
+const GAP: &str = "#EXT-X-GAP\n";

@@ -26,8 +26,8 @@ pub struct Window {
     kept: VecDeque<Segment>,
     /// How many of them have left the playlist.
     gone: usize,
-    /// How many of them have let their media go.
-    shed: usize,
+    /// How many of them are so old that their media stays only where nobody else keeps it.
+    old: usize,
     /// Discontinuities that have left it, too.
     discontinuities: u64,
     /// Whether the next segment continues nothing.
@@ -117,7 +117,7 @@ impl Window {
             inits: Vec::new(),
             kept: VecDeque::new(),
             gone: 0,
-            shed: 0,
+            old: 0,
             discontinuities: 0,
             discontinuity: false,
             ended: false,
@@ -263,9 +263,10 @@ impl Window {
 
     /// A segment is kept elsewhere: its media goes from memory once it is old enough.
     pub fn note_stored(&mut self, msn: u64) {
-        if let Some(at) = self.place_of(msn) {
-            self.kept[at].stored = true;
-            self.shed();
+        let Some(at) = self.place_of(msn) else { return };
+        self.kept[at].stored = true;
+        if at < self.old {
+            self.shed(at);
         }
     }
 
@@ -372,24 +373,42 @@ impl Window {
         (offset < self.kept.len()).then_some(offset)
     }
 
-    /// Lets media go that is old and kept elsewhere. What is told of it stays.
-    fn shed(&mut self) {
+    /// Lets media go that has become old and is kept elsewhere. What is told of it stays.
+    fn shed_old(&mut self) {
         let memory = self.config.ticks(self.config.memory);
-        while let Some(segment) = self.kept.get_mut(self.shed) {
-            let Some(closed) = &mut segment.closed else { return };
-            let is_old = self.total.saturating_sub(closed.at) >= memory;
-            if !is_old || (!segment.stored && closed.bytes.is_some()) {
+        while let Some(closed) = self.kept.get(self.old).and_then(|next| next.closed.as_ref()) {
+            if self.total.saturating_sub(closed.at) < memory {
                 return;
             }
-            if closed.bytes.take().is_some() {
-                segment.is_shed = true;
-                self.bytes = self.bytes.saturating_sub(segment.len);
-                segment.len = 0;
-            }
-            segment.parts = Vec::new();
-            segment.part_lines = String::new();
-            self.shed += 1;
+            self.shed(self.old);
+            self.old += 1;
         }
+    }
+
+    fn shed(&mut self, at: usize) {
+        let segment = &mut self.kept[at];
+        let Some(closed) = &mut segment.closed else { return };
+        if !segment.stored && closed.bytes.is_some() {
+            return;
+        }
+        if closed.bytes.take().is_some() {
+            segment.is_shed = true;
+            self.bytes = self.bytes.saturating_sub(segment.len);
+        }
+        segment.forget_parts();
+    }
+
+    /// Makes a gap of the oldest media that is here only, where what is before it is kept elsewhere: that
+    /// stays, though memory is short. Gives whether there was any.
+    fn lose_oldest(&mut self) -> bool {
+        let mut old = self.kept.range_mut(self.gone..self.old.max(self.gone));
+        if !old.next().is_some_and(|first| first.is_shed) {
+            return false;
+        }
+        let Some(segment) = old.find(|segment| segment.len > 0) else { return false };
+        self.bytes = self.bytes.saturating_sub(segment.len);
+        segment.lose();
+        true
     }
 
     /// Whether a segment of so many ticks, rounded to seconds, is within the target duration.
@@ -417,7 +436,7 @@ impl Window {
         self.listed = self.listed.saturating_add(duration);
         self.shift();
         self.longest = self.longest.max(self.listed);
-        self.shed();
+        self.shed_old();
         self.drop_media();
     }
 
@@ -446,7 +465,7 @@ impl Window {
         let segments = self.kept.range(self.gone..);
         self.discontinuities += segments.filter(|segment| segment.discontinuity).count() as u64;
         self.kept.clear();
-        (self.gone, self.shed, self.listed, self.bytes) = (0, 0, 0, 0);
+        (self.gone, self.old, self.listed, self.bytes) = (0, 0, 0, 0);
     }
 
     /// Removes the oldest segments from the playlist.
@@ -456,6 +475,9 @@ impl Window {
             (self.config.ticks(self.config.dvr.max(least)), self.config.ticks(least));
         loop {
             let too_many_bytes = self.bytes > self.config.max_bytes;
+            if too_many_bytes && self.lose_oldest() {
+                continue;
+            }
             let least = if too_many_bytes { least } else { dvr };
             let Some(first) = self.kept.get(self.gone) else { return };
             let left = self.listed.saturating_sub(first.duration());
@@ -490,7 +512,7 @@ impl Window {
         if let Some(oldest) = self.kept.pop_front() {
             self.bytes = self.bytes.saturating_sub(oldest.len);
             self.gone = self.gone.saturating_sub(1);
-            self.shed = self.shed.saturating_sub(1);
+            self.old = self.old.saturating_sub(1);
             self.drop_inits();
             if let Some(oldest) = self.kept.front() {
                 self.runs.forget_before(oldest.msn);

@@ -59,6 +59,70 @@ fn many_bytes_make_the_window_shorter_as_far_as_it_may_be() {
     assert_eq!(window.bytes(), 6 * 20_000);
 }
 
+/// A window of ten minutes that keeps one in memory, and its segments of three seconds of 1,000 bytes.
+struct Kept {
+    window: Window,
+    next: u64,
+}
+
+impl Kept {
+    fn new(max_bytes: usize) -> Self {
+        let minutes = |count: u64| Duration::from_secs(count * 60);
+        let (dvr, memory) = (minutes(10), minutes(1));
+        let mut window = Window::new(Config { dvr, memory, max_bytes, ..config("video") });
+        window.handle(init(0)).unwrap();
+        Self { window, next: 0 }
+    }
+
+    fn push(&mut self, count: u64, is_stored: bool) {
+        for segment in self.next..self.next + count {
+            let bytes = Some(Bytes::from(vec![0; 1_000]));
+            let part = Part { bytes, ..part(segment, 0, segment as i64 * 3_000, 3_000) };
+            self.window.handle(Packaged::Part(part)).unwrap();
+            self.window.handle(Packaged::SegmentEnd { segment, duration: 3_000 }).unwrap();
+            if is_stored {
+                self.window.note_stored(segment);
+            }
+        }
+        self.next += count;
+    }
+
+    fn listed(&self) -> Vec<bool> {
+        let playlist = parse(&render(&self.window, Form::Full, &[]));
+        playlist.segments.iter().map(|segment| segment.gap).collect()
+    }
+}
+
+#[test]
+fn what_is_kept_elsewhere_leaves_memory_and_stays_in_the_playlist() {
+    let mut kept = Kept::new(1 << 20);
+    kept.push(50, true);
+    kept.push(3, false);
+    kept.push(97, true);
+    // The last minute, and what is kept nowhere else.
+    assert_eq!(kept.window.bytes(), 23_000);
+    assert_eq!(kept.listed(), [false; 150]);
+    assert!(kept.window.is_shed(49) && !kept.window.is_shed(50) && kept.window.is_shed(53));
+    assert!(kept.window.segment(51).is_some() && kept.window.segment(53).is_none());
+    // It may be stored late.
+    kept.window.note_stored(51);
+    assert_eq!(kept.window.bytes(), 22_000);
+    assert!(kept.window.is_shed(51));
+}
+
+#[test]
+fn where_memory_is_short_what_is_kept_nowhere_else_goes_before_what_costs_none() {
+    let mut kept = Kept::new(40_000);
+    kept.push(50, true);
+    kept.push(60, false);
+    assert_eq!(kept.window.bytes(), 40_000);
+    let gaps = kept.listed();
+    assert_eq!(gaps.len(), 110);
+    assert_eq!(gaps.iter().filter(|gap| **gap).count(), 20);
+    assert!(gaps[50..70].iter().all(|gap| *gap), "the oldest of it: {gaps:?}");
+    assert!(kept.window.segment(50).is_none() && !kept.window.is_shed(50));
+}
+
 #[test]
 fn only_what_comes_next_is_taken() {
     let mut window = Window::new(config("video"));
