@@ -4,6 +4,7 @@ mod client;
 mod crowd;
 mod redirect;
 mod request_id;
+mod shares;
 mod tls;
 
 use std::io;
@@ -19,8 +20,8 @@ use tokio::task::JoinHandle;
 
 use crate::config::Tls;
 use client::Proxies;
-pub use client::Trusted;
 use crowd::Crowd;
+pub use shares::{Allowance, Allowed};
 pub use tls::Certificate;
 
 /// An address that is taken and not served yet.
@@ -83,25 +84,35 @@ impl Listener {
     }
 
     /// Sends whoever reads to HTTPS at another address.
-    pub fn redirect_to(self, https: SocketAddr, max_connections: usize) -> io::Result<Serving> {
-        self.serve(redirect::router(https.port()), max_connections, Arc::new(Vec::new))
+    pub fn redirect_to(
+        self,
+        https: SocketAddr,
+        max_connections: usize,
+        allowance: Allowance,
+    ) -> io::Result<Serving> {
+        self.serve(redirect::router(https.port()), max_connections, allowance)
     }
 
-    /// Serves the router from a task of the present runtime, to so many connections at once. Its requests
-    /// have names, and come from whom a trusted proxy speaks for.
+    /// Serves the router from a task of the present runtime, to so many connections at once, of which one
+    /// client has a share. Its requests have names, and come from whom a trusted proxy speaks for.
     pub fn serve(
         self,
         router: Router,
         max_connections: usize,
-        trusted: Trusted,
+        allowance: Allowance,
     ) -> io::Result<Serving> {
+        let requests = shares::Requests::new(Arc::clone(&allowance));
         let router = router
-            .layer(middleware::from_fn_with_state(Proxies::new(trusted), client::find))
+            .layer(middleware::from_fn_with_state(requests, shares::limit))
+            .layer(middleware::from_fn_with_state(
+                Proxies::new(Arc::clone(&allowance)),
+                client::find,
+            ))
             .layer(middleware::from_fn(request_id::name));
         let handle = Handle::new();
         let secure = self.certificate.is_some();
         let watch = self.certificate.as_ref().map(Certificate::watch);
-        let crowd = Crowd::new(max_connections, !secure);
+        let crowd = Crowd::new(max_connections, allowance, !secure);
         let server = hardened(axum_server::from_tcp(self.socket)?).handle(handle.clone());
         let service = router.into_make_service_with_connect_info::<SocketAddr>();
         let task = match self.certificate {

@@ -18,6 +18,10 @@ pub struct ClientLimits {
     pub refused_tokens_per_min: u32,
     /// How many of them may come at once.
     pub refused_tokens_burst: u32,
+    /// HTTP connections of one address that are open.
+    pub address_connections: u32,
+    /// Requests of one address that have no answer yet.
+    pub address_requests: u32,
     /// Sessions of one address that are open.
     pub address_sessions: u32,
     /// Sessions of one token that are open.
@@ -35,6 +39,8 @@ impl Default for ClientLimits {
             token_burst: 0,
             refused_tokens_per_min: 0,
             refused_tokens_burst: 0,
+            address_connections: 0,
+            address_requests: 0,
             address_sessions: 0,
             token_sessions: 0,
         };
@@ -89,6 +95,22 @@ pub(super) const LIMIT_KEYS: &[Key<ClientLimits>] = &[
         help: "How many of them may come at once, after a pause.",
         arity: Arity::One,
         set: |limits, v| value::count(&v[0]).map(|n| limits.refused_tokens_burst = n),
+    },
+    Key {
+        name: "address_connections",
+        default: "5000",
+        help: "HTTP connections that one address may have open; 0 is no limit. Who is in `trusted_proxies` has \
+               none.",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.address_connections = n),
+    },
+    Key {
+        name: "address_requests",
+        default: "4000",
+        help: "Requests of one address that may wait for their answers at once, as players' do for what comes \
+               next; 0 is no limit.",
+        arity: Arity::One,
+        set: |limits, v| value::count(&v[0]).map(|n| limits.address_requests = n),
     },
     Key {
         name: "address_sessions",

@@ -17,21 +17,20 @@ use axum::middleware::Next;
 use axum::response::Response;
 use ipnet::IpNet;
 
-/// Which proxies are believed.
-pub type Trusted = Arc<dyn Fn() -> Vec<IpNet> + Send + Sync>;
+use super::shares::Allowance;
 
 /// What the layer knows.
 #[derive(Clone)]
 pub(super) struct Proxies {
-    trusted: Trusted,
+    allowance: Allowance,
     warned: Arc<AtomicBool>,
 }
 
 // === impl Proxies ===
 
 impl Proxies {
-    pub(super) fn new(trusted: Trusted) -> Self {
-        Self { trusted, warned: Arc::default() }
+    pub(super) fn new(allowance: Allowance) -> Self {
+        Self { allowance, warned: Arc::default() }
     }
 }
 
@@ -45,7 +44,7 @@ pub(super) async fn find(
     if let Some(ConnectInfo(peer)) = peer
         && [FORWARDED_FOR, FORWARDED].iter().any(|name| request.headers().contains_key(*name))
     {
-        let trusted = (proxies.trusted)();
+        let trusted = (proxies.allowance)().trusted;
         let client = behind(peer.ip(), request.headers(), &trusted);
         if client != peer.ip().to_canonical() {
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, 0)));

@@ -15,11 +15,16 @@ use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use whitewater_signaling::rate::Network;
+
+use super::shares::{Allowance, Share, Shares};
 
 /// The places, shared by all copies.
 #[derive(Clone)]
 pub(super) struct Crowd {
     places: Arc<Semaphore>,
+    allowance: Allowance,
+    open: Shares,
     warned: Arc<Mutex<Option<Instant>>>,
     tells: bool,
 }
@@ -28,23 +33,42 @@ pub(super) struct Crowd {
 pub(super) struct Placed {
     stream: TcpStream,
     _place: OwnedSemaphorePermit,
+    _share: Option<Share>,
 }
 
 // === impl Crowd ===
 
 impl Crowd {
-    /// Room for so many connections; `tells` where they speak plain HTTP.
-    pub(super) fn new(max: usize, tells: bool) -> Self {
+    /// Room for so many connections, of which one client has a share; `tells` where they speak plain HTTP.
+    pub(super) fn new(max: usize, allowance: Allowance, tells: bool) -> Self {
         make_room(max);
         let places = Arc::new(Semaphore::new(max.min(Semaphore::MAX_PERMITS)));
-        Self { places, warned: Arc::new(Mutex::new(None)), tells }
+        let warned = Arc::new(Mutex::new(None));
+        Self { places, allowance, open: Shares::default(), warned, tells }
     }
 
-    fn turn_away(&self, stream: TcpStream) -> io::Error {
+    /// The place of a connection, or why there is none.
+    fn place(
+        &self,
+        stream: &TcpStream,
+    ) -> Result<(OwnedSemaphorePermit, Option<Share>), &'static str> {
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| "max_http_connections is reached")?;
+        let allowed = (self.allowance)();
+        let client = stream.peer_addr().ok().map(|client| client.ip());
+        let counted = client.filter(|client| allowed.connections > 0 && !allowed.trusts(*client));
+        let Some(client) = counted else { return Ok((place, None)) };
+        let share = self.open.take(Network::of(client), allowed.connections);
+        let share = share.ok_or("one address has reached limits.address_connections")?;
+        Ok((place, Some(share)))
+    }
+
+    fn turn_away(&self, stream: TcpStream, why: &str) -> io::Error {
         let mut warned = self.warned.lock().unwrap_or_else(PoisonError::into_inner);
         if warned.is_none_or(|at| at.elapsed() >= WARNING_INTERVAL) {
             *warned = Some(Instant::now());
-            tracing::warn!("max_http_connections is reached: connections are turned away");
+            let client = stream.peer_addr().ok().map(|client| client.ip());
+            tracing::warn!(?client, "{why}: connections are turned away");
         }
         if self.tells
             && let Ok(mut stream) = stream.into_std()
@@ -63,11 +87,11 @@ impl<S> Accept<TcpStream, S> for Crowd {
     type Future = Ready<io::Result<(Placed, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        ready(match Arc::clone(&self.places).try_acquire_owned() {
-            Ok(place) => {
-                stream.set_nodelay(true).map(|()| (Placed { stream, _place: place }, service))
-            }
-            Err(_) => Err(self.turn_away(stream)),
+        ready(match self.place(&stream) {
+            Ok((place, share)) => stream
+                .set_nodelay(true)
+                .map(|()| (Placed { stream, _place: place, _share: share }, service)),
+            Err(why) => Err(self.turn_away(stream, why)),
         })
     }
 }

@@ -41,6 +41,8 @@ impl Process {
             .arg("--data")
             .arg(folder.path())
             .env("WHITEWATER_RECORDING_ENABLED", "false")
+            // All of them come from one address here.
+            .env("WHITEWATER_LIMITS_ADDRESS_CONNECTIONS", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()
