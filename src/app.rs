@@ -104,11 +104,12 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let hls = hls.layer(middleware::from_fn_with_state(counted.hls, metrics::count));
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
-    let proxies = live.clone();
-    let trusted = Arc::new(move || proxies.get().trusted_proxies.clone());
-    let http = listener.serve(router, max_connections, trusted)?;
+    let clients = live.clone();
+    let allowance: http::Allowance = Arc::new(move || allowed(&clients.get()));
+    let http = listener.serve(router, max_connections, Arc::clone(&allowance))?;
 
-    let redirect = redirect.map(|plain| plain.redirect_to(http.local_addr(), max_connections));
+    let redirect =
+        redirect.map(|plain| plain.redirect_to(http.local_addr(), max_connections, allowance));
     let redirect = redirect.transpose()?;
 
     Ok(Running { http, redirect, control, bridges, webhooks, recording, operator, live })
@@ -241,7 +242,11 @@ fn bridge_config(live: &Live, library: Option<Library>, metrics: metrics::Hls) -
         picture: Box::new(move |name| picture(&pictures.get().policy(name))),
         timing: Box::new(move |name| {
             let policy = timings.get().policy(name);
-            Timing { segment: policy.hls_segment, window: policy.hls_window }
+            Timing {
+                segment: policy.hls_segment,
+                window: policy.hls_window,
+                memory: policy.hls_memory,
+            }
         }),
         sound: Box::new(move |name| match sounds.get().policy(name).hls_sound {
             HlsSound::Aac => Sound { aac: true, opus: false },
@@ -273,6 +278,14 @@ fn engine_config(config: &Config) -> engine::Config {
         tcp: config.tcp,
         shards: config.shards.map_or_else(cores, NonZeroUsize::get),
         max_burst: config.max_burst,
+    }
+}
+
+fn allowed(config: &Config) -> http::Allowed {
+    http::Allowed {
+        trusted: config.trusted_proxies.clone(),
+        connections: config.client_limits.address_connections,
+        requests: config.client_limits.address_requests,
     }
 }
 

@@ -173,6 +173,8 @@ pub struct Policy {
     pub hls_segment: Duration,
     /// How far back HLS players can go.
     pub hls_window: Duration,
+    /// How long media stays in memory that is recorded too.
+    pub hls_memory: Duration,
     /// What HLS players get as sound.
     pub hls_sound: HlsSound,
     /// The qualities that HLS players get of one layer: short sides in pixels, largest first. Empty is
@@ -430,6 +432,7 @@ impl Default for Policy {
             hls: Hls::OnDemand,
             hls_segment: Duration::from_secs(2),
             hls_window: Duration::from_secs(120),
+            hls_memory: Duration::from_secs(180),
             hls_sound: HlsSound::Aac,
             hls_ladder: Vec::new(),
             hls_codec: HlsCodec::H264,

@@ -55,7 +55,7 @@ pub struct Limits {
     /// How long an epoch that has ended may be read. Default 150 s: what a viewer two minutes behind
     /// needs to see the end.
     pub linger: Duration,
-    /// How long a request for a stream that nobody has packaged yet waits at most. Default 10 s.
+    /// How long a request for a stream that nobody has packaged yet waits at most. Default 12 s.
     pub max_wait: Duration,
 }
 
@@ -154,7 +154,7 @@ impl Default for Limits {
         Self {
             max_held: 16_384,
             linger: Duration::from_secs(150),
-            max_wait: Duration::from_secs(10),
+            max_wait: Duration::from_secs(12),
         }
     }
 }

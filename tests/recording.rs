@@ -4,6 +4,9 @@
 
 mod support;
 
+#[path = "recording/back.rs"]
+mod back;
+
 #[path = "recording/bucket.rs"]
 mod bucket;
 

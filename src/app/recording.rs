@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context;
 
 use crate::bridge::Recorded;
-use crate::config::{Config, Live, Record};
+use crate::config::{Config, Hls, HlsSound, Live, Policy, Record};
 use crate::control::{self, Control};
 use crate::metrics;
 use crate::record::{self, Claim, Keep, Library};
@@ -46,7 +46,7 @@ pub(super) fn open(
     let max_bytes = config.recording.max_size;
     let library = record::Config {
         always: Box::new(move |name| always.get().policy(name).record == Record::Always),
-        renditions: Box::new(move |name| renditions.get().policy(name).record_renditions),
+        renditions: Box::new(move |name| chosen(renditions.get().policy(name))),
         keep: Box::new(move |name| {
             let policy = keep.get().policy(name);
             Keep {
@@ -74,6 +74,18 @@ pub(super) fn open(
     };
     let library = Library::open(objects, library);
     Ok(Some(Recording { library, _claim: claim }))
+}
+
+/// What is recorded of a stream. Where players can go back further than memory does, their sound is: else
+/// there would be none of the time before they came.
+fn chosen(policy: Policy) -> Vec<String> {
+    let mut renditions = policy.record_renditions;
+    let goes_back = policy.hls_window > policy.hls_memory && policy.hls != Hls::Off;
+    if goes_back && policy.hls_sound != HlsSound::Opus && !renditions.iter().any(|one| one == "aac")
+    {
+        renditions.push("aac".into());
+    }
+    renditions
 }
 
 /// What the bridge is told of a stream.

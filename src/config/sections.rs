@@ -95,9 +95,17 @@ pub(super) const STREAM_KEYS: &[Key<OpenPolicy>] = &[
         name: "hls_window_s",
         default: "120",
         help: "Seconds that players of HLS and DASH can go back, 10 to 86400. What is recorded is \
-               read from there after three minutes; else a rendition has to fit in 256 MiB.",
+               read from there after `hls_memory_s`; else a rendition has to fit in 256 MiB.",
         arity: Arity::One,
         set: |(_, policy), v| value::hls_window(&v[0]).map(|window| policy.hls_window = window),
+    },
+    Key {
+        name: "hls_memory_s",
+        default: "180",
+        help: "Seconds that media for HLS and DASH stays in memory where it is recorded too, 10 to 86400. \
+               Less takes less memory where players can go back further.",
+        arity: Arity::One,
+        set: |(_, policy), v| value::hls_window(&v[0]).map(|memory| policy.hls_memory = memory),
     },
     Key {
         name: "hls_sound",

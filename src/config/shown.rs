@@ -73,6 +73,8 @@ struct ShownLimits {
     token_burst: u32,
     refused_tokens_per_min: u32,
     refused_tokens_burst: u32,
+    address_connections: u32,
+    address_requests: u32,
     address_sessions: u32,
     token_sessions: u32,
 }
@@ -110,6 +112,7 @@ struct ShownPolicy {
     hls_codec: &'static str,
     hls_segment_s: u64,
     hls_window_s: u64,
+    hls_memory_s: u64,
     record: &'static str,
     record_renditions: Vec<String>,
     record_max_age_h: u64,
@@ -241,6 +244,8 @@ fn limits(limits: &ClientLimits) -> ShownLimits {
         token_burst: limits.token_burst,
         refused_tokens_per_min: limits.refused_tokens_per_min,
         refused_tokens_burst: limits.refused_tokens_burst,
+        address_connections: limits.address_connections,
+        address_requests: limits.address_requests,
         address_sessions: limits.address_sessions,
         token_sessions: limits.token_sessions,
     }
@@ -296,6 +301,7 @@ fn policy(section: &StreamPolicy) -> ShownPolicy {
         },
         hls_segment_s: policy.hls_segment.as_secs(),
         hls_window_s: policy.hls_window.as_secs(),
+        hls_memory_s: policy.hls_memory.as_secs(),
         record: match policy.record {
             Record::Always => "always",
             Record::Off => "off",

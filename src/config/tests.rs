@@ -137,6 +137,7 @@ fn the_first_section_that_matches_decides_for_a_stream() {
         hls = "always"
         hls_segment_s = 4
         hls_window_s = 600
+        hls_memory_s = 60
         hls_sound = "both"
         hls_ladder = ["360p", "1080p", "540"]
         hls_codec = "h265"
@@ -150,9 +151,10 @@ fn the_first_section_that_matches_decides_for_a_stream() {
     let sound = |name| config.policy(name).hls_sound;
     assert_eq!((hd.hls_sound, sound("show-2")), (HlsSound::Aac, HlsSound::Both));
     let cut = |name| {
-        (config.policy(name).hls_segment.as_secs(), config.policy(name).hls_window.as_secs())
+        let Policy { hls_segment, hls_window, hls_memory, .. } = config.policy(name);
+        [hls_segment, hls_window, hls_memory].map(|lasts| lasts.as_secs())
     };
-    assert_eq!((cut("show-hd"), cut("show-2")), ((2, 120), (4, 600)));
+    assert_eq!((cut("show-hd"), cut("show-2")), ([2, 120, 180], [4, 600, 60]));
     let (ladder, codec) = (config.policy("show-2").hls_ladder, config.policy("show-2").hls_codec);
     assert_eq!((ladder, codec), (vec![1080, 540, 360], HlsCodec::H265));
     assert_eq!((hd.hls_ladder, hd.hls_codec), (vec![], HlsCodec::H264));

@@ -226,10 +226,10 @@ pub(crate) fn too_many() -> Response {
     problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }
 
-/// 503 where nothing came in time.
-pub(crate) fn late(age: Age) -> Response {
+/// 503 where nothing came in time. It may be there at the next moment, and caches must not keep it from players.
+pub(crate) fn late() -> Response {
     let detail = "what was waited for did not come in time";
-    problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, age)
+    problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::MOMENT)
 }
 
 // === Other origins ===

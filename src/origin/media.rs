@@ -17,7 +17,7 @@ use super::Origin;
 use super::answer::{self, Age, Media};
 use super::epoch::Epoch;
 use super::hold::{Held, hold};
-use super::playlist::{BLOCKING_TARGETS, PATIENCE_TARGETS};
+use super::playlist::{BLOCKING_TARGETS, patience};
 use super::rendition::{Rendition, Shown};
 
 pub(super) fn init(rendition: &Rendition, version: u32, headers: &HeaderMap) -> Response {
@@ -76,13 +76,13 @@ pub(super) async fn part(
         }
         (Found::Hinted | Found::Missing, _) => Some(None),
     };
-    match hold(rendition.changes(), held, target * PATIENCE_TARGETS, check).await {
+    match hold(rendition.changes(), held, patience(target), check).await {
         Held::Ready(Some((bytes, stays))) => {
             let age = if waited { target * BLOCKING_TARGETS } else { stays };
             media(rendition, bytes, Age::of(age)).answer(headers)
         }
         Held::Ready(None) => nowhere(rendition),
-        Held::Late => answer::late(Age::of(target)),
+        Held::Late => answer::late(),
         Held::TooMany => answer::too_many(),
     }
 }

@@ -1,5 +1,7 @@
 //! A handler of media playlists, which holds those that ask for what comes next.
 
+use std::time::Duration;
+
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use tokio::sync::Semaphore;
@@ -49,7 +51,7 @@ pub(super) async fn serve(
         true => (target * BLOCKING_TARGETS, target * BLOCKING_ERROR_TARGETS),
         false => (target / 2, target),
     };
-    match hold(rendition.changes(), held, target * PATIENCE_TARGETS, check).await {
+    match hold(rendition.changes(), held, patience(target), check).await {
         Held::Ready(Outcome::Send(form)) => {
             rendition.text(form, || epoch.reports(rendition)).answer(headers, Age::of(age))
         }
@@ -57,13 +59,17 @@ pub(super) async fn serve(
             answer::problem(StatusCode::BAD_REQUEST, &why, Age::of(error_age))
         }
         Held::Ready(Outcome::Gone) => answer::nowhere(Age::of(error_age)),
-        Held::Late => answer::late(Age::of(error_age)),
+        Held::Late => answer::late(),
         Held::TooMany => answer::too_many(),
     }
 }
 
-/// How long a request is held (section 6.2.5.2), in target durations.
-pub(super) const PATIENCE_TARGETS: u32 = 3;
+/// How long a request is held: three target durations (section 6.2.5.2), or less where proxies would give up before.
+pub(super) fn patience(target: Duration) -> Duration {
+    (target * 3).min(LONGEST_PATIENCE)
+}
+
+const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 
 /// How long caches may keep answers to requests that name a part (appendix B.1).
 pub(super) const BLOCKING_TARGETS: u32 = 6;

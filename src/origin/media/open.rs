@@ -13,7 +13,7 @@ use whitewater_core::playlist::{Found, Name, Position};
 
 use super::super::epoch::Epoch;
 use super::super::rendition::Rendition;
-use super::{BLOCKING_TARGETS, PATIENCE_TARGETS, kind_of};
+use super::{BLOCKING_TARGETS, kind_of, patience};
 
 /// Where a response is.
 struct At {
@@ -48,7 +48,7 @@ impl At {
         let broken = || io::Error::other("a part of the segment never came");
         let rendition = self.epoch.rendition(self.rendition.as_ref()).ok_or_else(broken)?;
         let mut changes = rendition.changes();
-        let patience = rendition.config().target_duration() * PATIENCE_TARGETS;
+        let patience = patience(rendition.config().target_duration());
         loop {
             changes.borrow_and_update();
             match rendition.part(self.next).0 {
