@@ -30,6 +30,10 @@ finish() {
         echo "--- the server's last lines" >&2
         tail -n 50 "$work/log" >&2
     fi
+    if [ -s "$work/failures" ]; then
+        echo "--- what failed" >&2
+        cat "$work/failures" >&2
+    fi
     rm -rf "$work"
     exit "$status"
 }
@@ -53,7 +57,7 @@ curl -fsS -o "$work/health" "$url/healthz"
 # Only from here on: the server would take it for an option that does not exist.
 export WHITEWATER_URL="$url"
 WHITEWATER_BIN="$(realpath "$target/$profile/whitewater")"
-export WHITEWATER_BIN
+export WHITEWATER_BIN WHITEWATER_FAILURES="$work/failures"
 cd tests/browser
 npm ci --no-audit --no-fund
 npm test -- "$@"

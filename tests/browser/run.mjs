@@ -5,9 +5,10 @@
 // The server at WHITEWATER_URL must be running. Files named *.lan.test.mjs run in network namespaces of their
 // own, with servers that they start from WHITEWATER_BIN; that needs root. CHROMIUM and FIREFOX name other
 // browsers than those in /usr/bin. Every test prints its figures as one line of JSON that starts with {"test":.
+// What failed, and why, is added to the file WHITEWATER_FAILURES.
 
 import { spawn } from "node:child_process";
-import { readdirSync } from "node:fs";
+import { appendFileSync, readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { run } from "node:test";
 import { spec } from "node:test/reporters";
@@ -33,6 +34,12 @@ if (inside) {
   if (lan.length > 0) await runInNetwork();
 }
 
+/** So that whoever runs this can tell of it once more at its end. */
+function noteFailure(name, message) {
+  const file = process.env.WHITEWATER_FAILURES;
+  if (file) appendFileSync(file, `${name}: ${String(message).split("\n")[0]}\n`);
+}
+
 async function findServer(base) {
   if (!base) fail("WHITEWATER_URL must name the server, as in http://127.0.0.1:8080");
   const health = await fetch(new URL("/healthz", base)).catch(() => null);
@@ -43,8 +50,10 @@ async function findServer(base) {
 function runFiles(files) {
   return new Promise((resolve) => {
     run({ files, concurrency: 1, timeout: 600_000 })
-      .on("test:fail", () => {
+      .on("test:fail", ({ name, details: { error } }) => {
         process.exitCode = 1;
+        // A suite fails because a test of it does.
+        if (error.failureType !== "subtestsFailed") noteFailure(name, error.cause?.message ?? error.message);
       })
       .on("end", resolve)
       .compose(spec)

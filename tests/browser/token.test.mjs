@@ -25,6 +25,7 @@ describe("links with a token", () => {
       await waitClocks(viewer, 30, 60_000);
       // Its layers and events need permission as well.
       await until("events", () => viewer.evaluate(() => window.whitewater.events));
+      await viewer.context().close();
     }
 
     const other = token("--stream", "another", "--watch");
@@ -40,6 +41,7 @@ describe("links with a token", () => {
       await until(`a sentence for ${query || "none"}`, async () =>
         sentence.test((await state(viewer)) ?? ""),
       );
+      await viewer.context().close();
     }
     const listed = await (await fetch(`${suite.server.url}/api/v1/streams`)).json();
     assert.deepEqual(listed, []);

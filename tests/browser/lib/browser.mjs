@@ -181,6 +181,20 @@ async function waitOnPage(page, check, what, timeout, argument) {
       line: document.querySelector("#state")?.textContent,
       problem: document.querySelector("#problem")?.textContent,
       figures: window.whitewater?.figures,
+      video: (({ readyState, networkState, currentTime, src, error } = {}) => ({
+        readyState,
+        networkState,
+        currentTime,
+        src,
+        error: error?.message,
+      }))(document.querySelector("#video") ?? undefined),
+      // What it asked for last, when, how long that took, and the status.
+      requests: performance
+        .getEntriesByType("resource")
+        .slice(-15)
+        .map(({ name, startTime, duration, responseStatus }) =>
+          [name.slice(-60), Math.round(startTime), Math.round(duration), responseStatus].join(" "),
+        ),
     }));
     throw new Error(
       `waited ${timeout} ms in vain for ${page.url()} ${what}: ${JSON.stringify({ ...seen, errors: page.problems })}`,

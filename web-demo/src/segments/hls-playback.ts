@@ -42,11 +42,16 @@ const PLAYLISTS = {
   },
 };
 
+/** Nothing was loaded for so long, and nothing plays yet. */
+const NEVER_BEGAN_MS = 10_000;
+
 /** One epoch being played. */
 export class HlsPlayback extends SegmentPlayback implements Playback {
   private readonly hls: Hls;
   private jumpedAt = -Infinity;
   private recoveredAt = -Infinity;
+  /** When it last got on with its beginning; `null` until it knows what there is. */
+  private movedAt: number | null = null;
 
   constructor(
     private readonly module: HlsModule,
@@ -69,6 +74,13 @@ export class HlsPlayback extends SegmentPlayback implements Playback {
       // A worker of its own would need another file; fMP4 passes through nearly untouched.
       enableWorker: false,
     });
+    for (const event of [
+      Events.MANIFEST_PARSED,
+      Events.FRAG_LOADING,
+      Events.FRAG_LOADED,
+    ] as const) {
+      this.hls.on(event, () => void (this.movedAt = performance.now()));
+    }
     this.hls.on(Events.MANIFEST_PARSED, () => this.tell.media());
     this.hls.on(Events.MANIFEST_PARSED, () => this.takeLevels());
     this.hls.on(Events.LEVELS_UPDATED, () => this.takeLevels());
@@ -154,14 +166,21 @@ export class HlsPlayback extends SegmentPlayback implements Playback {
 
   /** Catches up where it fell behind, and finds the end where the browser does not tell it. */
   protected look(): void {
+    if (!this.started) return this.lookAtBeginning();
     const details = this.hls.latestLevelDetails;
     const { currentTime, paused, seeking } = this.video;
-    if (!details || !this.started) return;
+    if (!details) return;
     if (!details.live && currentTime >= details.edge - 0.25) return this.finish();
     const live = this.hls.liveSyncPosition;
     if (!details.live || !this.following || paused || seeking || live === null) return;
     if (live - currentTime <= JUMP_BEYOND_S) return;
     if (performance.now() - this.jumpedAt > JUMPS_APART_MS) this.toLive();
+  }
+
+  /** hls.js may wait for ever for what it does not load: it is begun anew then. */
+  private lookAtBeginning(): void {
+    if (this.movedAt === null || performance.now() - this.movedAt <= NEVER_BEGAN_MS) return;
+    this.finish(new PlaybackFailed(SAY.missing, null));
   }
 
   private fail(data: ErrorData): void {

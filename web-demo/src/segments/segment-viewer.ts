@@ -142,7 +142,8 @@ export abstract class SegmentViewer<Module = unknown> {
     const problem = response.headers.get("Content-Type")?.includes("json") ?? false;
     if (response.status === 404 && !problem) throw new NotOffered();
     if (!response.ok) throw await problemOf(response);
-    await response.body?.cancel();
+    // Nobody reads it here; whether it can be cancelled does not matter.
+    response.body?.cancel().catch(() => undefined);
   }
 
   private async play(module: Module): Promise<void> {
