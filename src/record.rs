@@ -13,6 +13,8 @@ mod recorder;
 mod recovery;
 mod retention;
 mod shelf;
+#[cfg(test)]
+mod tests;
 
 pub use claim::{Claim, Claimed};
 pub use library::{Config, Keep, Library, NamesOf, Ready, Refused};

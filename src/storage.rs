@@ -3,6 +3,8 @@
 //! Objects have one final name and are written whole. Whoever writes one again writes the same bytes.
 
 mod bucket;
+#[cfg(test)]
+pub(crate) mod memory;
 mod spool;
 
 use std::io;

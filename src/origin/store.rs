@@ -198,6 +198,12 @@ impl Store {
 // === impl Receipt ===
 
 impl Receipt {
+    /// Of a segment that no memory has.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(rendition: Name) -> Self {
+        Self { epoch: Weak::new(), rendition, msn: 0 }
+    }
+
     /// Memory need not have the segment any more.
     pub fn stored(self) {
         let Some(epoch) = self.epoch.upgrade() else { return };

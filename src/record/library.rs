@@ -206,12 +206,18 @@ impl Library {
             let book = self.0.book();
             let recording = book.shelf.get(id).filter(|one| one.header.stream == *stream);
             let recording = recording.ok_or(Refused::Missing)?;
-            if let State::Going(shared) = &recording.state {
-                let index = shared.lock().clone();
-                let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
-                return Ok(Arc::new(View { index, growth }));
+            match &recording.state {
+                State::Going(shared) => {
+                    let index = shared.lock().clone();
+                    let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
+                    return Ok(Arc::new(View { index, growth }));
+                }
+                State::Unclosed(unclosed) => {
+                    let index = unclosed.index.clone();
+                    return Ok(Arc::new(View { index, growth: Growth::Complete }));
+                }
+                State::Over(_) => recording.layout.clone(),
             }
-            recording.layout.clone()
         };
         let objects = Arc::clone(&self.0.objects);
         let read = async {
@@ -325,6 +331,7 @@ impl Inner {
                 Err(error) => match &recording.state {
                     State::Going(shared) => shared.lock().end(Some(error.clone())),
                     State::Over(end) => end.clone(),
+                    State::Unclosed(unclosed) => unclosed.end.clone(),
                 },
             };
             recording.state = State::Over(end.clone());
@@ -360,7 +367,7 @@ impl Inner {
             let recording = book.shelf.get(id).ok_or(Refused::Missing)?;
             match recording.state {
                 State::Going(_) => return Err(Refused::Going),
-                State::Over(_) => recording.layout.clone(),
+                State::Over(_) | State::Unclosed(_) => recording.layout.clone(),
             }
         };
         let refused = |error: Error| Refused::Store(error.to_string());
@@ -440,7 +447,7 @@ impl Keeper for Library {
             let of_stream = book.shelf.all().rev().filter(|one| one.header.stream == *stream);
             let holds = |one: &&Recording| match &one.state {
                 State::Going(shared) => shared.lock().has(rendition, msn),
-                State::Over(_) => one.header.id == epoch.as_ref(),
+                State::Over(_) | State::Unclosed(_) => one.header.id == epoch.as_ref(),
             };
             let zero = book.epochs.get(&(stream.clone(), epoch.clone()));
             let zero =

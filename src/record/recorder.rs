@@ -67,6 +67,13 @@ pub(super) struct Shared {
     pub(super) blocks: Arc<Mutex<Vec<Block>>>,
 }
 
+/// A recording that has ended, and of which the store does not say so yet.
+pub(super) struct Unclosed {
+    pub(super) end: End,
+    pub(super) index: Index,
+    pub(super) blocks: Vec<u32>,
+}
+
 // === impl Recorder ===
 
 impl Recorder {
@@ -226,9 +233,9 @@ impl Task {
     }
 
     async fn close(&self, end: &End) -> Result<(), Error> {
-        let blocks: Vec<u32> = (0..self.next_block).collect();
-        let text = self.lock().text();
-        close(&*self.objects, &self.layout, text, end, &blocks).await
+        let (end, index) = (end.clone(), self.lock().clone());
+        let unclosed = Unclosed { end, index, blocks: (0..self.next_block).collect() };
+        unclosed.close(&*self.objects, &self.layout).await
     }
 
     async fn put(&self, path: Path, bytes: Bytes) -> Result<(), Error> {
@@ -242,21 +249,19 @@ impl Task {
     }
 }
 
-/// Writes the whole index and the end, and removes the blocks.
-pub(super) async fn close(
-    objects: &dyn Objects,
-    layout: &Layout,
-    index: String,
-    end: &End,
-    blocks: &[u32],
-) -> Result<(), Error> {
-    objects.put(&layout.index(), index.into()).await?;
-    let text = serde_json::to_vec_pretty(end).unwrap_or_default();
-    objects.put(&layout.end(), text.into()).await?;
-    for number in blocks {
-        objects.delete(&layout.block(*number)).await?;
+// === impl Unclosed ===
+
+impl Unclosed {
+    /// Writes the whole index and the end, and removes the blocks.
+    pub(super) async fn close(&self, objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
+        objects.put(&layout.index(), self.index.text().into()).await?;
+        let text = serde_json::to_vec_pretty(&self.end).unwrap_or_default();
+        objects.put(&layout.end(), text.into()).await?;
+        for number in &self.blocks {
+            objects.delete(&layout.block(*number)).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A block of the index has what came in so long.

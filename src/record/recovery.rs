@@ -1,5 +1,6 @@
 //! A recovery that reads what the store has, and closes what a killed process left open.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,45 +15,97 @@ use whitewater_signaling::control::StreamName;
 
 use super::index::{End, Header, Index, Layout, Line, SegmentLine};
 use super::library::Inner;
-use super::recorder::close;
+use super::recorder::Unclosed;
 use super::shelf::{Recording, State};
 use crate::origin::EpochId;
 use crate::storage::{Entry, Error, Objects, Path};
 
-/// Puts all recordings of the store onto the shelf. It goes on until that is done.
+/// What has not been read yet.
+#[derive(Debug)]
+enum Unread {
+    Store,
+    Stream(StreamName),
+    Recording(StreamName, Path),
+}
+
+/// Puts all recordings of the store onto the shelf. What cannot be read is tried again, and keeps nobody
+/// from the rest.
 pub(super) async fn read_store(library: Weak<Inner>) {
     let mut pauses = ExponentialBuilder::default().without_max_times().with_jitter().build();
+    let mut unread = vec![Unread::Store];
     loop {
         let Some(inner) = library.upgrade() else { return };
-        match read_folders(&inner).await {
-            Ok(()) => return,
-            Err(error) => warn!(%error, "the store of recordings cannot be read yet"),
+        unread = read_all(&inner, unread).await;
+        if unread.is_empty() {
+            return;
         }
         drop(inner);
         tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 
-async fn read_folders(inner: &Arc<Inner>) -> Result<(), Error> {
-    let objects = &inner.objects;
-    let streams = objects.folders(&Path::default()).await?;
-    let streams = streams.into_iter().filter_map(|folder| {
-        let name = folder.filename()?.parse::<StreamName>();
-        name.inspect_err(|_| debug!(%folder, "a folder in the store is no stream's")).ok()
-    });
-    for name in streams {
-        let folders = objects.folders(&Path::from_iter([name.as_str()])).await?;
-        let read = folders.into_iter().map(|folder| read_recording(inner, &name, folder));
-        stream::iter(read).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+/// Reads all that can be read, and gives what cannot be yet.
+async fn read_all(inner: &Arc<Inner>, mut unread: Vec<Unread>) -> Vec<Unread> {
+    let mut left = Vec::new();
+    while !unread.is_empty() {
+        let read = unread.into_iter().map(|one| async move { (one.read(inner).await, one) });
+        let outcomes: Vec<_> = stream::iter(read).buffer_unordered(AT_ONCE).collect().await;
+        unread = Vec::new();
+        for (outcome, one) in outcomes {
+            match outcome {
+                Ok(found) => unread.extend(found),
+                Err(error) => {
+                    warn!(place = %one, %error, "the store of recordings cannot be read here yet");
+                    left.push(one);
+                }
+            }
+        }
     }
-    Ok(())
+    left
+}
+
+// === impl Unread ===
+
+impl Unread {
+    /// Reads it, and gives what there is to be read in it.
+    async fn read(&self, inner: &Arc<Inner>) -> Result<Vec<Self>, Error> {
+        match self {
+            Self::Store => {
+                let folders = inner.objects.folders(&Path::default()).await?;
+                let streams = folders.into_iter().filter_map(|folder| {
+                    let name = folder.filename()?.parse::<StreamName>();
+                    name.inspect_err(|_| debug!(%folder, "a folder in the store is no stream's"))
+                        .ok()
+                });
+                Ok(streams.map(Self::Stream).collect())
+            }
+            Self::Stream(name) => {
+                let folders = inner.objects.folders(&Path::from_iter([name.as_str()])).await?;
+                Ok(folders.into_iter().map(|one| Self::Recording(name.clone(), one)).collect())
+            }
+            Self::Recording(name, folder) => {
+                read_recording(inner, name, folder).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store => f.write_str("all streams"),
+            Self::Stream(name) => name.fmt(f),
+            Self::Recording(_, folder) => folder.fmt(f),
+        }
+    }
 }
 
 /// Puts a recording onto the shelf. What is not ours, or is damaged, is left alone and harms nothing.
 async fn read_recording(
     inner: &Arc<Inner>,
     stream: &StreamName,
-    folder: Path,
+    folder: &Path,
 ) -> Result<(), Error> {
     let id = folder.filename().and_then(|name| name.parse::<EpochId>().ok());
     let Some(id) = id else {
@@ -88,17 +141,27 @@ async fn read_recording(
         }
         None => None,
     };
-    let end = match end {
-        Some(end) => end,
-        None => match finish(objects, &header, &layout).await? {
-            Some(end) => {
-                info!(%stream, recording = %id, seconds = end.duration_s, "a recording that was cut off is closed");
-                end
+    let state = match end {
+        Some(end) => State::Over(end),
+        None => {
+            let unclosed = gather(objects, &header, &layout).await?;
+            if unclosed.end.bytes == 0 {
+                return remove(objects, &layout).await;
             }
-            None => return remove(objects, &layout).await,
-        },
+            match unclosed.close(objects, &layout).await {
+                Ok(()) => {
+                    let seconds = unclosed.end.duration_s;
+                    info!(%stream, recording = %id, seconds, "a recording that was cut off is closed");
+                    State::Over(unclosed.end)
+                }
+                Err(error) => {
+                    warn!(%stream, recording = %id, %error, "a recording that was cut off cannot be closed yet");
+                    State::Unclosed(Arc::new(unclosed))
+                }
+            }
+        }
     };
-    let recording = Recording { header: Arc::new(header), layout, state: State::Over(end) };
+    let recording = Recording { header: Arc::new(header), layout, state };
     let mut book = inner.book();
     if book.shelf.get(id.as_ref()).is_none() {
         book.shelf.put(recording);
@@ -106,24 +169,19 @@ async fn read_recording(
     Ok(())
 }
 
-/// Closes a recording whose process was killed; `None` where there is nothing of it.
-async fn finish(
+/// Gathers what there is of a recording whose process was killed.
+async fn gather(
     objects: &dyn Objects,
     header: &Header,
     layout: &Layout,
-) -> Result<Option<End>, Error> {
+) -> Result<Unclosed, Error> {
     let mut index = read_index(objects, layout).await?;
     let all = objects.list(&layout.folder).await?;
     for r in 0..header.renditions.len() {
         take_unlisted(objects, layout, &mut index, r, &all).await?;
     }
-    if index.bytes() == 0 {
-        return Ok(None);
-    }
-    let end = index.end(None);
-    let blocks: Vec<u32> = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
-    close(objects, layout, index.text(), &end, &blocks).await?;
-    Ok(Some(end))
+    let blocks = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
+    Ok(Unclosed { end: index.end(None), index, blocks })
 }
 
 /// Takes in segments that were written and not told of yet.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use whitewater_signaling::control::StreamName;
 
 use super::index::{Index, Layout, Line};
 use super::library::{Inner, Refused};
 use super::recorder::Block;
+use super::recovery;
 use super::shelf::{Recording, State};
 use crate::storage::Error;
 
@@ -29,6 +30,7 @@ pub(super) async fn keep_house(library: Weak<Inner>) {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = library.upgrade() else { return };
         inner.forget_wishes();
+        close_left(&inner).await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         for judged in condemned(&inner, now_us) {
@@ -51,6 +53,39 @@ pub(super) async fn keep_house(library: Weak<Inner>) {
     }
 }
 
+/// Closes what has ended and could not be closed before.
+async fn close_left(inner: &Inner) {
+    let left: Vec<_> = {
+        let book = inner.book();
+        let unclosed = book.shelf.all().filter_map(|one| match &one.state {
+            State::Unclosed(unclosed) => {
+                Some((one.header.id.clone(), one.layout.clone(), Arc::clone(unclosed)))
+            }
+            State::Going(_) | State::Over(_) => None,
+        });
+        unclosed.collect()
+    };
+    for (id, layout, unclosed) in left {
+        if let Err(error) = unclosed.close(&*inner.objects, &layout).await {
+            debug!(recording = %id, %error, "a recording cannot be closed yet");
+            continue;
+        }
+        let is_there = match inner.book().shelf.get_mut(&id) {
+            Some(recording) => {
+                recording.state = State::Over(unclosed.end.clone());
+                true
+            }
+            None => false,
+        };
+        if is_there {
+            info!(recording = %id, "a recording is closed at last");
+        } else if let Err(error) = recovery::remove(&*inner.objects, &layout).await {
+            // It was deleted meanwhile.
+            warn!(recording = %id, %error, "what is left of a recording cannot be deleted");
+        }
+    }
+}
+
 /// The recordings that have to go.
 fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
     let all: Vec<Judged> = {
@@ -62,6 +97,7 @@ fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
             ended_us: match &recording.state {
                 State::Going(_) => None,
                 State::Over(end) => Some(end.ended_us),
+                State::Unclosed(unclosed) => Some(unclosed.end.ended_us),
             },
         });
         judged.collect()

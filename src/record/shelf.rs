@@ -7,7 +7,7 @@ use whitewater_core::playlist::recorded::Growth;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{Choice, End, Header, Index, Layout};
-use super::recorder::{Block, Shared};
+use super::recorder::{Block, Shared, Unclosed};
 
 /// All recordings.
 #[derive(Default)]
@@ -32,6 +32,8 @@ pub(super) enum State {
     Going(Shared),
     /// It has ended.
     Over(End),
+    /// It has ended, and could not be closed yet.
+    Unclosed(Arc<Unclosed>),
 }
 
 /// Which recordings are asked for.
@@ -157,6 +159,7 @@ impl Recording {
         let (is_going, end) = match &self.state {
             State::Going(shared) => (true, shared.lock().end(None)),
             State::Over(end) => (false, end.clone()),
+            State::Unclosed(unclosed) => (false, unclosed.end.clone()),
         };
         About { header: Arc::clone(&self.header), is_going, end }
     }
@@ -165,6 +168,7 @@ impl Recording {
         match &self.state {
             State::Going(shared) => shared.lock().bytes(),
             State::Over(end) => end.bytes,
+            State::Unclosed(unclosed) => unclosed.end.bytes,
         }
     }
 }
