@@ -133,19 +133,21 @@ async fn read_recording(
     if found(objects.get(&layout.removed()).await)?.is_some() {
         return remove(objects, &layout).await;
     }
-    let end = match found(objects.get(&layout.end()).await)? {
-        Some(text) => serde_json::from_slice::<End>(&text).ok(),
+    let end = found(objects.get(&layout.end()).await)?;
+    let state = match end.and_then(|text| serde_json::from_slice::<End>(&text).ok()) {
+        Some(end) => State::Over(end),
         None if header.server != inner.config.server => {
             debug!(%folder, "another server is recording this");
             return Ok(());
         }
-        None => None,
-    };
-    let state = match end {
-        Some(end) => State::Over(end),
         None => {
-            let unclosed = gather(objects, &header, &layout).await?;
+            let all = objects.list(&layout.folder).await?;
+            let unclosed = gather(objects, &header, &layout, &all).await?;
             if unclosed.end.bytes == 0 {
+                if all.iter().any(|entry| entry.path.as_ref().ends_with(".m4s")) {
+                    warn!(%folder, "nothing tells of a recording's media: it is left alone");
+                    return Ok(());
+                }
                 return remove(objects, &layout).await;
             }
             match unclosed.close(objects, &layout).await {
@@ -174,11 +176,11 @@ async fn gather(
     objects: &dyn Objects,
     header: &Header,
     layout: &Layout,
+    all: &[Entry],
 ) -> Result<Unclosed, Error> {
     let mut index = read_index(objects, layout).await?;
-    let all = objects.list(&layout.folder).await?;
     for r in 0..header.renditions.len() {
-        take_unlisted(objects, layout, &mut index, r, &all).await?;
+        take_unlisted(objects, layout, &mut index, r, all).await?;
     }
     let blocks = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
     Ok(Unclosed { end: index.end(None), index, blocks })
@@ -234,21 +236,21 @@ pub(super) async fn read_index(objects: &dyn Objects, layout: &Layout) -> Result
         .map_err(|error| Error::Failed(format!("recording.json: {error}").into()))?;
     let mut index = Index::new(header);
     let mut senseless = 0;
-    match found(objects.get(&layout.index()).await)? {
-        Some(text) => senseless += index.read(&String::from_utf8_lossy(&text)),
-        None => {
-            let blocks = objects.list(&layout.blocks()).await?;
-            let mut numbers: Vec<u32> =
-                blocks.iter().filter_map(|entry| block_number(layout, entry)).collect();
-            numbers.sort_unstable();
-            let read = numbers.into_iter().map(|number| {
-                let path = layout.block(number);
-                async move { objects.get(&path).await }
-            });
-            let texts: Vec<Bytes> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-            for text in texts {
-                senseless += index.read(&String::from_utf8_lossy(&text));
-            }
+    if let Some(text) = found(objects.get(&layout.index()).await)? {
+        senseless += index.read(&String::from_utf8_lossy(&text));
+    }
+    if index.bytes() == 0 {
+        let blocks = objects.list(&layout.blocks()).await?;
+        let mut numbers: Vec<u32> =
+            blocks.iter().filter_map(|entry| block_number(layout, entry)).collect();
+        numbers.sort_unstable();
+        let read = numbers.into_iter().map(|number| {
+            let path = layout.block(number);
+            async move { objects.get(&path).await }
+        });
+        let texts: Vec<Bytes> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+        for text in texts {
+            senseless += index.read(&String::from_utf8_lossy(&text));
         }
     }
     if senseless > 0 {

@@ -12,11 +12,15 @@ use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
 use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
 
-use super::{Entry, Error, Objects, Path};
+use super::{Entry, Error, Objects, Path, is_telling};
 
 /// Objects in a folder or in S3.
 #[derive(Clone, Debug)]
-pub struct Bucket(Arc<dyn ObjectStore>);
+pub struct Bucket {
+    store: Arc<dyn ObjectStore>,
+    /// The same for objects that have to survive a power cut as soon as they are there.
+    lasting: Arc<dyn ObjectStore>,
+}
 
 /// Where a bucket of S3 is. What is not said is taken as the tools of AWS take it, from `AWS_*`
 /// variables and the machine's role.
@@ -40,8 +44,9 @@ impl Bucket {
     /// A local folder, which is made where there is none.
     pub fn folder(folder: &FilePath) -> std::io::Result<Self> {
         std::fs::create_dir_all(folder)?;
-        let store = LocalFileSystem::new_with_prefix(folder)?;
-        Ok(Self(Arc::new(store.with_automatic_cleanup(true))))
+        let store = LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true);
+        let lasting = store.clone().with_fsync(true);
+        Ok(Self { store: Arc::new(store), lasting: Arc::new(lasting) })
     }
 
     /// A bucket of S3. It need not be reachable yet.
@@ -68,11 +73,11 @@ impl Bucket {
         }
         let store = builder.build().map_err(|error| Error::Failed(error.to_string().into()))?;
         let prefix = Path::from(config.prefix.as_str());
-        Ok(if prefix.as_ref().is_empty() {
-            Self(Arc::new(store))
-        } else {
-            Self(Arc::new(PrefixStore::new(store, prefix)))
-        })
+        let store: Arc<dyn ObjectStore> = match prefix.as_ref().is_empty() {
+            true => Arc::new(store),
+            false => Arc::new(PrefixStore::new(store, prefix)),
+        };
+        Ok(Self { lasting: Arc::clone(&store), store })
     }
 }
 
@@ -80,7 +85,8 @@ impl Objects for Bucket {
     fn put(&self, path: &Path, bytes: Bytes) -> BoxFuture<'_, Result<(), Error>> {
         let path = path.clone();
         Box::pin(async move {
-            let put = self.0.put(&path, bytes.into()).await;
+            let store = if is_telling(&path) { &self.lasting } else { &self.store };
+            let put = store.put(&path, bytes.into()).await;
             put.map(drop).map_err(|error| Error::of(&path, error))
         })
     }
@@ -88,7 +94,7 @@ impl Objects for Bucket {
     fn get(&self, path: &Path) -> BoxFuture<'_, Result<Bytes, Error>> {
         let path = path.clone();
         Box::pin(async move {
-            let read = async { self.0.get(&path).await?.bytes().await };
+            let read = async { self.store.get(&path).await?.bytes().await };
             read.await.map_err(|error| Error::of(&path, error))
         })
     }
@@ -96,7 +102,7 @@ impl Objects for Bucket {
     fn list(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
         let folder = folder.clone();
         Box::pin(async move {
-            let listed = self.0.list(Some(&folder)).map_ok(Entry::from);
+            let listed = self.store.list(Some(&folder)).map_ok(Entry::from);
             listed.try_collect().await.map_err(|error| Error::of(&folder, error))
         })
     }
@@ -104,7 +110,7 @@ impl Objects for Bucket {
     fn folders(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Path>, Error>> {
         let folder = folder.clone();
         Box::pin(async move {
-            let listed = self.0.list_with_delimiter(Some(&folder)).await;
+            let listed = self.store.list_with_delimiter(Some(&folder)).await;
             listed.map(|listed| listed.common_prefixes).map_err(|error| Error::of(&folder, error))
         })
     }
@@ -112,7 +118,7 @@ impl Objects for Bucket {
     fn delete(&self, path: &Path) -> BoxFuture<'_, Result<(), Error>> {
         let path = path.clone();
         Box::pin(async move {
-            match self.0.delete(&path).await {
+            match self.store.delete(&path).await {
                 Ok(()) | Err(object_store::Error::NotFound { .. }) => Ok(()),
                 Err(error) => Err(Error::of(&path, error)),
             }
