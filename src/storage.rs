@@ -63,7 +63,7 @@ pub enum Error {
 }
 
 /// Whether an object is one of JSON, which tells of others: small, and never to be lost.
-fn is_telling(path: &Path) -> bool {
+pub fn is_telling(path: &Path) -> bool {
     path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl")
 }
 

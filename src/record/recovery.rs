@@ -18,7 +18,7 @@ use super::library::Inner;
 use super::recorder::Unclosed;
 use super::shelf::{Recording, State};
 use crate::origin::EpochId;
-use crate::storage::{Entry, Error, Objects, Path};
+use crate::storage::{Entry, Error, Objects, Path, is_telling};
 
 /// What has not been read yet.
 #[derive(Debug)]
@@ -259,21 +259,38 @@ pub(super) async fn read_index(objects: &dyn Objects, layout: &Layout) -> Result
     Ok(index)
 }
 
-/// Says that a recording is to go: from then on it is gone, however long it takes.
+/// Says that a recording is to go: from then on it is gone, however long it takes. Where there is no room
+/// to say so it goes all the same.
 pub(super) async fn mark_removed(objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
-    objects.put(&layout.removed(), Bytes::from_static(b"{}\n")).await
+    match objects.put(&layout.removed(), Bytes::from_static(b"{}\n")).await {
+        Err(Error::Full(error)) => {
+            info!(recording = %layout.folder, error, "a recording is deleted without a mark");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// Removes all that there is of a recording.
 pub(super) async fn remove(objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
     let all = objects.list(&layout.folder).await?;
-    let marker = layout.removed();
-    let (marked, rest): (Vec<_>, Vec<_>) =
-        all.into_iter().map(|entry| entry.path).partition(|path| *path == marker);
-    let delete = |path: Path| async move { objects.delete(&path).await };
-    stream::iter(rest).map(delete).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    // Last, so that what is left after a crash is known to be rubbish.
-    stream::iter(marked).map(delete).buffer_unordered(AT_ONCE).try_collect().await
+    let (header, marker) = (layout.header(), layout.removed());
+    // What tells of the recording goes last, so that what is left after a crash is known to be rubbish.
+    let mut turns: [Vec<Path>; 4] = Default::default();
+    for Entry { path, .. } in all {
+        let turn = match &path {
+            path if *path == marker => 3,
+            path if *path == header => 2,
+            path if is_telling(path) => 1,
+            _ => 0,
+        };
+        turns[turn].push(path);
+    }
+    for paths in turns {
+        let delete = |path: Path| async move { objects.delete(&path).await };
+        stream::iter(paths).map(delete).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    }
+    Ok(())
 }
 
 fn block_number(layout: &Layout, entry: &Entry) -> Option<u32> {

@@ -1,6 +1,7 @@
 //! Tests of the library in virtual time, with a store in memory.
 #![allow(clippy::unwrap_used)]
 
+mod deleting;
 mod recovery;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

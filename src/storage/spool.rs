@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::{Bucket, Entry, Error, Objects, Path};
+use super::{Bucket, Entry, Error, Objects, Path, is_telling};
 
 /// Counts of a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,7 +93,9 @@ impl Objects for Spool {
         let path = path.clone();
         Box::pin(async move {
             let len = bytes.len() as u64;
-            if self.0.bytes.load(Ordering::Relaxed) + len > self.0.max_bytes {
+            let is_over = self.0.bytes.load(Ordering::Relaxed) + len > self.0.max_bytes;
+            // Without what tells of media nothing could be closed or deleted.
+            if is_over && !is_telling(&path) {
                 return Err(Error::Full("the spool is full, as the store takes nothing".into()));
             }
             self.0.near.put(&path, bytes).await?;
@@ -293,3 +295,6 @@ const FOLDERS: usize = 2;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;

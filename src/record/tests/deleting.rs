@@ -1,0 +1,29 @@
+//! Tests of what goes, and of what stays.
+
+use super::{Stage, closed, settle};
+use crate::storage::Error;
+use crate::storage::memory::{Memory, Request};
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_keeps_nobody_from_deleting() {
+    let memory = Memory::default();
+    closed(&memory, "a-1", 10, 3);
+    let stage = Stage::open(&memory);
+    settle().await;
+    memory.fail(Request::Put, "", Error::Full("the disk is full".into()));
+    stage.library.delete("a-1").await.unwrap();
+    assert_eq!(memory.paths(), [] as [&str; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_tells_of_a_recording_goes_after_its_media() {
+    let memory = Memory::default();
+    closed(&memory, "a-1", 10, 3);
+    let stage = Stage::open(&memory);
+    settle().await;
+    memory.fail(Request::Put, "", Error::Full("the disk is full".into()));
+    memory.fail(Request::Delete, "v0/1.m4s", Error::Failed("input/output error".into()));
+    assert!(stage.library.delete("a-1").await.is_err());
+    assert!(memory.text("cam/a-1/recording.json").is_some(), "{:?}", memory.paths());
+    assert!(memory.text("cam/a-1/end.json").is_some(), "{:?}", memory.paths());
+}
