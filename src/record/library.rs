@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 use tracing::{error, info, warn};
-use whitewater_core::media::Init;
+use whitewater_core::media::{Init, Ntp};
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Finished, Name};
 use whitewater_signaling::control::StreamName;
@@ -437,23 +437,24 @@ impl Keeper for Library {
     fn fetch(
         &self,
         stream: &StreamName,
-        epoch: &EpochId,
+        zero: Ntp,
         rendition: &Name,
         msn: u64,
     ) -> BoxFuture<'static, Option<Bytes>> {
         let paths: Vec<_> = {
             let book = self.0.book();
             // A recording that was begun anew has another name than its epoch.
-            let of_stream = book.shelf.all().rev().filter(|one| one.header.stream == *stream);
-            let holds = |one: &&Recording| match &one.state {
+            let of_epoch = book.shelf.all().rev().filter(|one| {
+                one.header.stream == *stream && one.header.zero_us == zero.unix_micros()
+            });
+            let may_hold = |one: &&Recording| match &one.state {
                 State::Going(shared) => shared.lock().has(rendition, msn),
-                State::Over(_) | State::Unclosed(_) => one.header.id == epoch.as_ref(),
+                State::Unclosed(unclosed) => unclosed.index.has(rendition, msn),
+                State::Over(_) => {
+                    one.header.renditions.iter().any(|r| r.name == rendition.as_ref())
+                }
             };
-            let zero = book.epochs.get(&(stream.clone(), epoch.clone()));
-            let zero =
-                zero.and_then(|live| live.offered.first()).map(|o| o.config.epoch.unix_micros());
-            let same = |one: &&Recording| zero.is_none_or(|zero| one.header.zero_us == zero);
-            let found = of_stream.filter(same).filter(holds);
+            let found = of_epoch.filter(may_hold);
             found.map(|one| one.layout.segment(rendition.as_ref(), msn)).collect()
         };
         let objects = Arc::clone(&self.0.objects);

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deleting;
+mod fetching;
 mod recovery;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
