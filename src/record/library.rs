@@ -1,6 +1,6 @@
 //! The library: what is recorded, and what there is of it.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -251,6 +251,16 @@ impl Library {
         if tokio::time::timeout(limit, self.0.tasks.wait()).await.is_err() {
             warn!("not every recording was closed in time: the next start closes them");
         }
+    }
+}
+
+// === impl Book ===
+
+impl Book {
+    /// The streams of all epochs that go on, and when their tick 0 was.
+    pub(super) fn zeros(&self) -> HashSet<(&StreamName, i64)> {
+        let zero = |live: &Live| Some(live.offered.first()?.config.epoch.unix_micros());
+        self.epochs.iter().filter_map(|((stream, _), live)| Some((stream, zero(live)?))).collect()
     }
 }
 

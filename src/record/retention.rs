@@ -8,7 +8,7 @@ use tracing::{debug, info, warn};
 use whitewater_signaling::control::StreamName;
 
 use super::index::{Index, Layout, Line};
-use super::library::{Inner, Refused};
+use super::library::{Inner, Keep, Refused};
 use super::recorder::Block;
 use super::recovery;
 use super::shelf::{Recording, State};
@@ -22,6 +22,8 @@ struct Judged {
     bytes: u64,
     /// When it ended; `None` of one that goes on.
     ended_us: Option<i64>,
+    /// Whether it is of an epoch that goes on: what is within the window may still be asked for.
+    is_live: bool,
 }
 
 /// Keeps house until the library is gone.
@@ -90,6 +92,7 @@ async fn close_left(inner: &Inner) {
 fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
     let all: Vec<Judged> = {
         let book = inner.book();
+        let zeros = book.zeros();
         let judged = book.shelf.all().map(|recording| Judged {
             id: recording.header.id.clone(),
             stream: recording.header.stream.clone(),
@@ -99,22 +102,20 @@ fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
                 State::Over(end) => Some(end.ended_us),
                 State::Unclosed(unclosed) => Some(unclosed.end.ended_us),
             },
+            is_live: zeros.contains(&(&recording.header.stream, recording.header.zero_us)),
         });
         judged.collect()
     };
-    let keep = |stream: &StreamName| {
-        let keep = (inner.config.keep)(stream.as_str());
-        (keep.max_age, keep.max_bytes)
-    };
+    let keep = |stream: &StreamName| (inner.config.keep)(stream.as_str());
     judge(&all, now_us, keep, (inner.config.max_bytes)())
 }
 
-/// Says which have to go: those that ended too long ago, and the oldest of those that are too much.
-/// `all` has the oldest first.
+/// Says which have to go: those that ended too long ago, and the oldest of those that are too much, save
+/// what live players may ask for. `all` has the oldest first.
 fn judge(
     all: &[Judged],
     now_us: i64,
-    keep: impl Fn(&StreamName) -> (Duration, u64),
+    keep: impl Fn(&StreamName) -> Keep,
     max_bytes: u64,
 ) -> Vec<Judged> {
     let mut by_stream: HashMap<&StreamName, u64> = HashMap::new();
@@ -126,8 +127,11 @@ fn judge(
     let mut going = Vec::new();
     for one in all {
         let Some(ended_us) = one.ended_us else { continue };
-        let (max_age, max_of_stream) = keep(&one.stream);
+        let Keep { max_age, max_bytes: max_of_stream, window } = keep(&one.stream);
         let age = Duration::from_micros(u64::try_from(now_us - ended_us).unwrap_or(0));
+        if one.is_live && age <= window + SLACK {
+            continue;
+        }
         let of_stream = by_stream.entry(&one.stream).or_default();
         let is_old = !max_age.is_zero() && age > max_age;
         let is_much = max_of_stream > 0 && *of_stream > max_of_stream;
@@ -231,7 +235,8 @@ mod tests {
 
     fn judged(id: &str, stream: &str, bytes: u64, ended_s: Option<i64>) -> Judged {
         let stream = stream.parse().expect("a name");
-        Judged { id: id.into(), stream, bytes, ended_us: ended_s.map(|s| s * 1_000_000) }
+        let ended_us = ended_s.map(|s| s * 1_000_000);
+        Judged { id: id.into(), stream, bytes, ended_us, is_live: false }
     }
 
     #[test]
@@ -253,10 +258,25 @@ mod tests {
             ("nothing helps", (0, 0), 10, &["1", "2", "3"]),
         ];
         for (what, (age_s, of_stream), total, want) in rows {
-            let keep = |_: &StreamName| (Duration::from_secs(age_s), of_stream);
+            let max_age = Duration::from_secs(age_s);
+            let keep = |_: &StreamName| Keep { max_age, max_bytes: of_stream, ..Keep::default() };
             let going = judge(&all, now_us, keep, total);
             let ids: Vec<_> = going.iter().map(|one| one.id.as_str()).collect();
             assert_eq!(ids, want, "{what}");
         }
+    }
+
+    #[test]
+    fn what_a_live_playlist_still_lists_stays() {
+        let all = [
+            Judged { is_live: true, ..judged("1", "a", 100, Some(700)) },
+            Judged { is_live: true, ..judged("2", "a", 100, Some(900)) },
+            judged("3", "a", 100, Some(950)),
+        ];
+        let window = Duration::from_secs(120);
+        let keep = |_: &StreamName| Keep { max_bytes: 10, window, ..Keep::default() };
+        let going = judge(&all, 1_000_000_000, keep, 10);
+        let ids: Vec<_> = going.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids, ["1", "3"]);
     }
 }
