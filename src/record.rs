@@ -17,5 +17,5 @@ mod shelf;
 mod tests;
 
 pub use claim::{Claim, Claimed};
-pub use library::{Config, Keep, Library, NamesOf, Ready, Refused};
+pub use library::{Config, Keep, Library, LifeOf, NamesOf, Ready, Refused};
 pub use shelf::{About, Extent, View, Which};

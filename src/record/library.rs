@@ -1,5 +1,6 @@
 //! The library: what is recorded, and what there is of it.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -14,6 +15,7 @@ use tracing::{error, info, warn};
 use whitewater_core::media::{Init, Ntp};
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Finished, Name};
+use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{End, Header, Layout, Rendition, VERSION};
@@ -27,6 +29,9 @@ use crate::storage::{Error, Objects, Path, Spooled};
 /// Names for a stream.
 pub type NamesOf = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
 
+/// The life of a stream; `None` while it is not live.
+pub type LifeOf = Box<dyn Fn(&StreamName) -> Option<StreamId> + Send + Sync>;
+
 /// What holds for recordings.
 pub struct Config {
     /// Whether a stream is recorded whenever it is live.
@@ -37,8 +42,8 @@ pub struct Config {
     pub keep: Box<dyn Fn(&str) -> Keep + Send + Sync>,
     /// Bytes of all recordings together; 0 is no limit.
     pub max_bytes: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Whether a stream is live.
-    pub is_live: Box<dyn Fn(&StreamName) -> bool + Send + Sync>,
+    /// Which life of a stream there is.
+    pub life: LifeOf,
     /// Told when a recording can be replayed from beginning to end.
     pub ready: Box<dyn Fn(Ready) + Send + Sync>,
     /// What waits on disk for the store.
@@ -107,12 +112,14 @@ pub(super) struct Inner {
 pub(super) struct Book {
     pub(super) shelf: Shelf,
     epochs: HashMap<(StreamName, EpochId), Live>,
-    /// What the API said of streams.
-    wishes: HashMap<StreamName, bool>,
+    /// What the API said of streams, and of which life of theirs.
+    wishes: HashMap<StreamName, (StreamId, bool)>,
 }
 
 /// An epoch that is being packaged.
 struct Live {
+    /// The life of the stream that it began in.
+    life: Option<StreamId>,
     offered: Vec<Offered>,
     going: Option<Going>,
     failed: Option<Instant>,
@@ -145,7 +152,8 @@ impl Library {
 
     /// Whether a stream is recorded while it is live.
     pub fn wants(&self, stream: &StreamName) -> bool {
-        self.0.wants(&self.0.book(), stream)
+        let life = (self.0.config.life)(stream);
+        self.0.wants(&self.0.book(), stream, life)
     }
 
     /// Which renditions of a stream its policy records.
@@ -173,20 +181,16 @@ impl Library {
 
     /// Records a stream from now on, until it ends or somebody stops it.
     pub fn start(&self, stream: &StreamName) -> Result<(), Refused> {
-        if !(self.0.config.is_live)(stream) {
-            return Err(Refused::NotLive);
-        }
-        self.0.book().wishes.insert(stream.clone(), true);
+        let life = (self.0.config.life)(stream).ok_or(Refused::NotLive)?;
+        self.0.book().wishes.insert(stream.clone(), (life, true));
         Ok(())
     }
 
     /// Records a stream no more, until it ends or somebody starts it.
     pub fn stop(&self, stream: &StreamName) -> Result<(), Refused> {
-        if !(self.0.config.is_live)(stream) {
-            return Err(Refused::NotLive);
-        }
+        let life = (self.0.config.life)(stream).ok_or(Refused::NotLive)?;
         let mut book = self.0.book();
-        book.wishes.insert(stream.clone(), false);
+        book.wishes.insert(stream.clone(), (life, false));
         for ((name, _), live) in &mut book.epochs {
             if name == stream {
                 live.going = None;
@@ -271,9 +275,9 @@ impl Inner {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wants(&self, book: &Book, stream: &StreamName) -> bool {
-        let wish = book.wishes.get(stream).copied();
-        wish.unwrap_or_else(|| (self.config.always)(stream.as_str()))
+    fn wants(&self, book: &Book, stream: &StreamName, life: Option<StreamId>) -> bool {
+        let wish = book.wishes.get(stream).filter(|(of, _)| Some(*of) == life);
+        wish.map_or_else(|| (self.config.always)(stream.as_str()), |(_, wish)| *wish)
     }
 
     /// Begins a recording of an epoch, whose first frame is of that time.
@@ -388,20 +392,29 @@ impl Inner {
         recovery::remove(&*self.objects, &layout).await.map_err(refused)
     }
 
-    /// Forgets what was said of streams that are over.
+    /// Forgets what was said of lives of streams that are over.
     pub(super) fn forget_wishes(&self) {
-        let ended: Vec<_> = {
+        let said: Vec<_> = {
             let book = self.book();
-            book.wishes.keys().filter(|stream| !(self.config.is_live)(stream)).cloned().collect()
+            book.wishes.iter().map(|(stream, (life, _))| (stream.clone(), *life)).collect()
         };
-        let mut book = self.book();
-        book.wishes.retain(|stream, _| !ended.contains(stream));
+        let over =
+            said.into_iter().filter(|(stream, life)| (self.config.life)(stream) != Some(*life));
+        for (stream, life) in over {
+            if let Entry::Occupied(wish) = self.book().wishes.entry(stream)
+                && wish.get().0 == life
+            {
+                wish.remove();
+            }
+        }
     }
 }
 
 impl Keeper for Library {
     fn opened(&self, stream: &StreamName, epoch: &EpochId, offered: &[Offered]) {
-        let live = Live { offered: offered.to_vec(), going: None, failed: None, named: false };
+        let life = (self.0.config.life)(stream);
+        let offered = offered.to_vec();
+        let live = Live { life, offered, going: None, failed: None, named: false };
         self.0.book().epochs.insert((stream.clone(), epoch.clone()), live);
     }
 
@@ -415,9 +428,11 @@ impl Keeper for Library {
         receipt: Receipt,
     ) {
         let mut book = self.0.book();
-        let wanted = self.0.wants(&book, stream);
+        let key = (stream.clone(), epoch.clone());
+        let Some(life) = book.epochs.get(&key).map(|live| live.life) else { return };
+        let wanted = self.0.wants(&book, stream, life);
         let Book { epochs, shelf, .. } = &mut *book;
-        let Some(live) = epochs.get_mut(&(stream.clone(), epoch.clone())) else { return };
+        let Some(live) = epochs.get_mut(&key) else { return };
         if !wanted {
             live.going = None;
             return;

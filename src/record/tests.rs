@@ -4,6 +4,7 @@
 mod deleting;
 mod fetching;
 mod recovery;
+mod wishes;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,6 +13,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use whitewater_core::media::{Init, Kind, Ntp, VideoRange};
 use whitewater_core::playlist::{Bandwidth, Config as Playlist, Finished, Kept, Name};
+use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{
@@ -26,7 +28,8 @@ use crate::storage::memory::Memory;
 /// A library and what surrounds it.
 struct Stage {
     library: Library,
-    is_live: Arc<AtomicBool>,
+    /// The life of the stream; 0 while it is not live.
+    life: Arc<AtomicU64>,
     always: Arc<AtomicBool>,
     max_bytes: Arc<AtomicU64>,
     keep: Arc<Mutex<Keep>>,
@@ -38,18 +41,20 @@ struct Stage {
 impl Stage {
     /// A library of a store, whose stream is live and recorded.
     fn open(memory: &Memory) -> Self {
-        let (is_live, always) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(true)));
+        let (life, always) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicBool::new(true)));
         let max_bytes = Arc::new(AtomicU64::new(0));
         let (keep, told) = (Arc::new(Mutex::new(Keep::default())), Arc::new(Mutex::default()));
         let (lives, always_of, most) =
-            (Arc::clone(&is_live), Arc::clone(&always), Arc::clone(&max_bytes));
+            (Arc::clone(&life), Arc::clone(&always), Arc::clone(&max_bytes));
         let (keeps, tells): (_, Arc<Mutex<Vec<Ready>>>) = (Arc::clone(&keep), Arc::clone(&told));
         let config = Config {
             always: Box::new(move |_| always_of.load(Ordering::Relaxed)),
             renditions: Box::new(|_| vec!["source".into()]),
             keep: Box::new(move |_| *keeps.lock().unwrap()),
             max_bytes: Box::new(move || most.load(Ordering::Relaxed)),
-            is_live: Box::new(move |_| lives.load(Ordering::Relaxed)),
+            life: Box::new(move |_| {
+                Some(lives.load(Ordering::Relaxed)).filter(|life| *life > 0).map(StreamId)
+            }),
             ready: Box::new(move |ready| tells.lock().unwrap().push(ready)),
             spooled: Box::new(Spooled::default),
             queue_bytes: 1 << 20,
@@ -57,7 +62,7 @@ impl Stage {
             metrics: Default::default(),
         };
         let library = Library::open(Arc::new(memory.clone()), config);
-        Self { library, is_live, always, max_bytes, keep, told }
+        Self { library, life, always, max_bytes, keep, told }
     }
 
     /// Opens an epoch of one rendition, whose tick 0 is at that second.
