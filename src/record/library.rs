@@ -19,7 +19,7 @@ use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{End, Header, Layout, Rendition, VERSION};
-use super::recorder::Recorder;
+use super::recorder::{Ended, Recorder};
 use super::recovery;
 use super::shelf::{About, Recording, Shelf, State, View, Which};
 use crate::metrics::Recording as Metrics;
@@ -329,50 +329,44 @@ impl Inner {
         self.config.metrics.began();
         let (inner, closing) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
-            let outcome = task.await;
-            inner.closed(&closing, outcome).await;
+            let ended = task.await;
+            inner.ended(&closing, ended).await;
         });
         let recording = Recording { header: Arc::new(header), layout, state: State::Going(shared) };
         (Going { id, recorder, places }, recording)
     }
 
-    async fn closed(&self, id: &str, outcome: Result<End, String>) {
-        let (stream, end, layout) = {
+    async fn ended(&self, id: &str, ended: Ended) {
+        let Ended { unclosed, closed } = ended;
+        let end = unclosed.end.clone();
+        let (stream, layout) = {
             let mut book = self.book();
             let Some(recording) = book.shelf.get_mut(id) else { return };
-            let end = match &outcome {
-                Ok(end) => end.clone(),
-                Err(error) => match &recording.state {
-                    State::Going(shared) => shared.lock().end(Some(error.clone())),
-                    State::Over(end) => end.clone(),
-                    State::Unclosed(unclosed) => unclosed.end.clone(),
-                },
+            let (stream, layout) = (recording.header.stream.clone(), recording.layout.clone());
+            recording.state = match closed {
+                Ok(()) => State::Over(end.clone()),
+                Err(_) => State::Unclosed(Arc::new(unclosed)),
             };
-            recording.state = State::Over(end.clone());
-            (recording.header.stream.clone(), end, recording.layout.clone())
+            (stream, layout)
         };
-        self.config.metrics.ended(outcome.is_err());
-        match outcome {
-            Err(error) => {
-                error!(%stream, recording = %id, %error, "recording has failed; the stream goes on");
-                if end.bytes == 0 {
-                    // It is tried again and again: a list of nothing helps nobody. What it left in the
-                    // store the next start removes.
-                    self.book().shelf.take(id);
-                }
-            }
-            Ok(_) if end.bytes == 0 => {
-                self.book().shelf.take(id);
-                if let Err(error) = recovery::remove(&*self.objects, &layout).await {
-                    warn!(%stream, recording = %id, %error, "an empty recording is left behind");
-                }
-            }
-            Ok(_) => {
-                let (seconds, bytes) = (end.duration_s, end.bytes);
-                info!(%stream, recording = %id, seconds, bytes, "recording ends");
-                (self.config.ready)(Ready { stream, id: id.to_owned(), end });
-            }
+        self.config.metrics.ended(end.error.is_some());
+        if let Some(error) = &end.error {
+            error!(%stream, recording = %id, error, "recording has failed; the stream goes on");
         }
+        if let Err(error) = closed {
+            warn!(%stream, recording = %id, %error, "a recording cannot be closed yet");
+        }
+        if end.bytes == 0 {
+            // One that fails is tried again and again: a list of nothing helps nobody.
+            self.book().shelf.take(id);
+            if let Err(error) = recovery::remove(&*self.objects, &layout).await {
+                warn!(%stream, recording = %id, %error, "an empty recording is left behind");
+            }
+            return;
+        }
+        let (seconds, bytes) = (end.duration_s, end.bytes);
+        info!(%stream, recording = %id, seconds, bytes, "recording ends");
+        (self.config.ready)(Ready { stream, id: id.to_owned(), end });
     }
 
     pub(super) async fn delete(&self, id: &str) -> Result<(), Refused> {

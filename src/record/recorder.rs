@@ -10,7 +10,7 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 use whitewater_core::media::Init;
 use whitewater_core::playlist::{Finished, Kept};
 
@@ -74,6 +74,13 @@ pub(super) struct Unclosed {
     pub(super) blocks: Vec<u32>,
 }
 
+/// How a recording has ended.
+pub(super) struct Ended {
+    pub(super) unclosed: Unclosed,
+    /// Whether the store says so.
+    pub(super) closed: Result<(), Error>,
+}
+
 // === impl Recorder ===
 
 impl Recorder {
@@ -84,7 +91,7 @@ impl Recorder {
         layout: Layout,
         room: Arc<Semaphore>,
         metrics: Metrics,
-    ) -> (Self, Shared, impl Future<Output = Result<End, String>> + Send + 'static) {
+    ) -> (Self, Shared, impl Future<Output = Ended> + Send + 'static) {
         let (jobs, received) = mpsc::unbounded_channel();
         let failed = Arc::new(OnceLock::new());
         let broken = vec![false; header.renditions.len()];
@@ -129,7 +136,7 @@ impl Recorder {
 // === impl Task ===
 
 impl Task {
-    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<End, String> {
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) -> Ended {
         let text = serde_json::to_vec_pretty(&self.lock().header).unwrap_or_default();
         let mut outcome = self.put(self.layout.header(), text.into()).await;
         while outcome.is_ok() && self.failed.get().is_none() {
@@ -154,20 +161,11 @@ impl Task {
         // Nobody is to wait for room that is taken for nothing.
         jobs.close();
         while jobs.try_recv().is_ok() {}
-        let error = self.failed.get().cloned();
-        let end = self.lock().end(error.clone());
-        let closed = self.close(&end).await;
-        match (error, closed) {
-            (None, Ok(())) => Ok(end),
-            (None, Err(error)) => Err(error.to_string()),
-            (Some(error), closed) => {
-                if let Err(error) = closed {
-                    // The next start closes it.
-                    debug!(%error, "a recording that failed is not closed");
-                }
-                Err(error)
-            }
-        }
+        let index = self.lock().clone();
+        let end = index.end(self.failed.get().cloned());
+        let unclosed = Unclosed { end, index, blocks: (0..self.next_block).collect() };
+        let closed = unclosed.close(&*self.objects, &self.layout).await;
+        Ended { unclosed, closed }
     }
 
     async fn take(&mut self, job: Job) -> Result<(), Error> {
@@ -230,12 +228,6 @@ impl Task {
         let block = Block { number, newest_us: self.newest_us };
         self.blocks.lock().unwrap_or_else(PoisonError::into_inner).push(block);
         Ok(())
-    }
-
-    async fn close(&self, end: &End) -> Result<(), Error> {
-        let (end, index) = (end.clone(), self.lock().clone());
-        let unclosed = Unclosed { end, index, blocks: (0..self.next_block).collect() };
-        unclosed.close(&*self.objects, &self.layout).await
     }
 
     async fn put(&self, path: Path, bytes: Bytes) -> Result<(), Error> {

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod deleting;
+mod failing;
 mod fetching;
 mod recovery;
 mod wishes;
