@@ -171,12 +171,13 @@ impl Library {
         self.0.book().shelf.get(id).map(Recording::about).ok_or(Refused::Missing)
     }
 
-    /// What goes on of a stream.
+    /// What goes on of a stream. One that is about to end does not.
     pub fn going(&self, stream: &StreamName) -> Option<About> {
         let book = self.0.book();
-        let is_it =
-            |one: &&Recording| matches!(one.state, State::Going(_)) && one.header.stream == *stream;
-        book.shelf.all().rev().find(is_it).map(Recording::about)
+        let of_stream = book.epochs.iter().filter(|((name, _), _)| name == stream);
+        let ids = of_stream.filter_map(|(_, live)| Some(&live.going.as_ref()?.id));
+        let found = ids.filter_map(|id| book.shelf.get(id));
+        found.max_by_key(|one| one.header.began_us).map(Recording::about)
     }
 
     /// Records a stream from now on, until it ends or somebody stops it.

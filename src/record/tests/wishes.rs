@@ -39,3 +39,17 @@ async fn a_wish_holds_as_long_as_its_stream_lives() {
     stage.life.store(1, Ordering::Relaxed);
     assert!(!stage.library.wants(&stream()), "it is forgotten");
 }
+
+#[tokio::test(start_paused = true)]
+async fn who_starts_after_a_stop_is_told_of_the_recording_that_begins() {
+    let stage = Stage::open(&Memory::default());
+    let zero_s = now_s() - 20;
+    let epoch = stage.epoch("e-1", zero_s);
+    stage.segment(&epoch, zero_s, 0).await;
+    stage.library.stop(&stream()).unwrap();
+    stage.library.start(&stream()).unwrap();
+    assert_eq!(stage.library.going(&stream()), None, "what there is ends");
+    stage.segment(&epoch, zero_s, 1).await;
+    let going = stage.library.going(&stream()).unwrap();
+    assert_ne!(going.header.id, "e-1");
+}
