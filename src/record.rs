@@ -14,7 +14,7 @@ mod recovery;
 mod retention;
 mod shelf;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 pub use claim::{Claim, Claimed};
 pub use library::{Config, Keep, Library, LifeOf, NamesOf, Ready, Refused};

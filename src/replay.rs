@@ -50,22 +50,10 @@ struct Replay {
 
 /// Routes below `/replay/`.
 pub fn router(library: Library, doors: impl Doors) -> Router {
-    let told = Cache::builder()
-        .weigher(|_: &(String, Extent), told: &Arc<Told>| told.weight())
-        .max_capacity(TOLD_BYTES)
-        .time_to_idle(Duration::from_secs(600));
-    let objects = Cache::builder()
-        .weigher(|_: &crate::storage::Path, bytes: &Bytes| {
-            u32::try_from(bytes.len()).unwrap_or(u32::MAX)
-        })
-        .max_capacity(OBJECTS_BYTES)
-        .time_to_live(Duration::from_secs(60));
-    let doors = Box::new(doors);
-    let replay = Replay { library, doors, told: told.build(), objects: objects.build() };
     Router::new()
         .route("/replay/{*path}", get(serve).options(answer::preflight))
         .layer(middleware::map_response(answer::share))
-        .with_state(Arc::new(replay))
+        .with_state(Arc::new(Replay::new(library, doors)))
 }
 
 async fn serve(State(replay): State<Arc<Replay>>, request: Request) -> Response {
@@ -86,6 +74,21 @@ async fn serve(State(replay): State<Arc<Replay>>, request: Request) -> Response 
 // === impl Replay ===
 
 impl Replay {
+    fn new(library: Library, doors: impl Doors) -> Self {
+        let told = Cache::builder()
+            .weigher(|_: &(String, Extent), told: &Arc<Told>| told.weight())
+            .max_capacity(TOLD_BYTES)
+            .time_to_idle(Duration::from_secs(600));
+        let objects = Cache::builder()
+            .weigher(|_: &crate::storage::Path, bytes: &Bytes| {
+                u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+            })
+            .max_capacity(OBJECTS_BYTES)
+            .time_to_live(Duration::from_secs(60));
+        let doors = Box::new(doors);
+        Self { library, doors, told: told.build(), objects: objects.build() }
+    }
+
     async fn find(&self, path: Path<'_>, parts: &request::Parts, pass: Option<&Pass>) -> Response {
         let headers = &parts.headers;
         if let What::File { rendition, file } = path.what {

@@ -27,8 +27,8 @@ use crate::storage::Spooled;
 use crate::storage::memory::Memory;
 
 /// A library and what surrounds it.
-struct Stage {
-    library: Library,
+pub(crate) struct Stage {
+    pub(crate) library: Library,
     /// The life of the stream; 0 while it is not live.
     life: Arc<AtomicU64>,
     always: Arc<AtomicBool>,
@@ -41,7 +41,7 @@ struct Stage {
 
 impl Stage {
     /// A library of a store, whose stream is live and recorded.
-    fn open(memory: &Memory) -> Self {
+    pub(crate) fn open(memory: &Memory) -> Self {
         let (life, always) = (Arc::new(AtomicU64::new(1)), Arc::new(AtomicBool::new(true)));
         let max_bytes = Arc::new(AtomicU64::new(0));
         let (keep, told) = (Arc::new(Mutex::new(Keep::default())), Arc::new(Mutex::default()));
@@ -119,7 +119,7 @@ fn media(zero_s: i64, msn: u64) -> Bytes {
     format!("segment {msn} of the epoch at {zero_s}").into()
 }
 
-fn stream() -> StreamName {
+pub(crate) fn stream() -> StreamName {
     "cam".parse().unwrap()
 }
 
@@ -138,7 +138,13 @@ fn now_s() -> i64 {
 }
 
 /// A recording that a server has left in a store: its header, and its index of so many segments.
-fn left(memory: &Memory, server: &str, id: &str, began_s: i64, segments: u64) -> (Layout, Index) {
+pub(crate) fn left(
+    memory: &Memory,
+    server: &str,
+    id: &str,
+    began_s: i64,
+    segments: u64,
+) -> (Layout, Index) {
     let header = Header {
         version: VERSION,
         stream: stream(),

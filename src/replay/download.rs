@@ -1,7 +1,9 @@
 //! A download: all of a recording as one MP4, sent as it is read.
 //!
-//! Its size is known before, save where parameters change, so that a download that broke off can go on.
+//! Its size is known before, save where parameters change. Of a recording that is complete a download that
+//! broke off can go on; one that still grows is another file each time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use axum::body::Body;
@@ -11,6 +13,7 @@ use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use whitewater_core::media::Kind;
 use whitewater_core::package::file::{self, Place, Reference};
+use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Kept, Recorded};
 
 use super::{Replay, refuse};
@@ -181,8 +184,9 @@ fn arrange(tracks: &[Track], layout: &Layout) -> (Vec<Piece>, Vec<Reference>) {
 }
 
 fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> Response {
-    let size = plan.len.and_then(|len| usize::try_from(len).ok());
-    let range = size.map_or(Ok(None), |size| answer::range(&parts.headers, size));
+    let tag = (view.growth == Growth::Complete).then(|| plan.tag());
+    let size = plan.len.and_then(|len| usize::try_from(len).ok()).filter(|_| tag.is_some());
+    let range = size.map_or(Ok(None), |size| answer::range(&parts.headers, size, tag.as_ref()));
     let range = match range {
         Ok(range) => range.map(|range| range.start as u64..range.end as u64),
         Err(()) => {
@@ -204,8 +208,12 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
     if let Ok(attached) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, attached);
     }
+    let ranges = if size.is_some() { "bytes" } else { "none" };
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ranges));
+    if let Some(tag) = tag {
+        headers.insert(header::ETAG, tag);
+    }
     if let Some(len) = len {
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CONTENT_LENGTH, (sent.end - sent.start).into());
         if range.is_some() {
             let said = format!("bytes {}-{}/{len}", sent.start, sent.end.saturating_sub(1));
@@ -214,6 +222,20 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
         }
     }
     response
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// A strong tag: another file has another one.
+    fn tag(&self) -> HeaderValue {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.beginning);
+        for Piece { object, bytes, place } in &self.pieces {
+            (object.as_ref(), bytes, place.track, place.init, place.earlier).hash(&mut hasher);
+        }
+        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("digits")
+    }
 }
 
 /// The stream's name and when it began, as file systems take it.
@@ -269,3 +291,6 @@ fn slice(bytes: &Bytes, from: u64, range: &Range<u64>) -> Bytes {
 
 /// Segments that are read before they are sent.
 const READ_AHEAD: usize = 2;
+
+#[cfg(test)]
+mod tests;
