@@ -27,6 +27,7 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 use whitewater_core::media::Kind;
 use whitewater_core::playlist::recorded::Growth;
 
@@ -46,6 +47,8 @@ struct Replay {
     told: Cache<(String, Extent), Arc<Told>>,
     /// Objects that many ask for.
     objects: Cache<crate::storage::Path, Bytes>,
+    /// Downloads that may still begin.
+    downloads: Arc<Semaphore>,
 }
 
 /// Routes below `/replay/`.
@@ -86,7 +89,8 @@ impl Replay {
             .max_capacity(OBJECTS_BYTES)
             .time_to_live(Duration::from_secs(60));
         let doors = Box::new(doors);
-        Self { library, doors, told: told.build(), objects: objects.build() }
+        let downloads = Arc::new(Semaphore::new(DOWNLOADS));
+        Self { library, doors, told: told.build(), objects: objects.build(), downloads }
     }
 
     async fn find(&self, path: Path<'_>, parts: &request::Parts, pass: Option<&Pass>) -> Response {
@@ -94,12 +98,19 @@ impl Replay {
         if let What::File { rendition, file } = path.what {
             return self.file(&path, rendition, file, headers).await;
         }
+        let slot = match path.what {
+            What::Download => match Arc::clone(&self.downloads).try_acquire_owned() {
+                Ok(slot) => Some(slot),
+                Err(_) => return too_many_downloads(),
+            },
+            What::Index | What::Manifest | What::Playlist(_) | What::File { .. } => None,
+        };
         let view = match self.library.view(&path.stream, path.id).await {
             Ok(view) => view,
             Err(refused) => return refuse(&refused),
         };
-        if let What::Download = path.what {
-            return download::serve(self, &view, parts).await;
+        if let Some(slot) = slot {
+            return download::serve(self, &view, parts, slot).await;
         }
         let told = async { Arc::new(Told::new(&view)) };
         let told = self.told.get_with((path.id.to_owned(), view.extent()), told).await;
@@ -173,6 +184,14 @@ fn refuse(refused: &Refused) -> Response {
         }
     }
 }
+
+fn too_many_downloads() -> Response {
+    let detail = "too many recordings are being downloaded";
+    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+}
+
+/// Downloads at once. Each has a plan of all its segments, and reads ahead.
+const DOWNLOADS: usize = 64;
 
 /// What is told of recordings is remembered up to so many bytes.
 const TOLD_BYTES: u64 = 64 * 1024 * 1024;

@@ -11,6 +11,7 @@ use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
 use whitewater_core::media::Kind;
 use whitewater_core::package::file::{self, Place, Reference};
 use whitewater_core::playlist::recorded::Growth;
@@ -44,7 +45,13 @@ struct Track {
     inits: Vec<(u32, Bytes)>,
 }
 
-pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) -> Response {
+/// Answers with a file. Its body keeps the slot.
+pub(super) async fn serve(
+    replay: &Replay,
+    view: &View,
+    parts: &request::Parts,
+    slot: OwnedSemaphorePermit,
+) -> Response {
     let Ok(wanted) = asked(parts.uri.query().unwrap_or_default()) else {
         let detail = "the query may be rendition=NAME and token=TOKEN only";
         return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
@@ -58,7 +65,7 @@ pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) 
         Err(Error::Missing(_)) => return refuse(&Refused::Missing),
         Err(error) => return refuse(&Refused::Store(error.to_string())),
     };
-    answer(replay, view, plan, parts)
+    answer(replay, view, plan, parts, slot)
 }
 
 /// The rendition of the picture that is asked for.
@@ -183,7 +190,13 @@ fn arrange(tracks: &[Track], layout: &Layout) -> (Vec<Piece>, Vec<Reference>) {
     (pieces, references)
 }
 
-fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> Response {
+fn answer(
+    replay: &Replay,
+    view: &View,
+    plan: Plan,
+    parts: &request::Parts,
+    slot: OwnedSemaphorePermit,
+) -> Response {
     let tag = (view.growth == Growth::Complete).then(|| plan.tag());
     let size = plan.len.and_then(|len| usize::try_from(len).ok()).filter(|_| tag.is_some());
     let range = size.map_or(Ok(None), |size| answer::range(&parts.headers, size, tag.as_ref()));
@@ -198,7 +211,7 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
     let (len, sent) = (plan.len, range.clone().unwrap_or(0..plan.len.unwrap_or(u64::MAX)));
     let body = match parts.method == axum::http::Method::HEAD {
         true => Body::empty(),
-        false => body(replay, plan, &sent),
+        false => body(replay, plan, &sent, slot),
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -248,7 +261,7 @@ fn name_of(view: &View) -> String {
 }
 
 /// The bytes of a range, read as they are sent.
-fn body(replay: &Replay, plan: Plan, range: &Range<u64>) -> Body {
+fn body(replay: &Replay, plan: Plan, range: &Range<u64>, slot: OwnedSemaphorePermit) -> Body {
     let library = replay.library.clone();
     let mut at = plan.beginning.len() as u64;
     let mut first = (range.start < at).then(|| slice(&plan.beginning, 0, range));
@@ -266,6 +279,7 @@ fn body(replay: &Replay, plan: Plan, range: &Range<u64>) -> Body {
     }
     let (range, knows) = (range.clone(), plan.len.is_some());
     let pieces = stream::iter(wanted).map(move |(from, piece)| {
+        let _kept = &slot;
         let (library, range) = (library.clone(), range.clone());
         async move {
             let bytes = library.object(&piece.object).await.map_err(std::io::Error::other)?;
