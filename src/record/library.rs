@@ -11,7 +11,7 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info, warn};
 use whitewater_core::media::{Init, Ntp};
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Finished, Name};
@@ -112,6 +112,8 @@ pub(super) struct Inner {
 pub(super) struct Book {
     pub(super) shelf: Shelf,
     epochs: HashMap<(StreamName, EpochId), Live>,
+    /// Recordings that are gone, save for what could not be removed yet.
+    leaving: Vec<Layout>,
     /// What the API said of streams, and of which life of theirs.
     wishes: HashMap<StreamName, (StreamId, bool)>,
 }
@@ -291,7 +293,10 @@ impl Inner {
     ) -> (Going, Recording) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-        let id = if live.named {
+        // Names sort by time: who begins long after its epoch has a name of its own.
+        let opened_ms = EpochId::unix_ms(epoch.as_ref()).and_then(|ms| i64::try_from(ms).ok());
+        let is_late = opened_ms.is_some_and(|ms| began_us / 1_000 > ms.saturating_add(LATE_MS));
+        let id = if live.named || is_late {
             EpochId::new(now.as_millis() as u64, fastrand::u64(..)).to_string()
         } else {
             epoch.to_string()
@@ -360,9 +365,7 @@ impl Inner {
         if end.bytes == 0 {
             // One that fails is tried again and again: a list of nothing helps nobody.
             self.book().shelf.take(id);
-            if let Err(error) = recovery::remove(&*self.objects, &layout).await {
-                warn!(%stream, recording = %id, %error, "an empty recording is left behind");
-            }
+            self.clear(layout).await;
             return;
         }
         let (seconds, bytes) = (end.duration_s, end.bytes);
@@ -370,7 +373,14 @@ impl Inner {
         (self.config.ready)(Ready { stream, id: id.to_owned(), end });
     }
 
-    pub(super) async fn delete(&self, id: &str) -> Result<(), Refused> {
+    /// Deletes a recording, whatever becomes of who asked for it.
+    pub(super) async fn delete(self: &Arc<Self>, id: &str) -> Result<(), Refused> {
+        let (inner, id) = (Arc::clone(self), id.to_owned());
+        let deleted = self.tasks.spawn(async move { inner.delete_now(&id).await }).await;
+        deleted.unwrap_or_else(|error| Err(Refused::Store(error.to_string())))
+    }
+
+    async fn delete_now(&self, id: &str) -> Result<(), Refused> {
         let layout = {
             let book = self.book();
             let recording = book.shelf.get(id).ok_or(Refused::Missing)?;
@@ -379,12 +389,35 @@ impl Inner {
                 State::Over(_) | State::Unclosed(_) => recording.layout.clone(),
             }
         };
-        let refused = |error: Error| Refused::Store(error.to_string());
-        recovery::mark_removed(&*self.objects, &layout).await.map_err(refused)?;
-        // From here on it is gone, whatever happens: the next start goes on with it.
+        let marked = recovery::mark_removed(&*self.objects, &layout).await;
+        marked.map_err(|error| Refused::Store(error.to_string()))?;
+        // From here on it is gone, whatever happens.
         self.book().shelf.take(id);
         self.views.invalidate(id).await;
-        recovery::remove(&*self.objects, &layout).await.map_err(refused)
+        self.clear(layout).await;
+        Ok(())
+    }
+
+    /// Removes what there is of a recording that is gone. What cannot be removed is tried again.
+    pub(super) async fn clear(&self, layout: Layout) {
+        if let Err(error) = recovery::remove(&*self.objects, &layout).await {
+            warn!(recording = %layout.folder, %error, "a recording cannot be removed yet");
+            self.book().leaving.push(layout);
+        }
+    }
+
+    /// Removes what could not be removed before.
+    pub(super) async fn clear_left(&self) {
+        let left = std::mem::take(&mut self.book().leaving);
+        for layout in left {
+            match recovery::remove(&*self.objects, &layout).await {
+                Ok(()) => info!(recording = %layout.folder, "a recording is removed at last"),
+                Err(error) => {
+                    debug!(recording = %layout.folder, %error, "a recording cannot be removed yet");
+                    self.book().leaving.push(layout);
+                }
+            }
+        }
     }
 
     /// Forgets what was said of lives of streams that are over.
@@ -529,6 +562,9 @@ impl View {
 
 /// Views that are remembered, in bytes.
 const VIEWS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A recording that begins so many milliseconds after its epoch is not named after it.
+const LATE_MS: i64 = 30_000;
 
 /// A recording that failed is begun anew after so long.
 const FAILED_FOR: Duration = Duration::from_secs(30);

@@ -10,7 +10,6 @@ use whitewater_signaling::control::StreamName;
 use super::index::{Index, Layout, Line};
 use super::library::{Inner, Keep, Refused};
 use super::recorder::Block;
-use super::recovery;
 use super::shelf::{Recording, State};
 use crate::storage::Error;
 
@@ -32,6 +31,7 @@ pub(super) async fn keep_house(library: Weak<Inner>) {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = library.upgrade() else { return };
         inner.forget_wishes();
+        inner.clear_left().await;
         close_left(&inner).await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
@@ -81,9 +81,9 @@ async fn close_left(inner: &Inner) {
         };
         if is_there {
             info!(recording = %id, "a recording is closed at last");
-        } else if let Err(error) = recovery::remove(&*inner.objects, &layout).await {
+        } else {
             // It was deleted meanwhile.
-            warn!(recording = %id, %error, "what is left of a recording cannot be deleted");
+            inner.clear(layout).await;
         }
     }
 }

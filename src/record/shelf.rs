@@ -1,4 +1,4 @@
-//! A shelf: the recordings that there are, in the order of their beginnings.
+//! A shelf: the recordings that there are, in the order of their names, which begin with the time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,6 +8,7 @@ use whitewater_signaling::control::StreamName;
 
 use super::index::{Choice, End, Header, Index, Layout};
 use super::recorder::{Block, Shared, Unclosed};
+use crate::origin::EpochId;
 
 /// All recordings.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub(super) struct Shelf {
     keys: HashMap<String, Key>,
 }
 
-/// When it began, and its name.
+/// The time in its name, in microseconds since 1970, and its name.
 type Key = (i64, String);
 
 /// A recording.
@@ -41,7 +42,7 @@ pub(super) enum State {
 pub struct Which {
     /// Of this stream only.
     pub stream: Option<StreamName>,
-    /// Those that began before this one.
+    /// Those older than this one, whether it is still there or not.
     pub after: Option<String>,
     /// Those that began at this time or later, in microseconds since 1970.
     pub from_us: Option<i64>,
@@ -98,7 +99,8 @@ impl View {
 
 impl Shelf {
     pub(super) fn put(&mut self, recording: Recording) {
-        let key = (recording.header.began_us, recording.header.id.clone());
+        let Header { id, began_us, .. } = &*recording.header;
+        let key = key_of(id).unwrap_or_else(|| (*began_us, id.clone()));
         self.keys.insert(recording.header.id.clone(), key.clone());
         self.recordings.insert(key, recording);
     }
@@ -129,9 +131,9 @@ impl Shelf {
     ) -> (Vec<About>, bool) {
         let end = match &which.after {
             None => None,
-            // One that has been deleted meanwhile has its time in its name still; it is not guessed at.
-            Some(id) => match self.keys.get(id) {
-                Some(key) => Some(key.clone()),
+            // One that has been deleted meanwhile has its place in its name.
+            Some(id) => match self.keys.get(id).cloned().or_else(|| key_of(id)) {
+                Some(key) => Some(key),
                 None => return (Vec::new(), false),
             },
         };
@@ -150,6 +152,12 @@ impl Shelf {
         let page = found.by_ref().take(which.limit).map(Recording::about).collect();
         (page, found.next().is_some())
     }
+}
+
+/// Where a recording of that name is on a shelf.
+fn key_of(id: &str) -> Option<Key> {
+    let micros = EpochId::unix_ms(id)?.checked_mul(1_000)?;
+    Some((i64::try_from(micros).ok()?, id.to_owned()))
 }
 
 // === impl Recording ===

@@ -17,6 +17,8 @@ pub(crate) struct Memory(Arc<Mutex<Inner>>);
 struct Inner {
     objects: BTreeMap<Path, Bytes>,
     faults: Vec<(Request, &'static str, Error)>,
+    /// What was deleted, in its order.
+    deleted: Vec<Path>,
 }
 
 /// What fails.
@@ -38,6 +40,11 @@ impl Memory {
     /// Lets nothing fail any more.
     pub(crate) fn mend(&self) {
         self.lock().faults.clear();
+    }
+
+    /// What was deleted, in its order.
+    pub(crate) fn deleted(&self) -> Vec<String> {
+        self.lock().deleted.iter().map(Path::to_string).collect()
     }
 
     pub(crate) fn set(&self, path: &str, bytes: impl Into<Bytes>) {
@@ -118,7 +125,9 @@ impl Objects for Memory {
         Box::pin(async move {
             tokio::task::yield_now().await;
             self.check(Request::Delete, &path)?;
-            self.lock().objects.remove(&path);
+            let mut inner = self.lock();
+            inner.objects.remove(&path);
+            inner.deleted.push(path);
             Ok(())
         })
     }

@@ -16,7 +16,7 @@ async fn fetch(stage: &Stage, zero_s: i64, msn: u64) -> Option<Bytes> {
 async fn a_recording_begun_anew_serves_the_epoch_it_was_begun_in() {
     let stage = Stage::open(&Memory::default());
     let zero_s = now_s() - 100;
-    let epoch = stage.epoch("e-1", zero_s);
+    let epoch = stage.epoch("e1", zero_s);
     stage.segment(&epoch, zero_s, 0).await;
     stage.library.stop(&stream()).unwrap();
     stage.library.start(&stream()).unwrap();
@@ -33,10 +33,10 @@ async fn a_recording_begun_anew_serves_the_epoch_it_was_begun_in() {
 async fn an_epoch_that_has_ended_is_never_answered_with_another_ones_media() {
     let stage = Stage::open(&Memory::default());
     let (old, new) = (now_s() - 200, now_s() - 100);
-    let epoch = stage.epoch("e-1", old);
+    let epoch = stage.epoch("e1", old);
     stage.segment(&epoch, old, 0).await;
     stage.library.ended(&stream(), &epoch);
-    let epoch = stage.epoch("e-2", new);
+    let epoch = stage.epoch("e2", new);
     stage.segment(&epoch, new, 0).await;
     stage.segment(&epoch, new, 1).await;
     assert_eq!(fetch(&stage, old, 0).await, Some(media(old, 0)));
