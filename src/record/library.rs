@@ -209,26 +209,27 @@ impl Library {
 
     /// A recording to be played.
     pub async fn view(&self, stream: &StreamName, id: &str) -> Result<Arc<View>, Refused> {
-        let layout = {
+        let (layout, state) = {
             let book = self.0.book();
             let recording = book.shelf.get(id).filter(|one| one.header.stream == *stream);
             let recording = recording.ok_or(Refused::Missing)?;
-            match &recording.state {
-                State::Going(shared) => {
-                    let index = shared.lock().clone();
-                    let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
-                    return Ok(Arc::new(View { index, growth }));
-                }
-                State::Unclosed(unclosed) => {
-                    let index = unclosed.index.clone();
-                    return Ok(Arc::new(View { index, growth: Growth::Complete }));
-                }
-                State::Over(_) => recording.layout.clone(),
-            }
+            (recording.layout.clone(), recording.state.clone())
         };
+        match state {
+            State::Going(shared) => {
+                let index = Arc::clone(&shared.lock());
+                let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
+                return Ok(Arc::new(View { index, growth }));
+            }
+            State::Unclosed(unclosed) => {
+                let index = Arc::clone(&unclosed.index);
+                return Ok(Arc::new(View { index, growth: Growth::Complete }));
+            }
+            State::Over(_) => {}
+        }
         let objects = Arc::clone(&self.0.objects);
         let read = async {
-            let index = recovery::read_index(&*objects, &layout).await?;
+            let index = Arc::new(recovery::read_index(&*objects, &layout).await?);
             Ok(Arc::new(View { index, growth: Growth::Complete }))
         };
         self.0.views.try_get_with(id.to_owned(), read).await.map_err(|error: Arc<Error>| {

@@ -39,7 +39,7 @@ struct Job {
 pub(super) struct Task {
     objects: Arc<dyn Objects>,
     layout: Layout,
-    index: Arc<Mutex<Index>>,
+    index: Arc<Mutex<Arc<Index>>>,
     failed: Arc<OnceLock<String>>,
     metrics: Metrics,
     /// Lines that no block has yet.
@@ -62,15 +62,17 @@ pub(super) struct Block {
 }
 
 /// What a recorder shares with who looks after it.
+#[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) index: Arc<Mutex<Index>>,
+    /// It is copied only if somebody looks at it while it grows.
+    pub(super) index: Arc<Mutex<Arc<Index>>>,
     pub(super) blocks: Arc<Mutex<Vec<Block>>>,
 }
 
 /// A recording that has ended, and of which the store does not say so yet.
 pub(super) struct Unclosed {
     pub(super) end: End,
-    pub(super) index: Index,
+    pub(super) index: Arc<Index>,
     pub(super) blocks: Vec<u32>,
 }
 
@@ -95,7 +97,7 @@ impl Recorder {
         let (jobs, received) = mpsc::unbounded_channel();
         let failed = Arc::new(OnceLock::new());
         let broken = vec![false; header.renditions.len()];
-        let index = Arc::new(Mutex::new(Index::new(header)));
+        let index = Arc::new(Mutex::new(Arc::new(Index::new(header))));
         let blocks = Arc::default();
         let shared = Shared { index: Arc::clone(&index), blocks: Arc::clone(&blocks) };
         let task = Task {
@@ -161,7 +163,7 @@ impl Task {
         // Nobody is to wait for room that is taken for nothing.
         jobs.close();
         while jobs.try_recv().is_ok() {}
-        let index = self.lock().clone();
+        let index = Arc::clone(&self.lock());
         let end = index.end(self.failed.get().cloned());
         let unclosed = Unclosed { end, index, blocks: (0..self.next_block).collect() };
         let closed = unclosed.close(&*self.objects, &self.layout).await;
@@ -210,7 +212,7 @@ impl Task {
         push_line(&mut self.pending, &line);
         self.newest_us = self.newest_us.max(ends_us);
         self.since.get_or_insert_with(Instant::now);
-        if !self.lock().take(line) {
+        if !Arc::make_mut(&mut self.lock()).take(line) {
             warn!("a segment of a recording is not in order, and is left out");
         }
     }
@@ -236,7 +238,7 @@ impl Task {
         put.retry(ExponentialBuilder::default().with_max_times(TRIES)).when(may_pass).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Index>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

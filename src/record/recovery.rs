@@ -183,7 +183,7 @@ async fn gather(
         take_unlisted(objects, layout, &mut index, r, all).await?;
     }
     let blocks = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
-    Ok(Unclosed { end: index.end(None), index, blocks })
+    Ok(Unclosed { end: index.end(None), index: Arc::new(index), blocks })
 }
 
 /// Takes in segments that were written and not told of yet.

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
 use whitewater_signaling::control::StreamName;
 
-use super::index::{Index, Layout, Line};
+use super::index::{Layout, Line};
 use super::library::{Inner, Keep, Refused};
 use super::recorder::Block;
 use super::shelf::{Recording, State};
@@ -190,10 +190,11 @@ async fn cut_block(inner: &Arc<Inner>, layout: &Layout, block: Block) -> Result<
             return Ok(());
         };
         let mut index = shared.lock();
+        let index = Arc::make_mut(&mut index);
         for line in lines {
             match line {
                 Line::Segment(segment) => {
-                    if let Some(rendition) = forget(&mut index, segment.r, segment.n) {
+                    if let Some(rendition) = index.forget(segment.r, segment.n) {
                         gone.push(layout.segment(&rendition, segment.n));
                     }
                 }
@@ -213,14 +214,6 @@ async fn cut_block(inner: &Arc<Inner>, layout: &Layout, block: Block) -> Result<
     } else {
         inner.objects.put(&path, inits.into()).await
     }
-}
-
-/// Forgets a segment, and gives the name of its rendition.
-fn forget(index: &mut Index, r: usize, msn: u64) -> Option<String> {
-    let segments = &mut index.tracks.get_mut(r)?.segments;
-    let at = segments.binary_search_by_key(&msn, |kept| kept.msn).ok()?;
-    segments.remove(at);
-    index.header.renditions.get(r).map(|rendition| rendition.name.clone())
 }
 
 /// How often the housekeeper looks.

@@ -28,6 +28,7 @@ pub(super) struct Recording {
 }
 
 /// How far a recording has come.
+#[derive(Clone)]
 pub(super) enum State {
     /// It goes on.
     Going(Shared),
@@ -76,7 +77,7 @@ pub struct Extent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// All that is known of it.
-    pub index: Index,
+    pub index: Arc<Index>,
     /// Whether more will come.
     pub growth: Growth,
 }
@@ -184,7 +185,7 @@ impl Recording {
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Index>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

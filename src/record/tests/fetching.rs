@@ -1,10 +1,13 @@
 //! Tests of what players of a live stream get from its recordings.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use whitewater_core::media::Ntp;
 
 use super::{Stage, media, name, now_s, settle, stream};
 use crate::origin::Keeper;
+use crate::record::View;
 use crate::storage::memory::Memory;
 
 async fn fetch(stage: &Stage, zero_s: i64, msn: u64) -> Option<Bytes> {
@@ -42,4 +45,19 @@ async fn an_epoch_that_has_ended_is_never_answered_with_another_ones_media() {
     assert_eq!(fetch(&stage, old, 0).await, Some(media(old, 0)));
     assert_eq!(fetch(&stage, old, 1).await, None, "only the new one has it");
     assert_eq!(fetch(&stage, new, 1).await, Some(media(new, 1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_looks_at_a_recording_that_grows_shares_its_index() {
+    let stage = Stage::open(&Memory::default());
+    let zero_s = now_s() - 100;
+    let epoch = stage.epoch("e1", zero_s);
+    stage.segment(&epoch, zero_s, 0).await;
+    let one = stage.library.view(&stream(), "e1").await.unwrap();
+    let other = stage.library.view(&stream(), "e1").await.unwrap();
+    assert!(Arc::ptr_eq(&one.index, &other.index));
+    stage.segment(&epoch, zero_s, 1).await;
+    let later = stage.library.view(&stream(), "e1").await.unwrap();
+    let segments = |view: &View| view.index.tracks[0].segments.len();
+    assert_eq!((segments(&one), segments(&later)), (1, 2));
 }

@@ -15,7 +15,7 @@ fn stage(segments: u64, growth: Growth) -> (Arc<Replay>, View) {
     let (_, index) = left(&memory, "here", "a-1", 10, segments);
     (
         Arc::new(Replay::new(Stage::open(&memory).library, crate::origin::OpenDoors)),
-        View { index, growth },
+        View { index: Arc::new(index), growth },
     )
 }
 
