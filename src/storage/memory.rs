@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
@@ -17,8 +17,12 @@ pub(crate) struct Memory(Arc<Mutex<Inner>>);
 struct Inner {
     objects: BTreeMap<Path, Bytes>,
     faults: Vec<(Request, &'static str, Error)>,
+    /// How long it takes to put an object there, by a part of its path.
+    slow: Vec<(&'static str, Duration)>,
     /// What was deleted, in its order.
     deleted: Vec<Path>,
+    /// How many are being put there, and how many were at once.
+    putting: (usize, usize),
 }
 
 /// What fails.
@@ -42,9 +46,19 @@ impl Memory {
         self.lock().faults.clear();
     }
 
+    /// Lets it take so long from now on to put an object there whose path has a text in it.
+    pub(crate) fn slow_down(&self, path: &'static str, slow: Duration) {
+        self.lock().slow.push((path, slow));
+    }
+
     /// What was deleted, in its order.
     pub(crate) fn deleted(&self) -> Vec<String> {
         self.lock().deleted.iter().map(Path::to_string).collect()
+    }
+
+    /// How many objects were put there at once.
+    pub(crate) fn most_at_once(&self) -> usize {
+        self.lock().putting.1
     }
 
     pub(crate) fn set(&self, path: &str, bytes: impl Into<Bytes>) {
@@ -76,10 +90,21 @@ impl Objects for Memory {
     fn put(&self, path: &Path, bytes: Bytes) -> BoxFuture<'_, Result<(), Error>> {
         let path = path.clone();
         Box::pin(async move {
-            tokio::task::yield_now().await;
-            self.check(Request::Put, &path)?;
-            self.lock().objects.insert(path, bytes);
-            Ok(())
+            let slow = {
+                let mut inner = self.lock();
+                inner.putting.0 += 1;
+                inner.putting.1 = inner.putting.1.max(inner.putting.0);
+                let slow = inner.slow.iter().find(|(part, _)| path.as_ref().contains(part));
+                slow.map(|(_, slow)| *slow)
+            };
+            match slow {
+                Some(slow) => tokio::time::sleep(slow).await,
+                None => tokio::task::yield_now().await,
+            }
+            let checked = self.check(Request::Put, &path);
+            let mut inner = self.lock();
+            inner.putting.0 -= 1;
+            checked.map(|()| drop(inner.objects.insert(path, bytes)))
         })
     }
 
