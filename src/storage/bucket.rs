@@ -7,10 +7,12 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::TryStreamExt;
 use futures_util::future::BoxFuture;
-use object_store::aws::AmazonS3Builder;
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential};
 use object_store::local::LocalFileSystem;
 use object_store::prefix::PrefixStore;
-use object_store::{ClientOptions, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig};
+use object_store::{
+    ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider,
+};
 
 use super::{Entry, Error, Objects, Path, is_telling};
 
@@ -22,8 +24,7 @@ pub struct Bucket {
     lasting: Arc<dyn ObjectStore>,
 }
 
-/// Where a bucket of S3 is. What is not said is taken as the tools of AWS take it, from `AWS_*`
-/// variables and the machine's role.
+/// Where a bucket of S3 is. What is not said is taken from `AWS_*` variables and the machine's role.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct S3 {
     /// The bucket.
@@ -51,26 +52,7 @@ impl Bucket {
 
     /// A bucket of S3. It need not be reachable yet.
     pub fn s3(config: &S3) -> Result<Self, Error> {
-        // Whoever writes tries again by itself.
-        let retry =
-            RetryConfig { max_retries: 1, retry_timeout: S3_TIMEOUT, ..RetryConfig::default() };
-        let client = ClientOptions::new()
-            .with_timeout(S3_TIMEOUT)
-            .with_connect_timeout(S3_TIMEOUT / 4)
-            .with_allow_http(config.endpoint.as_ref().is_some_and(|url| url.starts_with("http:")));
-        let mut builder = AmazonS3Builder::from_env()
-            .with_bucket_name(&config.bucket)
-            .with_client_options(client)
-            .with_retry(retry);
-        if let Some(endpoint) = &config.endpoint {
-            builder = builder.with_endpoint(endpoint);
-        }
-        if let Some(region) = &config.region {
-            builder = builder.with_region(region);
-        }
-        if let Some((id, secret)) = &config.key {
-            builder = builder.with_access_key_id(id).with_secret_access_key(secret);
-        }
+        let builder = config.applied_to(AmazonS3Builder::from_env());
         let store = builder.build().map_err(|error| Error::Failed(error.to_string().into()))?;
         let prefix = Path::from(config.prefix.as_str());
         let store: Arc<dyn ObjectStore> = match prefix.as_ref().is_empty() {
@@ -78,6 +60,40 @@ impl Bucket {
             false => Arc::new(PrefixStore::new(store, prefix)),
         };
         Ok(Self { lasting: Arc::clone(&store), store })
+    }
+}
+
+// === impl S3 ===
+
+impl S3 {
+    /// A builder with what is said here, which holds whatever the builder had from the environment.
+    fn applied_to(&self, builder: AmazonS3Builder) -> AmazonS3Builder {
+        let client = |key| AmazonS3ConfigKey::Client(key);
+        let seconds = |time: Duration| format!("{} seconds", time.as_secs());
+        // Whoever writes tries again by itself.
+        let retry =
+            RetryConfig { max_retries: 1, retry_timeout: S3_TIMEOUT, ..RetryConfig::default() };
+        let mut builder = builder
+            .with_bucket_name(&self.bucket)
+            .with_config(client(ClientConfigKey::Timeout), seconds(S3_TIMEOUT))
+            .with_config(client(ClientConfigKey::ConnectTimeout), seconds(S3_TIMEOUT / 4))
+            .with_retry(retry);
+        if let Some(endpoint) = &self.endpoint {
+            builder = builder.with_config(AmazonS3ConfigKey::S3Endpoint, endpoint);
+            if endpoint.starts_with("http:") {
+                builder = builder.with_allow_http(true);
+            }
+        }
+        if let Some(region) = &self.region {
+            builder = builder.with_region(region);
+        }
+        if let Some((id, secret)) = &self.key {
+            // Without the session token of another key.
+            let (key_id, secret_key) = (id.clone(), secret.clone());
+            let key = AwsCredential { key_id, secret_key, token: None };
+            builder = builder.with_credentials(Arc::new(StaticCredentialProvider::new(key)));
+        }
+        builder
     }
 }
 
@@ -134,3 +150,30 @@ impl From<ObjectMeta> for Entry {
 
 /// A request that takes longer is tried again.
 const S3_TIMEOUT: Duration = Duration::from_secs(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALLOW_HTTP: AmazonS3ConfigKey = AmazonS3ConfigKey::Client(ClientConfigKey::AllowHttp);
+
+    #[test]
+    fn the_environment_holds_where_nothing_else_is_said() {
+        let environment = || {
+            AmazonS3Builder::new()
+                .with_config(ALLOW_HTTP, "true")
+                .with_config(AmazonS3ConfigKey::S3Endpoint, "http://theirs")
+                .with_config(AmazonS3ConfigKey::Region, "theirs")
+        };
+        let read = |config: &S3, key| config.applied_to(environment()).get_config_value(&key);
+        let nothing = S3 { bucket: "b".into(), ..S3::default() };
+        assert_eq!(read(&nothing, ALLOW_HTTP).as_deref(), Some("true"));
+        assert_eq!(read(&nothing, AmazonS3ConfigKey::S3Endpoint).as_deref(), Some("http://theirs"));
+        assert_eq!(read(&nothing, AmazonS3ConfigKey::Region).as_deref(), Some("theirs"));
+        let endpoint = Some("https://ours".into());
+        let said = S3 { endpoint, region: Some("ours".into()), ..nothing };
+        assert_eq!(read(&said, AmazonS3ConfigKey::S3Endpoint).as_deref(), Some("https://ours"));
+        assert_eq!(read(&said, AmazonS3ConfigKey::Region).as_deref(), Some("ours"));
+        assert!(said.applied_to(environment()).build().is_ok(), "all of it can be read");
+    }
+}
