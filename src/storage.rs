@@ -3,6 +3,7 @@
 //! Objects have one final name and are written whole. Whoever writes one again writes the same bytes.
 
 mod bucket;
+mod folder;
 #[cfg(test)]
 pub(crate) mod memory;
 mod spool;

@@ -1,6 +1,7 @@
 //! A bucket: a local folder, or one of S3.
 
-use std::path::Path as FilePath;
+use std::io;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use object_store::{
     ClientConfigKey, ObjectMeta, ObjectStore, ObjectStoreExt, RetryConfig, StaticCredentialProvider,
 };
 
-use super::{Entry, Error, Objects, Path, is_telling};
+use super::{Entry, Error, Objects, Path, folder, is_telling};
 
 /// Objects in a folder or in S3.
 #[derive(Clone, Debug)]
@@ -22,6 +23,8 @@ pub struct Bucket {
     store: Arc<dyn ObjectStore>,
     /// The same for objects that have to survive a power cut as soon as they are there.
     lasting: Arc<dyn ObjectStore>,
+    /// Where a local folder is.
+    root: Option<PathBuf>,
 }
 
 /// Where a bucket of S3 is. What is not said is taken from `AWS_*` variables and the machine's role.
@@ -43,11 +46,12 @@ pub struct S3 {
 
 impl Bucket {
     /// A local folder, which is made where there is none.
-    pub fn folder(folder: &FilePath) -> std::io::Result<Self> {
+    pub fn folder(folder: &FilePath) -> io::Result<Self> {
         std::fs::create_dir_all(folder)?;
         let store = LocalFileSystem::new_with_prefix(folder)?.with_automatic_cleanup(true);
         let lasting = store.clone().with_fsync(true);
-        Ok(Self { store: Arc::new(store), lasting: Arc::new(lasting) })
+        let root = Some(folder.canonicalize()?);
+        Ok(Self { store: Arc::new(store), lasting: Arc::new(lasting), root })
     }
 
     /// A bucket of S3. It need not be reachable yet.
@@ -59,7 +63,7 @@ impl Bucket {
             true => Arc::new(store),
             false => Arc::new(PrefixStore::new(store, prefix)),
         };
-        Ok(Self { lasting: Arc::clone(&store), store })
+        Ok(Self { lasting: Arc::clone(&store), store, root: None })
     }
 }
 
@@ -116,16 +120,22 @@ impl Objects for Bucket {
     }
 
     fn list(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Entry>, Error>> {
-        let folder = folder.clone();
+        let (folder, root) = (folder.clone(), self.root.clone());
         Box::pin(async move {
+            if let Some(root) = root {
+                return read_folder(move || folder::list(&root, &folder)).await;
+            }
             let listed = self.store.list(Some(&folder)).map_ok(Entry::from);
             listed.try_collect().await.map_err(|error| Error::of(&folder, error))
         })
     }
 
     fn folders(&self, folder: &Path) -> BoxFuture<'_, Result<Vec<Path>, Error>> {
-        let folder = folder.clone();
+        let (folder, root) = (folder.clone(), self.root.clone());
         Box::pin(async move {
+            if let Some(root) = root {
+                return read_folder(move || folder::folders(&root, &folder)).await;
+            }
             let listed = self.store.list_with_delimiter(Some(&folder)).await;
             listed.map(|listed| listed.common_prefixes).map_err(|error| Error::of(&folder, error))
         })
@@ -140,6 +150,14 @@ impl Objects for Bucket {
             }
         })
     }
+}
+
+/// Reads from the disk on a thread that may wait.
+async fn read_folder<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, Error> {
+    let read = tokio::task::spawn_blocking(read).await.map_err(io::Error::other);
+    read.flatten().map_err(|error| Error::Failed(error.to_string().into()))
 }
 
 impl From<ObjectMeta> for Entry {
