@@ -13,7 +13,9 @@ mod recorder;
 mod recovery;
 mod retention;
 mod shelf;
+#[cfg(test)]
+pub(crate) mod tests;
 
 pub use claim::{Claim, Claimed};
-pub use library::{Config, Keep, Library, NamesOf, Ready, Refused};
+pub use library::{Config, Keep, Library, LifeOf, NamesOf, Ready, Refused};
 pub use shelf::{About, Extent, View, Which};

@@ -27,6 +27,7 @@ use axum::response::Response;
 use axum::routing::get;
 use bytes::Bytes;
 use moka::future::Cache;
+use tokio::sync::Semaphore;
 use whitewater_core::media::Kind;
 use whitewater_core::playlist::recorded::Growth;
 
@@ -46,26 +47,16 @@ struct Replay {
     told: Cache<(String, Extent), Arc<Told>>,
     /// Objects that many ask for.
     objects: Cache<crate::storage::Path, Bytes>,
+    /// Downloads that may still begin.
+    downloads: Arc<Semaphore>,
 }
 
 /// Routes below `/replay/`.
 pub fn router(library: Library, doors: impl Doors) -> Router {
-    let told = Cache::builder()
-        .weigher(|_: &(String, Extent), told: &Arc<Told>| told.weight())
-        .max_capacity(TOLD_BYTES)
-        .time_to_idle(Duration::from_secs(600));
-    let objects = Cache::builder()
-        .weigher(|_: &crate::storage::Path, bytes: &Bytes| {
-            u32::try_from(bytes.len()).unwrap_or(u32::MAX)
-        })
-        .max_capacity(OBJECTS_BYTES)
-        .time_to_live(Duration::from_secs(60));
-    let doors = Box::new(doors);
-    let replay = Replay { library, doors, told: told.build(), objects: objects.build() };
     Router::new()
         .route("/replay/{*path}", get(serve).options(answer::preflight))
         .layer(middleware::map_response(answer::share))
-        .with_state(Arc::new(replay))
+        .with_state(Arc::new(Replay::new(library, doors)))
 }
 
 async fn serve(State(replay): State<Arc<Replay>>, request: Request) -> Response {
@@ -86,17 +77,40 @@ async fn serve(State(replay): State<Arc<Replay>>, request: Request) -> Response 
 // === impl Replay ===
 
 impl Replay {
+    fn new(library: Library, doors: impl Doors) -> Self {
+        let told = Cache::builder()
+            .weigher(|_: &(String, Extent), told: &Arc<Told>| told.weight())
+            .max_capacity(TOLD_BYTES)
+            .time_to_idle(Duration::from_secs(600));
+        let objects = Cache::builder()
+            .weigher(|_: &crate::storage::Path, bytes: &Bytes| {
+                u32::try_from(bytes.len()).unwrap_or(u32::MAX)
+            })
+            .max_capacity(OBJECTS_BYTES)
+            .time_to_live(Duration::from_secs(60));
+        let doors = Box::new(doors);
+        let downloads = Arc::new(Semaphore::new(DOWNLOADS));
+        Self { library, doors, told: told.build(), objects: objects.build(), downloads }
+    }
+
     async fn find(&self, path: Path<'_>, parts: &request::Parts, pass: Option<&Pass>) -> Response {
         let headers = &parts.headers;
         if let What::File { rendition, file } = path.what {
             return self.file(&path, rendition, file, headers).await;
         }
+        let slot = match path.what {
+            What::Download => match Arc::clone(&self.downloads).try_acquire_owned() {
+                Ok(slot) => Some(slot),
+                Err(_) => return too_many_downloads(),
+            },
+            What::Index | What::Manifest | What::Playlist(_) | What::File { .. } => None,
+        };
         let view = match self.library.view(&path.stream, path.id).await {
             Ok(view) => view,
             Err(refused) => return refuse(&refused),
         };
-        if let What::Download = path.what {
-            return download::serve(self, &view, parts).await;
+        if let Some(slot) = slot {
+            return download::serve(self, &view, parts, slot).await;
         }
         let told = async { Arc::new(Told::new(&view)) };
         let told = self.told.get_with((path.id.to_owned(), view.extent()), told).await;
@@ -170,6 +184,14 @@ fn refuse(refused: &Refused) -> Response {
         }
     }
 }
+
+fn too_many_downloads() -> Response {
+    let detail = "too many recordings are being downloaded";
+    answer::problem_later(StatusCode::SERVICE_UNAVAILABLE, detail, Age::NONE)
+}
+
+/// Downloads at once. Each has a plan of all its segments, and reads ahead.
+const DOWNLOADS: usize = 64;
 
 /// What is told of recordings is remembered up to so many bytes.
 const TOLD_BYTES: u64 = 64 * 1024 * 1024;

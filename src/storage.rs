@@ -3,6 +3,9 @@
 //! Objects have one final name and are written whole. Whoever writes one again writes the same bytes.
 
 mod bucket;
+mod folder;
+#[cfg(test)]
+pub(crate) mod memory;
 mod spool;
 
 use std::io;
@@ -18,7 +21,8 @@ pub use spool::{Spool, Spooled};
 
 /// A place where objects are kept.
 pub trait Objects: Send + Sync + 'static {
-    /// Keeps an object. Afterwards it is there, whatever becomes of this process.
+    /// Keeps an object. Afterwards it is there, whatever becomes of this process; one of JSON, whatever
+    /// becomes of this machine.
     fn put(&self, path: &Path, bytes: Bytes) -> BoxFuture<'_, Result<(), Error>>;
 
     /// An object, whole.
@@ -57,6 +61,11 @@ pub enum Error {
     /// Something else, which may pass.
     #[error("{0}")]
     Failed(Arc<str>),
+}
+
+/// Whether an object is one of JSON, which tells of others: small, and never to be lost.
+pub fn is_telling(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "json" || extension == "jsonl")
 }
 
 // === impl Error ===

@@ -56,9 +56,7 @@ pub(super) fn open(
             }
         }),
         max_bytes: Box::new(move || max_bytes),
-        is_live: Box::new(move |stream| {
-            living.upgrade().is_some_and(|control| control.place(stream).is_some())
-        }),
+        life: Box::new(move |stream| living.upgrade()?.place(stream).map(|(life, _)| life)),
         ready: Box::new(move |ready| {
             let hls = format!("/replay/{}/{}/index.m3u8", ready.stream, ready.id);
             let duration_ms = (ready.end.duration_s * 1_000.0) as u64;

@@ -147,8 +147,8 @@ pub(super) const RECORDING_KEYS: &[Key<Recording>] = &[
     Key {
         name: "s3_access_key_id",
         default: "",
-        help: "The access key; without it `AWS_ACCESS_KEY_ID` or the machine's role is taken, as the \
-               tools of AWS do.",
+        help: "The access key; without it `AWS_ACCESS_KEY_ID` or the machine's role is taken \
+               ([what else](recording.md#where-it-is-kept)).",
         arity: Arity::One,
         set: |recording, v| some(&mut recording.s3_access_key_id, &v[0]),
     },

@@ -139,7 +139,7 @@ impl Media {
     /// The answer to a request with these headers: all of it, or the range that is asked for.
     pub(crate) fn answer(self, request: &HeaderMap) -> Response {
         let whole = u64::try_from(self.bytes.len()).unwrap_or(u64::MAX);
-        let mut response = match range(request, self.bytes.len()) {
+        let mut response = match range(request, self.bytes.len(), None) {
             Ok(None) => Body::from(self.bytes).into_response(),
             Ok(Some(Range { start, end })) => {
                 let said = format!("bytes {start}-{}/{whole}", end - 1);
@@ -162,10 +162,14 @@ impl Media {
     }
 }
 
-/// The one range that is asked for. What cannot be read, several ranges, and a condition that we know
-/// nothing of get the whole (RFC 9110 section 14.2).
-pub(crate) fn range(request: &HeaderMap, len: usize) -> Result<Option<Range<usize>>, ()> {
-    if request.contains_key(header::IF_RANGE) {
+/// The one range that is asked for of what has that strong tag. What cannot be read, several ranges, and
+/// a condition that does not hold get the whole (RFC 9110 section 14.2).
+pub(crate) fn range(
+    request: &HeaderMap,
+    len: usize,
+    tag: Option<&HeaderValue>,
+) -> Result<Option<Range<usize>>, ()> {
+    if request.get(header::IF_RANGE).is_some_and(|wanted| Some(wanted) != tag) {
         return Ok(None);
     }
     let asked = request.get(header::RANGE).and_then(|value| value.to_str().ok());
@@ -289,12 +293,15 @@ mod tests {
             ("lines=0-9", Ok(None)),
         ];
         for (value, want) in rows {
-            assert_eq!(range(&request(header::RANGE, value), 100), want, "H17: {value}");
+            assert_eq!(range(&request(header::RANGE, value), 100, None), want, "H17: {value}");
         }
-        assert_eq!(range(&request(header::RANGE, "bytes=0-"), 0), Err(()));
+        assert_eq!(range(&request(header::RANGE, "bytes=0-"), 0, None), Err(()));
         let mut conditional = request(header::RANGE, "bytes=0-9");
         conditional.insert(header::IF_RANGE, HeaderValue::from_static("\"a\""));
-        assert_eq!(range(&conditional, 100), Ok(None), "it may be another file");
+        assert_eq!(range(&conditional, 100, None), Ok(None), "it may be another file");
+        let tag = |tag| Some(HeaderValue::from_static(tag));
+        assert_eq!(range(&conditional, 100, tag("\"a\"").as_ref()), Ok(Some(0..10)), "it is not");
+        assert_eq!(range(&conditional, 100, tag("\"b\"").as_ref()), Ok(None), "it is another file");
     }
 
     #[test]

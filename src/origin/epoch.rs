@@ -69,6 +69,12 @@ impl EpochId {
     pub fn new(unix_ms: u64, random: u64) -> Self {
         Self(format!("{}-{}", base36(unix_ms), base36(random)).into())
     }
+
+    /// The time in a name, in milliseconds since 1970; `None` where there is none.
+    pub fn unix_ms(name: &str) -> Option<u64> {
+        let (time, _) = name.split_once('-')?;
+        u64::from_str_radix(time, 36).ok()
+    }
 }
 
 fn base36(mut number: u64) -> String {
@@ -266,6 +272,9 @@ mod tests {
         assert_eq!(id.to_string(), "mx0oayc0-z");
         assert_eq!(id.to_string().parse(), Ok(id));
         assert_eq!(EpochId::new(u64::MAX, 0).to_string(), "3w5e11264sgsf-0");
+        let times = ["mx0oayc0-z", "mx0oayc0", "-z", "3w5e11264sgsg-0", "a b-0"];
+        let read = times.map(EpochId::unix_ms);
+        assert_eq!(read, [Some(1_795_886_249_040), None, None, None, None]);
         for bad in ["", "a/b", "..", "a b", &"x".repeat(65)] {
             assert_eq!(bad.parse::<EpochId>(), Err(InvalidEpoch), "{bad:?}");
         }

@@ -39,7 +39,7 @@ pub(super) async fn segment(
     let held = origin.store.held();
     if rendition.is_elsewhere(msn) {
         let Some(keeper) = origin.store.keeper() else { return nowhere(rendition) };
-        let kept = keeper.fetch(stream, &epoch.id, rendition.name(), msn).await;
+        let kept = keeper.fetch(stream, rendition.config().epoch, rendition.name(), msn).await;
         let Some(bytes) = kept else { return nowhere(rendition) };
         return media(rendition, bytes, Age::of(rendition.config().dvr)).answer(headers);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::future::BoxFuture;
 use tokio::sync::Semaphore;
-use whitewater_core::media::{Init, Packaged};
+use whitewater_core::media::{Init, Ntp, Packaged};
 use whitewater_core::playlist::{Finished, Name, Unfit};
 use whitewater_signaling::control::StreamName;
 
@@ -46,11 +46,11 @@ pub trait Keeper: Send + Sync + 'static {
     /// Nothing more comes of an epoch.
     fn ended(&self, stream: &StreamName, epoch: &EpochId);
 
-    /// A segment that was kept; `None` where it was not.
+    /// A segment that was kept of the epoch whose tick 0 was then; `None` where it was not.
     fn fetch(
         &self,
         stream: &StreamName,
-        epoch: &EpochId,
+        zero: Ntp,
         rendition: &Name,
         msn: u64,
     ) -> BoxFuture<'static, Option<Bytes>>;
@@ -198,6 +198,12 @@ impl Store {
 // === impl Receipt ===
 
 impl Receipt {
+    /// Of a segment that no memory has.
+    #[cfg(test)]
+    pub(crate) fn of_nothing(rendition: Name) -> Self {
+        Self { epoch: Weak::new(), rendition, msn: 0 }
+    }
+
     /// Memory need not have the segment any more.
     pub fn stored(self) {
         let Some(epoch) = self.epoch.upgrade() else { return };

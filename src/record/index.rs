@@ -165,6 +165,8 @@ pub struct Index {
     pub tracks: Vec<Track>,
     /// Whether its beginning has gone away.
     pub is_cut: bool,
+    /// Bytes of all media.
+    bytes: u64,
 }
 
 /// What there is of a rendition.
@@ -247,7 +249,7 @@ impl Index {
     /// Of a recording that begins.
     pub fn new(header: Header) -> Self {
         let tracks = header.renditions.iter().map(|_| Track::default()).collect();
-        Self { header, tracks, is_cut: false }
+        Self { header, tracks, is_cut: false, bytes: 0 }
     }
 
     /// Takes lines in; those that make no sense are left out, and counted.
@@ -276,11 +278,20 @@ impl Index {
                         .last()
                         .is_none_or(|last| last.msn < line.n && last.start < line.t);
                 if fits {
+                    self.bytes = self.bytes.saturating_add(line.b);
                     track.segments.push(line.into());
                 }
                 fits
             }
         }
+    }
+
+    /// Forgets a segment, and gives the name of its rendition.
+    pub fn forget(&mut self, r: usize, msn: u64) -> Option<String> {
+        let segments = &mut self.tracks.get_mut(r)?.segments;
+        let at = segments.binary_search_by_key(&msn, |kept| kept.msn).ok()?;
+        self.bytes = self.bytes.saturating_sub(segments.remove(at).bytes);
+        self.header.renditions.get(r).map(|rendition| rendition.name.clone())
     }
 
     /// The lines of all of it.
@@ -373,7 +384,7 @@ impl Index {
 
     /// Bytes of all media.
     pub fn bytes(&self) -> u64 {
-        self.tracks.iter().flat_map(|track| &track.segments).map(|kept| kept.bytes).sum()
+        self.bytes
     }
 
     /// What is told of it once it has ended.
@@ -544,5 +555,14 @@ mod tests {
         assert_eq!(told(&behind, Growth::Growing), [(0, 9, vec![]), (0, 8, vec![])]);
         let stopped = index(&[("v0", 0..10), ("v1", 0..4)]);
         assert_eq!(told(&stopped, Growth::Growing), [(0, 9, vec![]), (0, 6, vec![4, 5, 6])]);
+    }
+
+    #[test]
+    fn bytes_are_counted_as_segments_come_and_go() {
+        let mut index = index(&[("v0", 3..10), ("aac", 5..9)]);
+        assert_eq!(index.bytes(), 110);
+        assert_eq!(index.forget(0, 3).as_deref(), Some("v0"));
+        assert_eq!(index.forget(0, 3), None);
+        assert_eq!((index.bytes(), index.end(None).bytes), (100, 100));
     }
 }

@@ -1,6 +1,7 @@
 //! The library: what is recorded, and what there is of it.
 
-use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -10,14 +11,15 @@ use moka::future::Cache;
 use tokio::sync::Semaphore;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
-use tracing::{error, info, warn};
-use whitewater_core::media::Init;
+use tracing::{debug, error, info, warn};
+use whitewater_core::media::{Init, Ntp};
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Finished, Name};
+use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{End, Header, Layout, Rendition, VERSION};
-use super::recorder::Recorder;
+use super::recorder::{Ended, Recorder};
 use super::recovery;
 use super::shelf::{About, Recording, Shelf, State, View, Which};
 use crate::metrics::Recording as Metrics;
@@ -26,6 +28,9 @@ use crate::storage::{Error, Objects, Path, Spooled};
 
 /// Names for a stream.
 pub type NamesOf = Box<dyn Fn(&str) -> Vec<String> + Send + Sync>;
+
+/// The life of a stream; `None` while it is not live.
+pub type LifeOf = Box<dyn Fn(&StreamName) -> Option<StreamId> + Send + Sync>;
 
 /// What holds for recordings.
 pub struct Config {
@@ -37,8 +42,8 @@ pub struct Config {
     pub keep: Box<dyn Fn(&str) -> Keep + Send + Sync>,
     /// Bytes of all recordings together; 0 is no limit.
     pub max_bytes: Box<dyn Fn() -> u64 + Send + Sync>,
-    /// Whether a stream is live.
-    pub is_live: Box<dyn Fn(&StreamName) -> bool + Send + Sync>,
+    /// Which life of a stream there is.
+    pub life: LifeOf,
     /// Told when a recording can be replayed from beginning to end.
     pub ready: Box<dyn Fn(Ready) + Send + Sync>,
     /// What waits on disk for the store.
@@ -107,12 +112,16 @@ pub(super) struct Inner {
 pub(super) struct Book {
     pub(super) shelf: Shelf,
     epochs: HashMap<(StreamName, EpochId), Live>,
-    /// What the API said of streams.
-    wishes: HashMap<StreamName, bool>,
+    /// Recordings that are gone, save for what could not be removed yet.
+    leaving: Vec<Layout>,
+    /// What the API said of streams, and of which life of theirs.
+    wishes: HashMap<StreamName, (StreamId, bool)>,
 }
 
 /// An epoch that is being packaged.
 struct Live {
+    /// The life of the stream that it began in.
+    life: Option<StreamId>,
     offered: Vec<Offered>,
     going: Option<Going>,
     failed: Option<Instant>,
@@ -145,7 +154,8 @@ impl Library {
 
     /// Whether a stream is recorded while it is live.
     pub fn wants(&self, stream: &StreamName) -> bool {
-        self.0.wants(&self.0.book(), stream)
+        let life = (self.0.config.life)(stream);
+        self.0.wants(&self.0.book(), stream, life)
     }
 
     /// Which renditions of a stream its policy records.
@@ -163,30 +173,27 @@ impl Library {
         self.0.book().shelf.get(id).map(Recording::about).ok_or(Refused::Missing)
     }
 
-    /// What goes on of a stream.
+    /// What goes on of a stream. One that is about to end does not.
     pub fn going(&self, stream: &StreamName) -> Option<About> {
         let book = self.0.book();
-        let is_it =
-            |one: &&Recording| matches!(one.state, State::Going(_)) && one.header.stream == *stream;
-        book.shelf.all().rev().find(is_it).map(Recording::about)
+        let of_stream = book.epochs.iter().filter(|((name, _), _)| name == stream);
+        let ids = of_stream.filter_map(|(_, live)| Some(&live.going.as_ref()?.id));
+        let found = ids.filter_map(|id| book.shelf.get(id));
+        found.max_by_key(|one| one.header.began_us).map(Recording::about)
     }
 
     /// Records a stream from now on, until it ends or somebody stops it.
     pub fn start(&self, stream: &StreamName) -> Result<(), Refused> {
-        if !(self.0.config.is_live)(stream) {
-            return Err(Refused::NotLive);
-        }
-        self.0.book().wishes.insert(stream.clone(), true);
+        let life = (self.0.config.life)(stream).ok_or(Refused::NotLive)?;
+        self.0.book().wishes.insert(stream.clone(), (life, true));
         Ok(())
     }
 
     /// Records a stream no more, until it ends or somebody starts it.
     pub fn stop(&self, stream: &StreamName) -> Result<(), Refused> {
-        if !(self.0.config.is_live)(stream) {
-            return Err(Refused::NotLive);
-        }
+        let life = (self.0.config.life)(stream).ok_or(Refused::NotLive)?;
         let mut book = self.0.book();
-        book.wishes.insert(stream.clone(), false);
+        book.wishes.insert(stream.clone(), (life, false));
         for ((name, _), live) in &mut book.epochs {
             if name == stream {
                 live.going = None;
@@ -202,20 +209,27 @@ impl Library {
 
     /// A recording to be played.
     pub async fn view(&self, stream: &StreamName, id: &str) -> Result<Arc<View>, Refused> {
-        let layout = {
+        let (layout, state) = {
             let book = self.0.book();
             let recording = book.shelf.get(id).filter(|one| one.header.stream == *stream);
             let recording = recording.ok_or(Refused::Missing)?;
-            if let State::Going(shared) = &recording.state {
-                let index = shared.lock().clone();
+            (recording.layout.clone(), recording.state.clone())
+        };
+        match state {
+            State::Going(shared) => {
+                let index = Arc::clone(&shared.lock());
                 let growth = if index.is_cut { Growth::Moving } else { Growth::Growing };
                 return Ok(Arc::new(View { index, growth }));
             }
-            recording.layout.clone()
-        };
+            State::Unclosed(unclosed) => {
+                let index = Arc::clone(&unclosed.index);
+                return Ok(Arc::new(View { index, growth: Growth::Complete }));
+            }
+            State::Over(_) => {}
+        }
         let objects = Arc::clone(&self.0.objects);
         let read = async {
-            let index = recovery::read_index(&*objects, &layout).await?;
+            let index = Arc::new(recovery::read_index(&*objects, &layout).await?);
             Ok(Arc::new(View { index, growth: Growth::Complete }))
         };
         self.0.views.try_get_with(id.to_owned(), read).await.map_err(|error: Arc<Error>| {
@@ -248,6 +262,16 @@ impl Library {
     }
 }
 
+// === impl Book ===
+
+impl Book {
+    /// The streams of all epochs that go on, and when their tick 0 was.
+    pub(super) fn zeros(&self) -> HashSet<(&StreamName, i64)> {
+        let zero = |live: &Live| Some(live.offered.first()?.config.epoch.unix_micros());
+        self.epochs.iter().filter_map(|((stream, _), live)| Some((stream, zero(live)?))).collect()
+    }
+}
+
 // === impl Inner ===
 
 impl Inner {
@@ -255,9 +279,9 @@ impl Inner {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn wants(&self, book: &Book, stream: &StreamName) -> bool {
-        let wish = book.wishes.get(stream).copied();
-        wish.unwrap_or_else(|| (self.config.always)(stream.as_str()))
+    fn wants(&self, book: &Book, stream: &StreamName, life: Option<StreamId>) -> bool {
+        let wish = book.wishes.get(stream).filter(|(of, _)| Some(*of) == life);
+        wish.map_or_else(|| (self.config.always)(stream.as_str()), |(_, wish)| *wish)
     }
 
     /// Begins a recording of an epoch, whose first frame is of that time.
@@ -270,7 +294,10 @@ impl Inner {
     ) -> (Going, Recording) {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
-        let id = if live.named {
+        // Names sort by time: who begins long after its epoch has a name of its own.
+        let opened_ms = EpochId::unix_ms(epoch.as_ref()).and_then(|ms| i64::try_from(ms).ok());
+        let is_late = opened_ms.is_some_and(|ms| began_us / 1_000 > ms.saturating_add(LATE_MS));
+        let id = if live.named || is_late {
             EpochId::new(now.as_millis() as u64, fastrand::u64(..)).to_string()
         } else {
             epoch.to_string()
@@ -309,82 +336,114 @@ impl Inner {
         self.config.metrics.began();
         let (inner, closing) = (Arc::clone(self), id.clone());
         self.tasks.spawn(async move {
-            let outcome = task.await;
-            inner.closed(&closing, outcome).await;
+            let ended = task.await;
+            inner.ended(&closing, ended).await;
         });
         let recording = Recording { header: Arc::new(header), layout, state: State::Going(shared) };
         (Going { id, recorder, places }, recording)
     }
 
-    async fn closed(&self, id: &str, outcome: Result<End, String>) {
-        let (stream, end, layout) = {
+    async fn ended(&self, id: &str, ended: Ended) {
+        let Ended { unclosed, closed } = ended;
+        let end = unclosed.end.clone();
+        let (stream, layout) = {
             let mut book = self.book();
             let Some(recording) = book.shelf.get_mut(id) else { return };
-            let end = match &outcome {
-                Ok(end) => end.clone(),
-                Err(error) => match &recording.state {
-                    State::Going(shared) => shared.lock().end(Some(error.clone())),
-                    State::Over(end) => end.clone(),
-                },
+            let (stream, layout) = (recording.header.stream.clone(), recording.layout.clone());
+            recording.state = match closed {
+                Ok(()) => State::Over(end.clone()),
+                Err(_) => State::Unclosed(Arc::new(unclosed)),
             };
-            recording.state = State::Over(end.clone());
-            (recording.header.stream.clone(), end, recording.layout.clone())
+            (stream, layout)
         };
-        self.config.metrics.ended(outcome.is_err());
-        match outcome {
-            Err(error) => {
-                error!(%stream, recording = %id, %error, "recording has failed; the stream goes on");
-                if end.bytes == 0 {
-                    // It is tried again and again: a list of nothing helps nobody. What it left in the
-                    // store the next start removes.
-                    self.book().shelf.take(id);
-                }
-            }
-            Ok(_) if end.bytes == 0 => {
-                self.book().shelf.take(id);
-                if let Err(error) = recovery::remove(&*self.objects, &layout).await {
-                    warn!(%stream, recording = %id, %error, "an empty recording is left behind");
-                }
-            }
-            Ok(_) => {
-                let (seconds, bytes) = (end.duration_s, end.bytes);
-                info!(%stream, recording = %id, seconds, bytes, "recording ends");
-                (self.config.ready)(Ready { stream, id: id.to_owned(), end });
-            }
+        self.config.metrics.ended(end.error.is_some());
+        if let Some(error) = &end.error {
+            error!(%stream, recording = %id, error, "recording has failed; the stream goes on");
         }
+        if let Err(error) = closed {
+            warn!(%stream, recording = %id, %error, "a recording cannot be closed yet");
+        }
+        if end.bytes == 0 {
+            // One that fails is tried again and again: a list of nothing helps nobody.
+            self.book().shelf.take(id);
+            self.clear(layout).await;
+            return;
+        }
+        let (seconds, bytes) = (end.duration_s, end.bytes);
+        info!(%stream, recording = %id, seconds, bytes, "recording ends");
+        (self.config.ready)(Ready { stream, id: id.to_owned(), end });
     }
 
-    pub(super) async fn delete(&self, id: &str) -> Result<(), Refused> {
+    /// Deletes a recording, whatever becomes of who asked for it.
+    pub(super) async fn delete(self: &Arc<Self>, id: &str) -> Result<(), Refused> {
+        let (inner, id) = (Arc::clone(self), id.to_owned());
+        let deleted = self.tasks.spawn(async move { inner.delete_now(&id).await }).await;
+        deleted.unwrap_or_else(|error| Err(Refused::Store(error.to_string())))
+    }
+
+    async fn delete_now(&self, id: &str) -> Result<(), Refused> {
         let layout = {
             let book = self.book();
             let recording = book.shelf.get(id).ok_or(Refused::Missing)?;
             match recording.state {
                 State::Going(_) => return Err(Refused::Going),
-                State::Over(_) => recording.layout.clone(),
+                State::Over(_) | State::Unclosed(_) => recording.layout.clone(),
             }
         };
-        let refused = |error: Error| Refused::Store(error.to_string());
-        recovery::mark_removed(&*self.objects, &layout).await.map_err(refused)?;
-        // From here on it is gone, whatever happens: the next start goes on with it.
+        let marked = recovery::mark_removed(&*self.objects, &layout).await;
+        marked.map_err(|error| Refused::Store(error.to_string()))?;
+        // From here on it is gone, whatever happens.
         self.book().shelf.take(id);
         self.views.invalidate(id).await;
-        recovery::remove(&*self.objects, &layout).await.map_err(refused)
+        self.clear(layout).await;
+        Ok(())
     }
 
-    /// Forgets what was said of streams that are over.
+    /// Removes what there is of a recording that is gone. What cannot be removed is tried again.
+    pub(super) async fn clear(&self, layout: Layout) {
+        if let Err(error) = recovery::remove(&*self.objects, &layout).await {
+            warn!(recording = %layout.folder, %error, "a recording cannot be removed yet");
+            self.book().leaving.push(layout);
+        }
+    }
+
+    /// Removes what could not be removed before.
+    pub(super) async fn clear_left(&self) {
+        let left = std::mem::take(&mut self.book().leaving);
+        for layout in left {
+            match recovery::remove(&*self.objects, &layout).await {
+                Ok(()) => info!(recording = %layout.folder, "a recording is removed at last"),
+                Err(error) => {
+                    debug!(recording = %layout.folder, %error, "a recording cannot be removed yet");
+                    self.book().leaving.push(layout);
+                }
+            }
+        }
+    }
+
+    /// Forgets what was said of lives of streams that are over.
     pub(super) fn forget_wishes(&self) {
-        let ended: Vec<_> = {
+        let said: Vec<_> = {
             let book = self.book();
-            book.wishes.keys().filter(|stream| !(self.config.is_live)(stream)).cloned().collect()
+            book.wishes.iter().map(|(stream, (life, _))| (stream.clone(), *life)).collect()
         };
-        let mut book = self.book();
-        book.wishes.retain(|stream, _| !ended.contains(stream));
+        let over =
+            said.into_iter().filter(|(stream, life)| (self.config.life)(stream) != Some(*life));
+        for (stream, life) in over {
+            if let Entry::Occupied(wish) = self.book().wishes.entry(stream)
+                && wish.get().0 == life
+            {
+                wish.remove();
+            }
+        }
     }
 }
 
 impl Keeper for Library {
     fn opened(&self, stream: &StreamName, epoch: &EpochId, offered: &[Offered]) {
-        let live = Live { offered: offered.to_vec(), going: None, failed: None, named: false };
+        let life = (self.0.config.life)(stream);
+        let offered = offered.to_vec();
+        let live = Live { life, offered, going: None, failed: None, named: false };
         self.0.book().epochs.insert((stream.clone(), epoch.clone()), live);
     }
 
@@ -398,9 +457,11 @@ impl Keeper for Library {
         receipt: Receipt,
     ) {
         let mut book = self.0.book();
-        let wanted = self.0.wants(&book, stream);
+        let key = (stream.clone(), epoch.clone());
+        let Some(life) = book.epochs.get(&key).map(|live| live.life) else { return };
+        let wanted = self.0.wants(&book, stream, life);
         let Book { epochs, shelf, .. } = &mut *book;
-        let Some(live) = epochs.get_mut(&(stream.clone(), epoch.clone())) else { return };
+        let Some(live) = epochs.get_mut(&key) else { return };
         if !wanted {
             live.going = None;
             return;
@@ -430,23 +491,24 @@ impl Keeper for Library {
     fn fetch(
         &self,
         stream: &StreamName,
-        epoch: &EpochId,
+        zero: Ntp,
         rendition: &Name,
         msn: u64,
     ) -> BoxFuture<'static, Option<Bytes>> {
         let paths: Vec<_> = {
             let book = self.0.book();
             // A recording that was begun anew has another name than its epoch.
-            let of_stream = book.shelf.all().rev().filter(|one| one.header.stream == *stream);
-            let holds = |one: &&Recording| match &one.state {
+            let of_epoch = book.shelf.all().rev().filter(|one| {
+                one.header.stream == *stream && one.header.zero_us == zero.unix_micros()
+            });
+            let may_hold = |one: &&Recording| match &one.state {
                 State::Going(shared) => shared.lock().has(rendition, msn),
-                State::Over(_) => one.header.id == epoch.as_ref(),
+                State::Unclosed(unclosed) => unclosed.index.has(rendition, msn),
+                State::Over(_) => {
+                    one.header.renditions.iter().any(|r| r.name == rendition.as_ref())
+                }
             };
-            let zero = book.epochs.get(&(stream.clone(), epoch.clone()));
-            let zero =
-                zero.and_then(|live| live.offered.first()).map(|o| o.config.epoch.unix_micros());
-            let same = |one: &&Recording| zero.is_none_or(|zero| one.header.zero_us == zero);
-            let found = of_stream.filter(same).filter(holds);
+            let found = of_epoch.filter(may_hold);
             found.map(|one| one.layout.segment(rendition.as_ref(), msn)).collect()
         };
         let objects = Arc::clone(&self.0.objects);
@@ -501,6 +563,9 @@ impl View {
 
 /// Views that are remembered, in bytes.
 const VIEWS_BYTES: u64 = 64 * 1024 * 1024;
+
+/// A recording that begins so many milliseconds after its epoch is not named after it.
+const LATE_MS: i64 = 30_000;
 
 /// A recording that failed is begun anew after so long.
 const FAILED_FOR: Duration = Duration::from_secs(30);

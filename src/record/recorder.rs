@@ -10,7 +10,7 @@ use backon::{ExponentialBuilder, Retryable};
 use bytes::Bytes;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::warn;
 use whitewater_core::media::Init;
 use whitewater_core::playlist::{Finished, Kept};
 
@@ -39,7 +39,7 @@ struct Job {
 pub(super) struct Task {
     objects: Arc<dyn Objects>,
     layout: Layout,
-    index: Arc<Mutex<Index>>,
+    index: Arc<Mutex<Arc<Index>>>,
     failed: Arc<OnceLock<String>>,
     metrics: Metrics,
     /// Lines that no block has yet.
@@ -62,9 +62,25 @@ pub(super) struct Block {
 }
 
 /// What a recorder shares with who looks after it.
+#[derive(Clone)]
 pub(super) struct Shared {
-    pub(super) index: Arc<Mutex<Index>>,
+    /// It is copied only if somebody looks at it while it grows.
+    pub(super) index: Arc<Mutex<Arc<Index>>>,
     pub(super) blocks: Arc<Mutex<Vec<Block>>>,
+}
+
+/// A recording that has ended, and of which the store does not say so yet.
+pub(super) struct Unclosed {
+    pub(super) end: End,
+    pub(super) index: Arc<Index>,
+    pub(super) blocks: Vec<u32>,
+}
+
+/// How a recording has ended.
+pub(super) struct Ended {
+    pub(super) unclosed: Unclosed,
+    /// Whether the store says so.
+    pub(super) closed: Result<(), Error>,
 }
 
 // === impl Recorder ===
@@ -77,11 +93,11 @@ impl Recorder {
         layout: Layout,
         room: Arc<Semaphore>,
         metrics: Metrics,
-    ) -> (Self, Shared, impl Future<Output = Result<End, String>> + Send + 'static) {
+    ) -> (Self, Shared, impl Future<Output = Ended> + Send + 'static) {
         let (jobs, received) = mpsc::unbounded_channel();
         let failed = Arc::new(OnceLock::new());
         let broken = vec![false; header.renditions.len()];
-        let index = Arc::new(Mutex::new(Index::new(header)));
+        let index = Arc::new(Mutex::new(Arc::new(Index::new(header))));
         let blocks = Arc::default();
         let shared = Shared { index: Arc::clone(&index), blocks: Arc::clone(&blocks) };
         let task = Task {
@@ -122,7 +138,7 @@ impl Recorder {
 // === impl Task ===
 
 impl Task {
-    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) -> Result<End, String> {
+    async fn run(mut self, mut jobs: mpsc::UnboundedReceiver<Job>) -> Ended {
         let text = serde_json::to_vec_pretty(&self.lock().header).unwrap_or_default();
         let mut outcome = self.put(self.layout.header(), text.into()).await;
         while outcome.is_ok() && self.failed.get().is_none() {
@@ -147,20 +163,11 @@ impl Task {
         // Nobody is to wait for room that is taken for nothing.
         jobs.close();
         while jobs.try_recv().is_ok() {}
-        let error = self.failed.get().cloned();
-        let end = self.lock().end(error.clone());
-        let closed = self.close(&end).await;
-        match (error, closed) {
-            (None, Ok(())) => Ok(end),
-            (None, Err(error)) => Err(error.to_string()),
-            (Some(error), closed) => {
-                if let Err(error) = closed {
-                    // The next start closes it.
-                    debug!(%error, "a recording that failed is not closed");
-                }
-                Err(error)
-            }
-        }
+        let index = Arc::clone(&self.lock());
+        let end = index.end(self.failed.get().cloned());
+        let unclosed = Unclosed { end, index, blocks: (0..self.next_block).collect() };
+        let closed = unclosed.close(&*self.objects, &self.layout).await;
+        Ended { unclosed, closed }
     }
 
     async fn take(&mut self, job: Job) -> Result<(), Error> {
@@ -205,7 +212,7 @@ impl Task {
         push_line(&mut self.pending, &line);
         self.newest_us = self.newest_us.max(ends_us);
         self.since.get_or_insert_with(Instant::now);
-        if !self.lock().take(line) {
+        if !Arc::make_mut(&mut self.lock()).take(line) {
             warn!("a segment of a recording is not in order, and is left out");
         }
     }
@@ -225,38 +232,30 @@ impl Task {
         Ok(())
     }
 
-    async fn close(&self, end: &End) -> Result<(), Error> {
-        let blocks: Vec<u32> = (0..self.next_block).collect();
-        let text = self.lock().text();
-        close(&*self.objects, &self.layout, text, end, &blocks).await
-    }
-
     async fn put(&self, path: Path, bytes: Bytes) -> Result<(), Error> {
         let put = || self.objects.put(&path, bytes.clone());
         let may_pass = |error: &Error| matches!(error, Error::Failed(_));
         put.retry(ExponentialBuilder::default().with_max_times(TRIES)).when(may_pass).await
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Index>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Writes the whole index and the end, and removes the blocks.
-pub(super) async fn close(
-    objects: &dyn Objects,
-    layout: &Layout,
-    index: String,
-    end: &End,
-    blocks: &[u32],
-) -> Result<(), Error> {
-    objects.put(&layout.index(), index.into()).await?;
-    let text = serde_json::to_vec_pretty(end).unwrap_or_default();
-    objects.put(&layout.end(), text.into()).await?;
-    for number in blocks {
-        objects.delete(&layout.block(*number)).await?;
+// === impl Unclosed ===
+
+impl Unclosed {
+    /// Writes the whole index and the end, and removes the blocks.
+    pub(super) async fn close(&self, objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
+        objects.put(&layout.index(), self.index.text().into()).await?;
+        let text = serde_json::to_vec_pretty(&self.end).unwrap_or_default();
+        objects.put(&layout.end(), text.into()).await?;
+        for number in &self.blocks {
+            objects.delete(&layout.block(*number)).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// A block of the index has what came in so long.

@@ -1,5 +1,6 @@
 //! A recovery that reads what the store has, and closes what a killed process left open.
 
+use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -14,45 +15,97 @@ use whitewater_signaling::control::StreamName;
 
 use super::index::{End, Header, Index, Layout, Line, SegmentLine};
 use super::library::Inner;
-use super::recorder::close;
+use super::recorder::Unclosed;
 use super::shelf::{Recording, State};
 use crate::origin::EpochId;
-use crate::storage::{Entry, Error, Objects, Path};
+use crate::storage::{Entry, Error, Objects, Path, is_telling};
 
-/// Puts all recordings of the store onto the shelf. It goes on until that is done.
+/// What has not been read yet.
+#[derive(Debug)]
+enum Unread {
+    Store,
+    Stream(StreamName),
+    Recording(StreamName, Path),
+}
+
+/// Puts all recordings of the store onto the shelf. What cannot be read is tried again, and keeps nobody
+/// from the rest.
 pub(super) async fn read_store(library: Weak<Inner>) {
     let mut pauses = ExponentialBuilder::default().without_max_times().with_jitter().build();
+    let mut unread = vec![Unread::Store];
     loop {
         let Some(inner) = library.upgrade() else { return };
-        match read_folders(&inner).await {
-            Ok(()) => return,
-            Err(error) => warn!(%error, "the store of recordings cannot be read yet"),
+        unread = read_all(&inner, unread).await;
+        if unread.is_empty() {
+            return;
         }
         drop(inner);
         tokio::time::sleep(pauses.next().unwrap_or(LONGEST_PAUSE)).await;
     }
 }
 
-async fn read_folders(inner: &Arc<Inner>) -> Result<(), Error> {
-    let objects = &inner.objects;
-    let streams = objects.folders(&Path::default()).await?;
-    let streams = streams.into_iter().filter_map(|folder| {
-        let name = folder.filename()?.parse::<StreamName>();
-        name.inspect_err(|_| debug!(%folder, "a folder in the store is no stream's")).ok()
-    });
-    for name in streams {
-        let folders = objects.folders(&Path::from_iter([name.as_str()])).await?;
-        let read = folders.into_iter().map(|folder| read_recording(inner, &name, folder));
-        stream::iter(read).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+/// Reads all that can be read, and gives what cannot be yet.
+async fn read_all(inner: &Arc<Inner>, mut unread: Vec<Unread>) -> Vec<Unread> {
+    let mut left = Vec::new();
+    while !unread.is_empty() {
+        let read = unread.into_iter().map(|one| async move { (one.read(inner).await, one) });
+        let outcomes: Vec<_> = stream::iter(read).buffer_unordered(AT_ONCE).collect().await;
+        unread = Vec::new();
+        for (outcome, one) in outcomes {
+            match outcome {
+                Ok(found) => unread.extend(found),
+                Err(error) => {
+                    warn!(place = %one, %error, "the store of recordings cannot be read here yet");
+                    left.push(one);
+                }
+            }
+        }
     }
-    Ok(())
+    left
+}
+
+// === impl Unread ===
+
+impl Unread {
+    /// Reads it, and gives what there is to be read in it.
+    async fn read(&self, inner: &Arc<Inner>) -> Result<Vec<Self>, Error> {
+        match self {
+            Self::Store => {
+                let folders = inner.objects.folders(&Path::default()).await?;
+                let streams = folders.into_iter().filter_map(|folder| {
+                    let name = folder.filename()?.parse::<StreamName>();
+                    name.inspect_err(|_| debug!(%folder, "a folder in the store is no stream's"))
+                        .ok()
+                });
+                Ok(streams.map(Self::Stream).collect())
+            }
+            Self::Stream(name) => {
+                let folders = inner.objects.folders(&Path::from_iter([name.as_str()])).await?;
+                Ok(folders.into_iter().map(|one| Self::Recording(name.clone(), one)).collect())
+            }
+            Self::Recording(name, folder) => {
+                read_recording(inner, name, folder).await?;
+                Ok(Vec::new())
+            }
+        }
+    }
+}
+
+impl fmt::Display for Unread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Store => f.write_str("all streams"),
+            Self::Stream(name) => name.fmt(f),
+            Self::Recording(_, folder) => folder.fmt(f),
+        }
+    }
 }
 
 /// Puts a recording onto the shelf. What is not ours, or is damaged, is left alone and harms nothing.
 async fn read_recording(
     inner: &Arc<Inner>,
     stream: &StreamName,
-    folder: Path,
+    folder: &Path,
 ) -> Result<(), Error> {
     let id = folder.filename().and_then(|name| name.parse::<EpochId>().ok());
     let Some(id) = id else {
@@ -80,25 +133,37 @@ async fn read_recording(
     if found(objects.get(&layout.removed()).await)?.is_some() {
         return remove(objects, &layout).await;
     }
-    let end = match found(objects.get(&layout.end()).await)? {
-        Some(text) => serde_json::from_slice::<End>(&text).ok(),
+    let end = found(objects.get(&layout.end()).await)?;
+    let state = match end.and_then(|text| serde_json::from_slice::<End>(&text).ok()) {
+        Some(end) => State::Over(end),
         None if header.server != inner.config.server => {
             debug!(%folder, "another server is recording this");
             return Ok(());
         }
-        None => None,
-    };
-    let end = match end {
-        Some(end) => end,
-        None => match finish(objects, &header, &layout).await? {
-            Some(end) => {
-                info!(%stream, recording = %id, seconds = end.duration_s, "a recording that was cut off is closed");
-                end
+        None => {
+            let all = objects.list(&layout.folder).await?;
+            let unclosed = gather(objects, &header, &layout, &all).await?;
+            if unclosed.end.bytes == 0 {
+                if all.iter().any(|entry| entry.path.as_ref().ends_with(".m4s")) {
+                    warn!(%folder, "nothing tells of a recording's media: it is left alone");
+                    return Ok(());
+                }
+                return remove(objects, &layout).await;
             }
-            None => return remove(objects, &layout).await,
-        },
+            match unclosed.close(objects, &layout).await {
+                Ok(()) => {
+                    let seconds = unclosed.end.duration_s;
+                    info!(%stream, recording = %id, seconds, "a recording that was cut off is closed");
+                    State::Over(unclosed.end)
+                }
+                Err(error) => {
+                    warn!(%stream, recording = %id, %error, "a recording that was cut off cannot be closed yet");
+                    State::Unclosed(Arc::new(unclosed))
+                }
+            }
+        }
     };
-    let recording = Recording { header: Arc::new(header), layout, state: State::Over(end) };
+    let recording = Recording { header: Arc::new(header), layout, state };
     let mut book = inner.book();
     if book.shelf.get(id.as_ref()).is_none() {
         book.shelf.put(recording);
@@ -106,24 +171,19 @@ async fn read_recording(
     Ok(())
 }
 
-/// Closes a recording whose process was killed; `None` where there is nothing of it.
-async fn finish(
+/// Gathers what there is of a recording whose process was killed.
+async fn gather(
     objects: &dyn Objects,
     header: &Header,
     layout: &Layout,
-) -> Result<Option<End>, Error> {
+    all: &[Entry],
+) -> Result<Unclosed, Error> {
     let mut index = read_index(objects, layout).await?;
-    let all = objects.list(&layout.folder).await?;
     for r in 0..header.renditions.len() {
-        take_unlisted(objects, layout, &mut index, r, &all).await?;
+        take_unlisted(objects, layout, &mut index, r, all).await?;
     }
-    if index.bytes() == 0 {
-        return Ok(None);
-    }
-    let end = index.end(None);
-    let blocks: Vec<u32> = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
-    close(objects, layout, index.text(), &end, &blocks).await?;
-    Ok(Some(end))
+    let blocks = all.iter().filter_map(|entry| block_number(layout, entry)).collect();
+    Ok(Unclosed { end: index.end(None), index: Arc::new(index), blocks })
 }
 
 /// Takes in segments that were written and not told of yet.
@@ -176,21 +236,21 @@ pub(super) async fn read_index(objects: &dyn Objects, layout: &Layout) -> Result
         .map_err(|error| Error::Failed(format!("recording.json: {error}").into()))?;
     let mut index = Index::new(header);
     let mut senseless = 0;
-    match found(objects.get(&layout.index()).await)? {
-        Some(text) => senseless += index.read(&String::from_utf8_lossy(&text)),
-        None => {
-            let blocks = objects.list(&layout.blocks()).await?;
-            let mut numbers: Vec<u32> =
-                blocks.iter().filter_map(|entry| block_number(layout, entry)).collect();
-            numbers.sort_unstable();
-            let read = numbers.into_iter().map(|number| {
-                let path = layout.block(number);
-                async move { objects.get(&path).await }
-            });
-            let texts: Vec<Bytes> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
-            for text in texts {
-                senseless += index.read(&String::from_utf8_lossy(&text));
-            }
+    if let Some(text) = found(objects.get(&layout.index()).await)? {
+        senseless += index.read(&String::from_utf8_lossy(&text));
+    }
+    if index.bytes() == 0 {
+        let blocks = objects.list(&layout.blocks()).await?;
+        let mut numbers: Vec<u32> =
+            blocks.iter().filter_map(|entry| block_number(layout, entry)).collect();
+        numbers.sort_unstable();
+        let read = numbers.into_iter().map(|number| {
+            let path = layout.block(number);
+            async move { objects.get(&path).await }
+        });
+        let texts: Vec<Bytes> = stream::iter(read).buffered(AT_ONCE).try_collect().await?;
+        for text in texts {
+            senseless += index.read(&String::from_utf8_lossy(&text));
         }
     }
     if senseless > 0 {
@@ -199,21 +259,38 @@ pub(super) async fn read_index(objects: &dyn Objects, layout: &Layout) -> Result
     Ok(index)
 }
 
-/// Says that a recording is to go: from then on it is gone, however long it takes.
+/// Says that a recording is to go: from then on it is gone, however long it takes. Where there is no room
+/// to say so it goes all the same.
 pub(super) async fn mark_removed(objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
-    objects.put(&layout.removed(), Bytes::from_static(b"{}\n")).await
+    match objects.put(&layout.removed(), Bytes::from_static(b"{}\n")).await {
+        Err(Error::Full(error)) => {
+            info!(recording = %layout.folder, error, "a recording is deleted without a mark");
+            Ok(())
+        }
+        done => done,
+    }
 }
 
 /// Removes all that there is of a recording.
 pub(super) async fn remove(objects: &dyn Objects, layout: &Layout) -> Result<(), Error> {
     let all = objects.list(&layout.folder).await?;
-    let marker = layout.removed();
-    let (marked, rest): (Vec<_>, Vec<_>) =
-        all.into_iter().map(|entry| entry.path).partition(|path| *path == marker);
-    let delete = |path: Path| async move { objects.delete(&path).await };
-    stream::iter(rest).map(delete).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
-    // Last, so that what is left after a crash is known to be rubbish.
-    stream::iter(marked).map(delete).buffer_unordered(AT_ONCE).try_collect().await
+    let (header, marker) = (layout.header(), layout.removed());
+    // What tells of the recording goes last, so that what is left after a crash is known to be rubbish.
+    let mut turns: [Vec<Path>; 4] = Default::default();
+    for Entry { path, .. } in all {
+        let turn = match &path {
+            path if *path == marker => 3,
+            path if *path == header => 2,
+            path if is_telling(path) => 1,
+            _ => 0,
+        };
+        turns[turn].push(path);
+    }
+    for paths in turns {
+        let delete = |path: Path| async move { objects.delete(&path).await };
+        stream::iter(paths).map(delete).buffer_unordered(AT_ONCE).try_collect::<()>().await?;
+    }
+    Ok(())
 }
 
 fn block_number(layout: &Layout, entry: &Entry) -> Option<u32> {

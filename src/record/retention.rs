@@ -4,11 +4,11 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, Weak};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 use whitewater_signaling::control::StreamName;
 
-use super::index::{Index, Layout, Line};
-use super::library::{Inner, Refused};
+use super::index::{Layout, Line};
+use super::library::{Inner, Keep, Refused};
 use super::recorder::Block;
 use super::shelf::{Recording, State};
 use crate::storage::Error;
@@ -21,6 +21,8 @@ struct Judged {
     bytes: u64,
     /// When it ended; `None` of one that goes on.
     ended_us: Option<i64>,
+    /// Whether it is of an epoch that goes on: what is within the window may still be asked for.
+    is_live: bool,
 }
 
 /// Keeps house until the library is gone.
@@ -29,6 +31,8 @@ pub(super) async fn keep_house(library: Weak<Inner>) {
         tokio::time::sleep(INTERVAL).await;
         let Some(inner) = library.upgrade() else { return };
         inner.forget_wishes();
+        inner.clear_left().await;
+        close_left(&inner).await;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let now_us = i64::try_from(now.as_micros()).unwrap_or(i64::MAX);
         for judged in condemned(&inner, now_us) {
@@ -51,10 +55,44 @@ pub(super) async fn keep_house(library: Weak<Inner>) {
     }
 }
 
+/// Closes what has ended and could not be closed before.
+async fn close_left(inner: &Inner) {
+    let left: Vec<_> = {
+        let book = inner.book();
+        let unclosed = book.shelf.all().filter_map(|one| match &one.state {
+            State::Unclosed(unclosed) => {
+                Some((one.header.id.clone(), one.layout.clone(), Arc::clone(unclosed)))
+            }
+            State::Going(_) | State::Over(_) => None,
+        });
+        unclosed.collect()
+    };
+    for (id, layout, unclosed) in left {
+        if let Err(error) = unclosed.close(&*inner.objects, &layout).await {
+            debug!(recording = %id, %error, "a recording cannot be closed yet");
+            continue;
+        }
+        let is_there = match inner.book().shelf.get_mut(&id) {
+            Some(recording) => {
+                recording.state = State::Over(unclosed.end.clone());
+                true
+            }
+            None => false,
+        };
+        if is_there {
+            info!(recording = %id, "a recording is closed at last");
+        } else {
+            // It was deleted meanwhile.
+            inner.clear(layout).await;
+        }
+    }
+}
+
 /// The recordings that have to go.
 fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
     let all: Vec<Judged> = {
         let book = inner.book();
+        let zeros = book.zeros();
         let judged = book.shelf.all().map(|recording| Judged {
             id: recording.header.id.clone(),
             stream: recording.header.stream.clone(),
@@ -62,23 +100,22 @@ fn condemned(inner: &Inner, now_us: i64) -> Vec<Judged> {
             ended_us: match &recording.state {
                 State::Going(_) => None,
                 State::Over(end) => Some(end.ended_us),
+                State::Unclosed(unclosed) => Some(unclosed.end.ended_us),
             },
+            is_live: zeros.contains(&(&recording.header.stream, recording.header.zero_us)),
         });
         judged.collect()
     };
-    let keep = |stream: &StreamName| {
-        let keep = (inner.config.keep)(stream.as_str());
-        (keep.max_age, keep.max_bytes)
-    };
+    let keep = |stream: &StreamName| (inner.config.keep)(stream.as_str());
     judge(&all, now_us, keep, (inner.config.max_bytes)())
 }
 
-/// Says which have to go: those that ended too long ago, and the oldest of those that are too much.
-/// `all` has the oldest first.
+/// Says which have to go: those that ended too long ago, and the oldest of those that are too much, save
+/// what live players may ask for. `all` has the oldest first.
 fn judge(
     all: &[Judged],
     now_us: i64,
-    keep: impl Fn(&StreamName) -> (Duration, u64),
+    keep: impl Fn(&StreamName) -> Keep,
     max_bytes: u64,
 ) -> Vec<Judged> {
     let mut by_stream: HashMap<&StreamName, u64> = HashMap::new();
@@ -90,8 +127,11 @@ fn judge(
     let mut going = Vec::new();
     for one in all {
         let Some(ended_us) = one.ended_us else { continue };
-        let (max_age, max_of_stream) = keep(&one.stream);
+        let Keep { max_age, max_bytes: max_of_stream, window } = keep(&one.stream);
         let age = Duration::from_micros(u64::try_from(now_us - ended_us).unwrap_or(0));
+        if one.is_live && age <= window + SLACK {
+            continue;
+        }
         let of_stream = by_stream.entry(&one.stream).or_default();
         let is_old = !max_age.is_zero() && age > max_age;
         let is_much = max_of_stream > 0 && *of_stream > max_of_stream;
@@ -150,10 +190,11 @@ async fn cut_block(inner: &Arc<Inner>, layout: &Layout, block: Block) -> Result<
             return Ok(());
         };
         let mut index = shared.lock();
+        let index = Arc::make_mut(&mut index);
         for line in lines {
             match line {
                 Line::Segment(segment) => {
-                    if let Some(rendition) = forget(&mut index, segment.r, segment.n) {
+                    if let Some(rendition) = index.forget(segment.r, segment.n) {
                         gone.push(layout.segment(&rendition, segment.n));
                     }
                 }
@@ -175,14 +216,6 @@ async fn cut_block(inner: &Arc<Inner>, layout: &Layout, block: Block) -> Result<
     }
 }
 
-/// Forgets a segment, and gives the name of its rendition.
-fn forget(index: &mut Index, r: usize, msn: u64) -> Option<String> {
-    let segments = &mut index.tracks.get_mut(r)?.segments;
-    let at = segments.binary_search_by_key(&msn, |kept| kept.msn).ok()?;
-    segments.remove(at);
-    index.header.renditions.get(r).map(|rendition| rendition.name.clone())
-}
-
 /// How often the housekeeper looks.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -195,7 +228,8 @@ mod tests {
 
     fn judged(id: &str, stream: &str, bytes: u64, ended_s: Option<i64>) -> Judged {
         let stream = stream.parse().expect("a name");
-        Judged { id: id.into(), stream, bytes, ended_us: ended_s.map(|s| s * 1_000_000) }
+        let ended_us = ended_s.map(|s| s * 1_000_000);
+        Judged { id: id.into(), stream, bytes, ended_us, is_live: false }
     }
 
     #[test]
@@ -217,10 +251,25 @@ mod tests {
             ("nothing helps", (0, 0), 10, &["1", "2", "3"]),
         ];
         for (what, (age_s, of_stream), total, want) in rows {
-            let keep = |_: &StreamName| (Duration::from_secs(age_s), of_stream);
+            let max_age = Duration::from_secs(age_s);
+            let keep = |_: &StreamName| Keep { max_age, max_bytes: of_stream, ..Keep::default() };
             let going = judge(&all, now_us, keep, total);
             let ids: Vec<_> = going.iter().map(|one| one.id.as_str()).collect();
             assert_eq!(ids, want, "{what}");
         }
+    }
+
+    #[test]
+    fn what_a_live_playlist_still_lists_stays() {
+        let all = [
+            Judged { is_live: true, ..judged("1", "a", 100, Some(700)) },
+            Judged { is_live: true, ..judged("2", "a", 100, Some(900)) },
+            judged("3", "a", 100, Some(950)),
+        ];
+        let window = Duration::from_secs(120);
+        let keep = |_: &StreamName| Keep { max_bytes: 10, window, ..Keep::default() };
+        let going = judge(&all, 1_000_000_000, keep, 10);
+        let ids: Vec<_> = going.iter().map(|one| one.id.as_str()).collect();
+        assert_eq!(ids, ["1", "3"]);
     }
 }

@@ -1,4 +1,4 @@
-//! A shelf: the recordings that there are, in the order of their beginnings.
+//! A shelf: the recordings that there are, in the order of their names, which begin with the time.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -7,7 +7,8 @@ use whitewater_core::playlist::recorded::Growth;
 use whitewater_signaling::control::StreamName;
 
 use super::index::{Choice, End, Header, Index, Layout};
-use super::recorder::{Block, Shared};
+use super::recorder::{Block, Shared, Unclosed};
+use crate::origin::EpochId;
 
 /// All recordings.
 #[derive(Default)]
@@ -16,7 +17,7 @@ pub(super) struct Shelf {
     keys: HashMap<String, Key>,
 }
 
-/// When it began, and its name.
+/// The time in its name, in microseconds since 1970, and its name.
 type Key = (i64, String);
 
 /// A recording.
@@ -27,11 +28,14 @@ pub(super) struct Recording {
 }
 
 /// How far a recording has come.
+#[derive(Clone)]
 pub(super) enum State {
     /// It goes on.
     Going(Shared),
     /// It has ended.
     Over(End),
+    /// It has ended, and could not be closed yet.
+    Unclosed(Arc<Unclosed>),
 }
 
 /// Which recordings are asked for.
@@ -39,7 +43,7 @@ pub(super) enum State {
 pub struct Which {
     /// Of this stream only.
     pub stream: Option<StreamName>,
-    /// Those that began before this one.
+    /// Those older than this one, whether it is still there or not.
     pub after: Option<String>,
     /// Those that began at this time or later, in microseconds since 1970.
     pub from_us: Option<i64>,
@@ -73,7 +77,7 @@ pub struct Extent {
 #[derive(Clone, Debug, PartialEq)]
 pub struct View {
     /// All that is known of it.
-    pub index: Index,
+    pub index: Arc<Index>,
     /// Whether more will come.
     pub growth: Growth,
 }
@@ -96,7 +100,8 @@ impl View {
 
 impl Shelf {
     pub(super) fn put(&mut self, recording: Recording) {
-        let key = (recording.header.began_us, recording.header.id.clone());
+        let Header { id, began_us, .. } = &*recording.header;
+        let key = key_of(id).unwrap_or_else(|| (*began_us, id.clone()));
         self.keys.insert(recording.header.id.clone(), key.clone());
         self.recordings.insert(key, recording);
     }
@@ -127,9 +132,9 @@ impl Shelf {
     ) -> (Vec<About>, bool) {
         let end = match &which.after {
             None => None,
-            // One that has been deleted meanwhile has its time in its name still; it is not guessed at.
-            Some(id) => match self.keys.get(id) {
-                Some(key) => Some(key.clone()),
+            // One that has been deleted meanwhile has its place in its name.
+            Some(id) => match self.keys.get(id).cloned().or_else(|| key_of(id)) {
+                Some(key) => Some(key),
                 None => return (Vec::new(), false),
             },
         };
@@ -150,6 +155,12 @@ impl Shelf {
     }
 }
 
+/// Where a recording of that name is on a shelf.
+fn key_of(id: &str) -> Option<Key> {
+    let micros = EpochId::unix_ms(id)?.checked_mul(1_000)?;
+    Some((i64::try_from(micros).ok()?, id.to_owned()))
+}
+
 // === impl Recording ===
 
 impl Recording {
@@ -157,6 +168,7 @@ impl Recording {
         let (is_going, end) = match &self.state {
             State::Going(shared) => (true, shared.lock().end(None)),
             State::Over(end) => (false, end.clone()),
+            State::Unclosed(unclosed) => (false, unclosed.end.clone()),
         };
         About { header: Arc::clone(&self.header), is_going, end }
     }
@@ -165,6 +177,7 @@ impl Recording {
         match &self.state {
             State::Going(shared) => shared.lock().bytes(),
             State::Over(end) => end.bytes,
+            State::Unclosed(unclosed) => unclosed.end.bytes,
         }
     }
 }
@@ -172,7 +185,7 @@ impl Recording {
 // === impl Shared ===
 
 impl Shared {
-    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Index> {
+    pub(super) fn lock(&self) -> std::sync::MutexGuard<'_, Arc<Index>> {
         self.index.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

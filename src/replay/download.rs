@@ -1,7 +1,9 @@
 //! A download: all of a recording as one MP4, sent as it is read.
 //!
-//! Its size is known before, save where parameters change, so that a download that broke off can go on.
+//! Its size is known before, save where parameters change. Of a recording that is complete a download that
+//! broke off can go on; one that still grows is another file each time.
 
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::Range;
 
 use axum::body::Body;
@@ -9,8 +11,10 @@ use axum::http::{HeaderValue, StatusCode, header, request};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
+use tokio::sync::OwnedSemaphorePermit;
 use whitewater_core::media::Kind;
 use whitewater_core::package::file::{self, Place, Reference};
+use whitewater_core::playlist::recorded::Growth;
 use whitewater_core::playlist::{Kept, Recorded};
 
 use super::{Replay, refuse};
@@ -41,7 +45,13 @@ struct Track {
     inits: Vec<(u32, Bytes)>,
 }
 
-pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) -> Response {
+/// Answers with a file. Its body keeps the slot.
+pub(super) async fn serve(
+    replay: &Replay,
+    view: &View,
+    parts: &request::Parts,
+    slot: OwnedSemaphorePermit,
+) -> Response {
     let Ok(wanted) = asked(parts.uri.query().unwrap_or_default()) else {
         let detail = "the query may be rendition=NAME and token=TOKEN only";
         return answer::problem(StatusCode::BAD_REQUEST, detail, Age::NONE);
@@ -55,7 +65,7 @@ pub(super) async fn serve(replay: &Replay, view: &View, parts: &request::Parts) 
         Err(Error::Missing(_)) => return refuse(&Refused::Missing),
         Err(error) => return refuse(&Refused::Store(error.to_string())),
     };
-    answer(replay, view, plan, parts)
+    answer(replay, view, plan, parts, slot)
 }
 
 /// The rendition of the picture that is asked for.
@@ -180,9 +190,16 @@ fn arrange(tracks: &[Track], layout: &Layout) -> (Vec<Piece>, Vec<Reference>) {
     (pieces, references)
 }
 
-fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> Response {
-    let size = plan.len.and_then(|len| usize::try_from(len).ok());
-    let range = size.map_or(Ok(None), |size| answer::range(&parts.headers, size));
+fn answer(
+    replay: &Replay,
+    view: &View,
+    plan: Plan,
+    parts: &request::Parts,
+    slot: OwnedSemaphorePermit,
+) -> Response {
+    let tag = (view.growth == Growth::Complete).then(|| plan.tag());
+    let size = plan.len.and_then(|len| usize::try_from(len).ok()).filter(|_| tag.is_some());
+    let range = size.map_or(Ok(None), |size| answer::range(&parts.headers, size, tag.as_ref()));
     let range = match range {
         Ok(range) => range.map(|range| range.start as u64..range.end as u64),
         Err(()) => {
@@ -194,7 +211,7 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
     let (len, sent) = (plan.len, range.clone().unwrap_or(0..plan.len.unwrap_or(u64::MAX)));
     let body = match parts.method == axum::http::Method::HEAD {
         true => Body::empty(),
-        false => body(replay, plan, &sent),
+        false => body(replay, plan, &sent, slot),
     };
     let mut response = body.into_response();
     let headers = response.headers_mut();
@@ -204,8 +221,12 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
     if let Ok(attached) = HeaderValue::try_from(format!("attachment; filename=\"{name}\"")) {
         headers.insert(header::CONTENT_DISPOSITION, attached);
     }
+    let ranges = if size.is_some() { "bytes" } else { "none" };
+    headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static(ranges));
+    if let Some(tag) = tag {
+        headers.insert(header::ETAG, tag);
+    }
     if let Some(len) = len {
-        headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         headers.insert(header::CONTENT_LENGTH, (sent.end - sent.start).into());
         if range.is_some() {
             let said = format!("bytes {}-{}/{len}", sent.start, sent.end.saturating_sub(1));
@@ -214,6 +235,20 @@ fn answer(replay: &Replay, view: &View, plan: Plan, parts: &request::Parts) -> R
         }
     }
     response
+}
+
+// === impl Plan ===
+
+impl Plan {
+    /// A strong tag: another file has another one.
+    fn tag(&self) -> HeaderValue {
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&self.beginning);
+        for Piece { object, bytes, place } in &self.pieces {
+            (object.as_ref(), bytes, place.track, place.init, place.earlier).hash(&mut hasher);
+        }
+        HeaderValue::try_from(format!("\"{:016x}\"", hasher.finish())).expect("digits")
+    }
 }
 
 /// The stream's name and when it began, as file systems take it.
@@ -226,7 +261,7 @@ fn name_of(view: &View) -> String {
 }
 
 /// The bytes of a range, read as they are sent.
-fn body(replay: &Replay, plan: Plan, range: &Range<u64>) -> Body {
+fn body(replay: &Replay, plan: Plan, range: &Range<u64>, slot: OwnedSemaphorePermit) -> Body {
     let library = replay.library.clone();
     let mut at = plan.beginning.len() as u64;
     let mut first = (range.start < at).then(|| slice(&plan.beginning, 0, range));
@@ -244,6 +279,7 @@ fn body(replay: &Replay, plan: Plan, range: &Range<u64>) -> Body {
     }
     let (range, knows) = (range.clone(), plan.len.is_some());
     let pieces = stream::iter(wanted).map(move |(from, piece)| {
+        let _kept = &slot;
         let (library, range) = (library.clone(), range.clone());
         async move {
             let bytes = library.object(&piece.object).await.map_err(std::io::Error::other)?;
@@ -269,3 +305,6 @@ fn slice(bytes: &Bytes, from: u64, range: &Range<u64>) -> Bytes {
 
 /// Segments that are read before they are sent.
 const READ_AHEAD: usize = 2;
+
+#[cfg(test)]
+mod tests;

@@ -2,22 +2,24 @@
 //!
 //! Whatever is written is on the local disk first, so that a store that is slow, away, or comes back
 //! holds up nobody, and the end of this process loses nothing. It goes up in the order in which it was
-//! written, save that folders do not wait for each other.
+//! written, save that folders do not wait for each other, and that several objects of media go up at once
+//! between those that tell of them.
 
-use std::collections::VecDeque;
 use std::collections::hash_map::DefaultHasher;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{Hash, Hasher};
+use std::pin::pin;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use backon::{BackoffBuilder, ExponentialBuilder};
 use bytes::Bytes;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, join_all};
 use tokio::sync::Notify;
 use tracing::{info, warn};
 
-use super::{Bucket, Entry, Error, Objects, Path};
+use super::{Bucket, Entry, Error, Objects, Path, is_telling};
 
 /// Counts of a spool.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -44,13 +46,22 @@ struct Inner {
     /// How many lanes fail at the moment.
     stuck: AtomicUsize,
     lanes: Vec<Arc<Lane>>,
+    /// Objects that are being written, deleted, or on their way up.
+    held: Mutex<HashSet<Path>>,
+    released: Notify,
 }
 
-/// Objects that go up one after the other.
+/// Objects that go up in their order.
 #[derive(Default)]
 struct Lane {
     waiting: Mutex<VecDeque<(Path, u64)>>,
     more: Notify,
+}
+
+/// An object that nobody else touches as long as this is there.
+struct Held<'a> {
+    inner: &'a Inner,
+    path: &'a Path,
 }
 
 // === impl Spool ===
@@ -69,6 +80,8 @@ impl Spool {
             failures: AtomicU64::new(0),
             stuck: AtomicUsize::new(0),
             lanes,
+            held: Mutex::default(),
+            released: Notify::new(),
         }));
         tokio::spawn(take_in_left(Arc::downgrade(&spool.0)));
         for lane in 0..LANES {
@@ -93,11 +106,14 @@ impl Objects for Spool {
         let path = path.clone();
         Box::pin(async move {
             let len = bytes.len() as u64;
-            if self.0.bytes.load(Ordering::Relaxed) + len > self.0.max_bytes {
+            let is_over = self.0.bytes.load(Ordering::Relaxed) + len > self.0.max_bytes;
+            // Without what tells of media nothing could be closed or deleted.
+            if is_over && !is_telling(&path) {
                 return Err(Error::Full("the spool is full, as the store takes nothing".into()));
             }
+            let _held = self.0.hold(&path).await;
             self.0.near.put(&path, bytes).await?;
-            self.0.note(path, len);
+            self.0.note(path.clone(), len);
             Ok(())
         })
     }
@@ -138,9 +154,10 @@ impl Objects for Spool {
     fn delete(&self, path: &Path) -> BoxFuture<'_, Result<(), Error>> {
         let path = path.clone();
         Box::pin(async move {
-            if self.0.forget(&path) {
-                self.0.near.delete(&path).await?;
-            }
+            // What is on its way up would be there again afterwards.
+            let _held = self.0.hold(&path).await;
+            self.0.forget(&path);
+            self.0.near.delete(&path).await?;
             self.0.far.delete(&path).await
         })
     }
@@ -166,8 +183,8 @@ impl Inner {
         lane.more.notify_one();
     }
 
-    /// An object waits no more. Gives whether it did.
-    fn forget(&self, path: &Path) -> bool {
+    /// An object waits no more.
+    fn forget(&self, path: &Path) {
         let lane = self.lane_of(path);
         let mut waiting = lane.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let mut bytes = 0;
@@ -181,7 +198,6 @@ impl Inner {
         drop(waiting);
         self.bytes.fetch_sub(bytes, Ordering::Relaxed);
         self.objects.fetch_sub(gone, Ordering::Relaxed);
-        gone > 0
     }
 
     fn waits(&self, path: &Path) -> bool {
@@ -189,12 +205,18 @@ impl Inner {
         waiting.iter().any(|(other, _)| other == path)
     }
 
-    fn first(&self, lane: usize) -> Option<Path> {
+    /// What goes up next: objects of media together, and what tells of them alone.
+    fn next(&self, lane: usize) -> Vec<Path> {
         let waiting = self.lanes[lane].waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.front().map(|(path, _)| path.clone())
+        let mut paths = waiting.iter().map(|(path, _)| path);
+        let Some(first) = paths.next().cloned() else { return Vec::new() };
+        let most = if is_telling(&first) { 0 } else { AT_ONCE - 1 };
+        let more = paths.take(most).take_while(|path| !is_telling(path)).cloned();
+        std::iter::once(first).chain(more).collect()
     }
 
     async fn move_up(&self, path: &Path) -> Result<(), Error> {
+        let _held = self.hold(path).await;
         let bytes = match self.near.get(path).await {
             // Somebody has deleted it.
             Err(Error::Missing(_)) => {
@@ -207,6 +229,22 @@ impl Inner {
         self.near.delete(path).await?;
         self.forget(path);
         Ok(())
+    }
+
+    /// Waits until nobody does anything with an object, and keeps others from it.
+    async fn hold<'a>(&'a self, path: &'a Path) -> Held<'a> {
+        loop {
+            let mut released = pin!(self.released.notified());
+            released.as_mut().enable();
+            if self.held().insert(path.clone()) {
+                return Held { inner: self, path };
+            }
+            released.await;
+        }
+    }
+
+    fn held(&self) -> MutexGuard<'_, HashSet<Path>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A lane fails, or works again.
@@ -228,6 +266,15 @@ impl Inner {
             }
             (false, Ok(())) => {}
         }
+    }
+}
+
+// === impl Held ===
+
+impl Drop for Held<'_> {
+    fn drop(&mut self) {
+        self.inner.held().remove(self.path);
+        self.inner.released.notify_waiters();
     }
 }
 
@@ -257,14 +304,16 @@ async fn upload(spool: Weak<Inner>, lane: usize) {
     let (mut stuck, mut pauses) = (false, backoff());
     loop {
         let Some(inner) = spool.upgrade() else { return };
-        let Some(path) = inner.first(lane) else {
+        let paths = inner.next(lane);
+        if paths.is_empty() {
             let more = Arc::clone(&inner.lanes[lane]);
             // It does not keep the spool: it looks now and then whether there is one.
             drop(inner);
             let _ = tokio::time::timeout(LOOK_INTERVAL, more.more.notified()).await;
             continue;
-        };
-        let outcome = inner.move_up(&path).await;
+        }
+        let outcomes = join_all(paths.iter().map(|path| inner.move_up(path))).await;
+        let outcome = outcomes.into_iter().collect();
         inner.tell(stuck, &outcome);
         stuck = outcome.is_err();
         drop(inner);
@@ -285,11 +334,17 @@ fn backoff() -> impl Iterator<Item = Duration> {
         .build()
 }
 
-/// How many objects go up at once.
+/// How many folders go up at once.
 const LANES: usize = 8;
+
+/// How many objects of a lane go up at once.
+const AT_ONCE: usize = 4;
 
 /// A recording's folder: its stream's, and its own.
 const FOLDERS: usize = 2;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
