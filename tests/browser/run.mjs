@@ -37,7 +37,7 @@ if (inside) {
 /** So that whoever runs this can tell of it once more at its end. */
 function noteFailure(name, message) {
   const file = process.env.WHITEWATER_FAILURES;
-  if (file) appendFileSync(file, `${name}: ${String(message).split("\n")[0]}\n`);
+  if (file) appendFileSync(file, `${name}: ${String(message).replace(/\s+/g, " ").slice(0, 2_000)}\n`);
 }
 
 async function findServer(base) {
