@@ -6,8 +6,10 @@
 //! closes what a killed process left open, and `retention.rs` lets go of what is too old.
 
 mod archive;
+mod choice;
 mod claim;
 pub mod index;
+mod layout;
 mod library;
 mod recorder;
 mod recovery;
@@ -17,5 +19,6 @@ mod shelf;
 pub(crate) mod tests;
 
 pub use claim::{Claim, Claimed};
+pub use layout::Layout;
 pub use library::{Config, Keep, Library, LifeOf, NamesOf, Ready, Refused};
 pub use shelf::{About, Extent, View, Which};

@@ -18,7 +18,9 @@ use whitewater_core::playlist::{Finished, Name};
 use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
-use super::index::{End, Header, Layout, Rendition, VERSION};
+use super::choice::choose;
+use super::index::{End, Header, Rendition, VERSION};
+use super::layout::Layout;
 use super::recorder::{Ended, Recorder};
 use super::recovery;
 use super::shelf::{About, Recording, Shelf, State, View, Which};
@@ -520,44 +522,6 @@ impl Keeper for Library {
             }
             None
         })
-    }
-}
-
-/// The renditions that are recorded. There is picture and sound among them where the stream has any.
-fn choose<'a>(offered: &'a [Offered], wanted: &[String]) -> Vec<&'a Offered> {
-    use whitewater_core::media::Kind;
-    let is_wanted = |one: &&Offered| {
-        let name = one.config.name.as_ref();
-        wanted.iter().any(|wanted| wanted == name || wanted == group(name))
-    };
-    let mut chosen: Vec<_> = offered.iter().filter(is_wanted).collect();
-    for kind in [Kind::Video, Kind::Audio] {
-        if !chosen.iter().any(|one| one.kind == kind) {
-            let others = offered.iter().filter(|one| one.kind == kind);
-            chosen.extend(others);
-        }
-    }
-    chosen.sort_by_key(|one| offered.iter().position(|other| std::ptr::eq(other, *one)));
-    chosen
-}
-
-/// What a rendition belongs to, by its name.
-fn group(name: &str) -> &'static str {
-    match name.as_bytes() {
-        b"aac" => "aac",
-        [b't', ..] => "ladder",
-        _ => "source",
-    }
-}
-
-// === impl View ===
-
-impl View {
-    /// About how many bytes of memory it takes.
-    fn weight(&self) -> u32 {
-        let segments: usize = self.index.tracks.iter().map(|track| track.segments.len()).sum();
-        u32::try_from(segments * size_of::<whitewater_core::playlist::Kept>() + 1_024)
-            .unwrap_or(u32::MAX)
     }
 }
 

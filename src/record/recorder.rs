@@ -14,7 +14,8 @@ use tracing::warn;
 use whitewater_core::media::Init;
 use whitewater_core::playlist::{Finished, Kept};
 
-use super::index::{End, Header, Index, InitLine, Layout, Line, SegmentLine, push_line};
+use super::index::{End, Header, Index, InitLine, Line, SegmentLine, push_line};
+use super::layout::Layout;
 use crate::metrics::Recording as Metrics;
 use crate::origin::Receipt;
 use crate::storage::{Error, Objects, Path};

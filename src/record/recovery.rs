@@ -13,7 +13,8 @@ use whitewater_core::package::file::extent;
 use whitewater_core::playlist::Kept;
 use whitewater_signaling::control::StreamName;
 
-use super::index::{End, Header, Index, Layout, Line, SegmentLine};
+use super::index::{End, Header, Index, Line, SegmentLine};
+use super::layout::Layout;
 use super::library::Inner;
 use super::recorder::Unclosed;
 use super::shelf::{Recording, State};

@@ -7,7 +7,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::{debug, info, warn};
 use whitewater_signaling::control::StreamName;
 
-use super::index::{Layout, Line};
+use super::index::Line;
+use super::layout::Layout;
 use super::library::{Inner, Keep, Refused};
 use super::recorder::Block;
 use super::shelf::{Recording, State};

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use whitewater_core::playlist::Kept;
 use whitewater_core::playlist::recorded::Growth;
 use whitewater_signaling::control::StreamName;
 
-use super::index::{Choice, End, Header, Index, Layout};
+use super::index::{Choice, End, Header, Index};
+use super::layout::Layout;
 use super::recorder::{Block, Shared, Unclosed};
 use crate::origin::EpochId;
 
@@ -93,6 +95,12 @@ impl View {
         // An index that is damaged may have any number.
         let last = ends.fold(0, u64::wrapping_add);
         Extent { growth: self.growth, segments, last }
+    }
+
+    /// About how many bytes of memory it takes.
+    pub(super) fn weight(&self) -> u32 {
+        let segments: usize = self.index.tracks.iter().map(|track| track.segments.len()).sum();
+        u32::try_from(segments * size_of::<Kept>() + 1_024).unwrap_or(u32::MAX)
     }
 }
 

@@ -17,9 +17,8 @@ use whitewater_core::playlist::{Bandwidth, Config as Playlist, Finished, Kept, N
 use whitewater_core::shard::StreamId;
 use whitewater_signaling::control::StreamName;
 
-use super::index::{
-    Header, Index, InitLine, Layout, Line, Range, Rendition, SegmentLine, Sort, VERSION,
-};
+use super::index::{Header, Index, InitLine, Line, Range, Rendition, SegmentLine, Sort, VERSION};
+use super::layout::Layout;
 use super::library::{Config, Keep, Library, Ready};
 use super::shelf::{About, Which};
 use crate::origin::{EpochId, Keeper, Offered, Receipt};

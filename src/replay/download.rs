@@ -19,7 +19,7 @@ use whitewater_core::playlist::{Kept, Recorded};
 
 use super::{Replay, refuse};
 use crate::origin::answer::{self, Age};
-use crate::record::index::Layout;
+use crate::record::Layout;
 use crate::record::{Refused, View};
 use crate::storage::Error;
 
