@@ -4,26 +4,23 @@
 
 mod recording;
 mod reload;
+mod translate;
 
 use std::net::SocketAddr;
-use std::num::NonZeroUsize;
 use std::sync::{Arc, Mutex, Weak};
 use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use axum::middleware;
-use whitewater_core::bridge::Ladder;
 use whitewater_core::shard::{LinkMessage, ShardId, StreamId};
 use whitewater_signaling as signaling;
 use whitewater_signaling::control::{Control as _, StreamName};
-use whitewater_signaling::rate::{Rate, Rates};
 use whitewater_signaling::{Operator, Switch};
 
 use crate::auth::Gate;
-use crate::bridge::{self, Bridges, Codec, Picture, Sound, Timing, When};
-use crate::config::{self, Config, Hls, HlsCodec, HlsSound, IceServer, Live};
-use crate::control::{self, Control, Policy};
-use crate::record::Library;
+use crate::bridge::{self, Bridges};
+use crate::config::{Config, Live};
+use crate::control::Control;
 use crate::webhooks::{self, Ledger, Webhooks};
 use crate::{addresses, engine, http, metrics, origin, replay, web};
 use recording::Recording;
@@ -57,7 +54,7 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
 
     let live = Live::new(config.clone());
-    let signaling = signaling_config(config);
+    let signaling = translate::signaling_config(config);
     signaling.check()?;
     let (counted, ledger) = (metrics::Counted::default(), Ledger::default());
     let webhooks = Webhooks::new(&config.webhooks, &ledger, &counted.webhooks)?;
@@ -66,9 +63,10 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let interfaces = addresses::interfaces().context("the network interfaces cannot be listed")?;
     let advertised = |bound| addresses::advertised(bound, &interfaces, &config.public_ips);
 
-    let (engine, outputs) = engine::start(&engine_config(config))?;
+    let (engine, outputs) = engine::start(&translate::engine_config(config))?;
     let candidates = advertised(engine.udp_addr());
-    let control_config = control_config(&live, candidates, ledger, counted.audience.clone());
+    let control_config =
+        translate::control_config(&live, candidates, ledger, counted.audience.clone());
     let control = Control::new(engine, outputs.events, control_config)?;
     let webhooks = webhooks.start(counted.webhooks.clone(), || control.read_journal())?;
     let port = Arc::clone(&control);
@@ -91,7 +89,7 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
         switch.set_archive(Arc::new(library.clone()));
     }
     let packets = Arc::new(Packets(Arc::downgrade(&control)));
-    let bridge_config = bridge_config(&live, library.clone(), counted.hls.clone());
+    let bridge_config = translate::bridge_config(&live, library.clone(), counted.hls.clone());
     let bridges = bridge::start(packets, outputs.tap, store.clone(), bridge_config);
     let read = reading(&control, &store, switch);
     let metrics = metrics::router(counted.clone(), Arc::new(gate.clone()), read);
@@ -105,7 +103,7 @@ pub fn start_from(config: &Config, source: Source) -> anyhow::Result<Running> {
     let max_connections = config.limits.max_http_connections;
     let router = router.merge(hls).merge(metrics).merge(web::router());
     let clients = live.clone();
-    let allowance: http::Allowance = Arc::new(move || allowed(&clients.get()));
+    let allowance: http::Allowance = Arc::new(move || translate::allowed(&clients.get()));
     let http = listener.serve(router, max_connections, Arc::clone(&allowance))?;
 
     let redirect =
@@ -226,138 +224,6 @@ fn reading(
             let (server, streams) = (control.server().await.ok()?, control.streams().await.ok()?);
             Some(metrics::Snapshot { server, streams, held, refused })
         })
-    }
-}
-
-fn bridge_config(live: &Live, library: Option<Library>, metrics: metrics::Hls) -> bridge::Config {
-    let (policies, sounds) = (live.clone(), live.clone());
-    let (pictures, timings) = (live.clone(), live.clone());
-    bridge::Config {
-        when: Box::new(move |name| match policies.get().policy(name).hls {
-            Hls::OnDemand => When::OnDemand,
-            Hls::Always => When::Always,
-            Hls::Off => When::Never,
-        }),
-        recorded: Box::new(move |stream| recording::recorded(library.as_ref()?, stream)),
-        picture: Box::new(move |name| picture(&pictures.get().policy(name))),
-        timing: Box::new(move |name| {
-            let policy = timings.get().policy(name);
-            Timing {
-                segment: policy.hls_segment,
-                window: policy.hls_window,
-                memory: policy.hls_memory,
-            }
-        }),
-        sound: Box::new(move |name| match sounds.get().policy(name).hls_sound {
-            HlsSound::Aac => Sound { aac: true, opus: false },
-            HlsSound::Opus => Sound { aac: false, opus: true },
-            HlsSound::Both => Sound { aac: true, opus: true },
-        }),
-        metrics,
-        patience: Duration::from_secs(5),
-        patience_for_keyframes: Duration::from_secs(12),
-        idle: Duration::from_secs(30),
-    }
-}
-
-/// What is transcoded. A picture that MP4 players do not take is, whatever the policy says.
-fn picture(policy: &config::Policy) -> Picture {
-    let below = policy.hls_ladder.clone();
-    let replacing = if below.is_empty() { vec![720] } else { below.clone() };
-    let codec = match policy.hls_codec {
-        HlsCodec::H264 => Codec::H264,
-        HlsCodec::H265 => Codec::H265,
-    };
-    Picture { ladder: Ladder { replacing, below }, codec }
-}
-
-fn engine_config(config: &Config) -> engine::Config {
-    let cores = || std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
-    engine::Config {
-        udp: config.udp,
-        tcp: config.tcp,
-        shards: config.shards.map_or_else(cores, NonZeroUsize::get),
-        max_burst: config.max_burst,
-    }
-}
-
-fn allowed(config: &Config) -> http::Allowed {
-    http::Allowed {
-        trusted: config.trusted_proxies.clone(),
-        connections: config.client_limits.address_connections,
-        requests: config.client_limits.address_requests,
-    }
-}
-
-fn limits(config: &Config) -> control::Limits {
-    control::Limits {
-        max_streams: config.limits.max_streams,
-        max_viewers: config.limits.max_viewers,
-        max_total_bitrate_bps: config.limits.max_total_bitrate_bps,
-        address_sessions: config.client_limits.address_sessions,
-        token_sessions: config.client_limits.token_sessions,
-        grace: config.auth.grace,
-    }
-}
-
-fn control_config(
-    live: &Live,
-    candidates: Vec<SocketAddr>,
-    ledger: Ledger,
-    audience: metrics::Audience,
-) -> control::Config {
-    let (policies, limiting, config) = (live.clone(), live.clone(), live.get());
-    control::Config {
-        candidates,
-        tcp: config.tcp,
-        limits: Box::new(move || limits(&limiting.get())),
-        policy: Box::new(move |name| {
-            let config = policies.get();
-            let policy = config.policy(name);
-            let max = config.limits.max_publisher_bitrate_bps;
-            Policy {
-                reconnect_window: policy.reconnect_window,
-                max_bitrate_bps: policy.max_bitrate_bps.unwrap_or(max),
-                takeover: policy.takeover,
-            }
-        }),
-        heard: Box::new(move |protocol, heard, believed| {
-            audience.heard(protocol, heard);
-            if let Some(startup) = believed.startup {
-                audience.started(protocol, startup);
-            }
-            if let Some(latency) = believed.latency {
-                audience.latency(protocol, latency);
-            }
-            audience.waited(protocol, believed.stalls, believed.stalled, believed.errors);
-        }),
-        deliveries: Box::new(move |most| ledger.latest(most)),
-    }
-}
-
-fn signaling_config(config: &Config) -> signaling::Config {
-    signaling::Config {
-        ice_servers: config.ice_servers.iter().map(ice_server).collect(),
-        cors_origins: config.cors_origins.clone(),
-        rates: rates(config),
-        ..signaling::Config::default()
-    }
-}
-
-fn rates(config: &Config) -> Rates {
-    let (limits, within) = (&config.client_limits, Duration::from_secs(1));
-    let rate = |times, burst| Rate { times, within, burst };
-    Rates {
-        address: rate(limits.address_requests_per_s, limits.address_burst),
-        token: rate(limits.token_requests_per_s, limits.token_burst),
-    }
-}
-
-fn ice_server(server: &IceServer) -> signaling::IceServer {
-    signaling::IceServer {
-        urls: server.urls.clone(),
-        username: server.username.clone(),
-        credential: server.credential.clone(),
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use whitewater_signaling::{Operator, Reloaded, Switch};
 
-use super::rates;
+use super::translate;
 use crate::auth::Gate;
 use crate::config::{Config, Live};
 use crate::http::Certificate;
@@ -42,7 +42,7 @@ impl Reloading {
             certificate.set(read);
         }
         self.switch.set_cors_origins(&now.cors_origins);
-        self.switch.set_rates(rates(&now));
+        self.switch.set_rates(translate::rates(&now));
         telemetry::set(&now.log);
         let changed = now.changes_from(&before);
         self.live.set(now);
