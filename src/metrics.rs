@@ -211,6 +211,7 @@ fn kind_of(path: &str) -> &'static str {
         Some((_, "m3u8")) => "playlist",
         Some((number, "m4s")) if number.contains('.') => "part",
         Some((_, "m4s")) => "segment",
+        Some(("download", "mp4")) => "download",
         Some((_, "mp4")) => "init",
         Some(_) | None => "other",
     }

@@ -13,7 +13,7 @@ pub struct Recording {
     bytes: Counter,
     kept: Gauge,
     spooled: Gauge,
-    spool_failures: Gauge,
+    spool_failures: Counter,
 }
 
 // === impl Recording ===
@@ -44,7 +44,8 @@ impl Recording {
     /// So many bytes wait on disk for the store, which did not take what it should so often.
     pub fn spooled(&self, bytes: u64, failures: u64) {
         self.spooled.set(i64::try_from(bytes).unwrap_or(i64::MAX));
-        self.spool_failures.set(i64::try_from(failures).unwrap_or(i64::MAX));
+        let known = self.spool_failures.get();
+        self.spool_failures.inc_by(failures.saturating_sub(known));
     }
 
     pub(super) fn register(&self, registry: &mut Registry) {

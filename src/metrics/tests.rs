@@ -51,6 +51,7 @@ fn requests_are_told_apart_by_their_files() {
         ("/hls/a/~1.x/e-1/v0/7.m4s", "segment"),
         ("/hls/a/e-1/v0/7.3.m4s", "part"),
         ("/hls/a/e-1/v0/init-0.mp4", "init"),
+        ("/replay/a/e-1/download.mp4", "download"),
         ("/hls/a", "other"),
     ];
     for (path, kind) in rows {
