@@ -24,6 +24,8 @@ pub(super) struct Found {
     pub(super) frames: u64,
     /// Frames of which packets are missing, or what they build on.
     pub(super) broken: u64,
+    /// Of those, the ones before the first keyframe.
+    pub(super) broken_before: u64,
     /// When the first keyframe was whole.
     pub(super) first_keyframe: Option<Instant>,
     /// The longest time from one decodable frame to the next.
@@ -121,12 +123,17 @@ impl Frames {
         self.found.longest_freeze = Duration::ZERO;
     }
 
+    fn note_broken(&mut self) {
+        self.found.broken += 1;
+        self.found.broken_before += u64::from(self.found.first_keyframe.is_none());
+    }
+
     // Skips to the oldest packet that waits, or past everything when none does.
     fn give_up(&mut self, now: Instant) {
         self.stuck_since = None;
         self.decodable = false;
         self.current = Current { headless: true, ..Current::default() };
-        self.found.broken += 1;
+        self.note_broken();
         let Some(next) = self.next else { return };
         let oldest = (next..next + WAITING as i64)
             .find(|seq| self.waiting[*seq as usize % WAITING].0.is_some_and(|it| it.seq == *seq));
@@ -162,7 +169,7 @@ impl Frames {
         }
         let Current { keyframe, headless, .. } = std::mem::take(current);
         if headless || !(keyframe || self.decodable) {
-            self.found.broken += 1;
+            self.note_broken();
             return;
         }
         self.decodable = true;
@@ -202,6 +209,7 @@ mod tests {
         frames.take(later, piece(4, 30, false, false));
         assert_eq!(frames.found.first_keyframe, Some(later));
         assert_eq!((frames.found.frames, frames.found.broken), (1, 2));
+        assert_eq!(frames.found.broken_before, 2);
         frames.take(later, piece(6, 40, true, false));
         assert_eq!(frames.found.frames, 2);
     }

@@ -48,6 +48,7 @@ struct Sums {
     refused: u64,
     frames: u64,
     broken: u64,
+    broken_before: u64,
 }
 
 // === impl Measured ===
@@ -90,6 +91,7 @@ impl Measured {
             "plis": sums.plis,
             "frames": sums.frames,
             "broken_frames": sums.broken,
+            "broken_before_keyframe": sums.broken_before,
             "longest_freeze_ms": Spread::json(self.freezes()),
             "verified": if self.sample { "sample" } else { "all" },
             "verified_packets": sums.verified,
@@ -186,6 +188,7 @@ impl Measured {
             sums.refused += end.refused - begin.refused;
             sums.frames += end.frames.frames - begin.frames.frames;
             sums.broken += end.frames.broken - begin.frames.broken;
+            sums.broken_before += end.frames.broken_before - begin.frames.broken_before;
         }
         sums
     }
