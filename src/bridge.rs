@@ -305,3 +305,6 @@ const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// How long it may take to package what has come last.
 const LAST_PARTS: Duration = Duration::from_secs(1);
+
+#[cfg(test)]
+mod tests;
