@@ -15,9 +15,8 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::HeaderMap;
 use axum::middleware::Next;
 use axum::response::Response;
-use ipnet::IpNet;
 
-use super::shares::Allowance;
+use super::shares::{Allowance, Allowed};
 
 /// What the layer knows.
 #[derive(Clone)]
@@ -44,11 +43,11 @@ pub(super) async fn find(
     if let Some(ConnectInfo(peer)) = peer
         && [FORWARDED_FOR, FORWARDED].iter().any(|name| request.headers().contains_key(*name))
     {
-        let trusted = (proxies.allowance)().trusted;
-        let client = behind(peer.ip(), request.headers(), &trusted);
+        let allowed = (proxies.allowance)();
+        let client = behind(peer.ip(), request.headers(), &allowed);
         if client != peer.ip().to_canonical() {
             request.extensions_mut().insert(ConnectInfo(SocketAddr::new(client, 0)));
-        } else if !is_trusted(client, &trusted) && !proxies.warned.swap(true, Ordering::Relaxed) {
+        } else if !allowed.trusts(client) && !proxies.warned.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 "requests come with X-Forwarded-For or Forwarded from an address that is not in \
                  trusted_proxies: whoever is behind it counts as one client"
@@ -59,16 +58,16 @@ pub(super) async fn find(
 }
 
 /// Who is behind a peer.
-fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+fn behind(peer: IpAddr, headers: &HeaderMap, allowed: &Allowed) -> IpAddr {
     // The last of several header lines is the latest, as the last of each is.
     let lines = |name| headers.get_all(name).iter().rev().map(|line| line.as_bytes());
     if headers.contains_key(FORWARDED_FOR) {
         // Split as bytes: what a client wrote need not be text for what a proxy added to be some.
         let names = lines(FORWARDED_FOR).flat_map(|line| line.rsplit(|byte| *byte == b','));
-        first_stranger(peer, names.map(address), trusted)
+        first_stranger(peer, names.map(address), allowed)
     } else {
         let nodes = lines(FORWARDED).flat_map(forwarded::from_last);
-        first_stranger(peer, nodes, trusted)
+        first_stranger(peer, nodes, allowed)
     }
 }
 
@@ -76,18 +75,14 @@ fn behind(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
 fn first_stranger(
     peer: IpAddr,
     named: impl Iterator<Item = Option<IpAddr>>,
-    trusted: &[IpNet],
+    allowed: &Allowed,
 ) -> IpAddr {
     let mut client = peer.to_canonical();
     for address in named {
-        let (true, Some(address)) = (is_trusted(client, trusted), address) else { break };
+        let (true, Some(address)) = (allowed.trusts(client), address) else { break };
         client = address;
     }
     client
-}
-
-fn is_trusted(address: IpAddr, trusted: &[IpNet]) -> bool {
-    trusted.iter().any(|network| network.contains(&address))
 }
 
 /// An address, with or without a port, as proxies write it.
@@ -109,12 +104,13 @@ mod tests {
     use super::*;
 
     fn found(peer: &str, lines: &[(&'static str, &[u8])]) -> String {
-        let trusted = ["10.0.0.0/8", "::1/128"].map(|text| text.parse::<IpNet>().unwrap());
+        let trusted = ["10.0.0.0/8", "::1/128"].map(|text| text.parse().unwrap());
+        let allowed = Allowed { trusted: trusted.into(), ..Allowed::default() };
         let mut headers = HeaderMap::new();
         for (name, line) in lines {
             headers.append(*name, HeaderValue::from_bytes(line).unwrap());
         }
-        behind(peer.parse().unwrap(), &headers, &trusted).to_string()
+        behind(peer.parse().unwrap(), &headers, &allowed).to_string()
     }
 
     #[test]
