@@ -207,14 +207,16 @@ async fn cut_block(inner: &Arc<Inner>, layout: &Layout, block: Block) -> Result<
         let mut blocks = shared.blocks.lock().unwrap_or_else(PoisonError::into_inner);
         blocks.retain(|other| other.number != block.number);
     }
+    // First what tells of them: a process that ends here leaves rubbish, not an index of what is gone.
+    if inits.is_empty() {
+        inner.objects.delete(&path).await?;
+    } else {
+        inner.objects.put(&path, inits.into()).await?;
+    }
     for path in gone {
         inner.objects.delete(&path).await?;
     }
-    if inits.is_empty() {
-        inner.objects.delete(&path).await
-    } else {
-        inner.objects.put(&path, inits.into()).await
-    }
+    Ok(())
 }
 
 /// How often the housekeeper looks.
